@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace mobileinst {
+
+/// Instruction set that a kernel is written for. `Ref` is portable C++ and the oracle of the others.
+enum class Tier : uint8_t { Ref, Neon, Avx2, Avx512 };
+
+/// "ref", "neon", "avx2" or "avx512".
+const char* tier_name(Tier tier);
+
+/// The tiers that this build contains and this CPU can run, slowest first; always begins with `Ref`.
+std::vector<Tier> supported_tiers();
+
+/// The tier of that name. Throws std::invalid_argument if it is unknown or can't run here.
+Tier tier_from_name(const std::string& name);
+
+/// The tier in use: the fastest supported one, or what the environment variable MOBILEINST_TIER names.
+Tier active_tier();
+
+}  // namespace mobileinst

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstddef>
+
+#include "core/activation.h"
+#include "core/tier.h"
+
+namespace mobileinst {
+
+/// A dense 3x3 convolution, stride 1, zero padding 1, of one NHWC image. Output must not overlap input.
+struct Conv3x3Args {
+    const float* input = nullptr;   ///< (height, width, in_channels)
+    size_t input_ld = 0;            ///< floats from one pixel to the next, >= in_channels
+    const float* packed = nullptr;  ///< weights, from pack()
+    float* output = nullptr;        ///< (height, width, out_channels)
+    size_t output_ld = 0;           ///< >= out_channels
+    size_t height = 0, width = 0, in_channels = 0, out_channels = 0;  ///< each >= 1
+    Epilogue epilogue;
+};
+
+/// Dense 3x3 convolution of one tier: by Winograd F(4x4, 3x3) (Lavin and Gray, 2016, arXiv 1509.09308), block
+/// of tiles by block of tiles in cache; `Ref` is direct.
+struct Conv3x3Kernels {
+    /// Floats that pack() writes. The layout (and the transformed domain) belongs to the tier.
+    size_t (*packed_size)(size_t in_channels, size_t out_channels);
+    /// Packs weights (out_channels, in_channels, 3, 3), contiguous.
+    void (*pack)(const float* weight, size_t in_channels, size_t out_channels, float* packed);
+    /// Floats of scratch that one run() needs; concurrent runs need one each, 64-byte aligned.
+    size_t (*scratch_size)(size_t in_channels, size_t out_channels);
+    /// Number of work units (4x4 tiles, or rows for `Ref`).
+    size_t (*units)(const Conv3x3Args& args);
+    /// Computes units [begin, end). Any split gives the same bits; the packed weights are read once per call
+    /// and block of tiles, so few long ranges are much faster than many short ones: one per thread.
+    void (*run)(const Conv3x3Args& args, size_t begin, size_t end, float* scratch);
+};
+
+/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
+const Conv3x3Kernels& conv3x3_kernels(Tier tier);
+
+}  // namespace mobileinst
