@@ -1,0 +1,226 @@
+"""Interpreter that only counts: output shapes, parameters and multiply-adds of every layer, and what must be learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mobileinst.network import model
+from mobileinst.network.config import ModelConfig
+from mobileinst.network.ops import Activation, Size
+
+ParameterKind = Literal["conv", "linear", "bias", "norm", "zero_norm", "layer_norm", "tokens"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A map (channels, (h, w)) or, where ``size`` is None, tokens (rows, channels)."""
+
+    channels: int
+    size: Size | None
+    rows: int
+
+    def __str__(self) -> str:
+        if self.size is None:
+            return f"{self.rows} x {self.channels}"
+        return f"{self.channels} x {self.size[0]} x {self.size[1]}"
+
+
+@dataclass(frozen=True)
+class LayerCount:
+    """One layer: multiply-adds count convolutions, linear layers, attention and mask products, as in spec a."""
+
+    name: str
+    op: str
+    shape: str
+    parameters: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """A learned tensor: its shape and what it is. For ``norm`` kinds the name is the prefix of a batch norm."""
+
+    shape: tuple[int, ...]
+    kind: ParameterKind
+
+
+class CounterOps:
+    """:class:`~mobileinst.network.ops.Ops` over :class:`Shape`; fills ``layers`` and ``parameters``."""
+
+    def __init__(self) -> None:
+        self.layers: list[LayerCount] = []
+        self.parameters: dict[str, ParameterSpec] = {}
+
+    def channels(self, x: Shape) -> int:
+        return x.channels
+
+    def size(self, x: Shape) -> Size:
+        if x.size is None:
+            raise ValueError(f"expected a map, got tokens {x}")
+        return x.size
+
+    def conv(
+        self,
+        x: Shape,
+        name: str,
+        out_channels: int,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        norm: str | None = None,
+        bias: bool = False,
+        activation: Activation | None = None,
+        zero_init: bool = False,
+    ) -> Shape:
+        height, width = self.size(x)
+        if x.channels % groups or out_channels % groups:
+            raise ValueError(f"{name}: {x.channels} -> {out_channels} channels do not divide into {groups} groups")
+        size = ((height - 1) // stride + 1, (width - 1) // stride + 1)
+        weight = (out_channels, x.channels // groups, kernel, kernel)
+        learned = self._learn(f"{name}.weight", weight, "conv")
+        if bias:
+            learned += self._learn(f"{name}.bias", (out_channels,), "bias")
+        if norm is not None:
+            learned += 2 * self._learn(norm, (out_channels,), "zero_norm" if zero_init else "norm")
+        macs = size[0] * size[1] * out_channels * weight[1] * kernel * kernel
+        kind = "depthwise" if groups == x.channels and groups > 1 else "conv"
+        label = f"{kind} {kernel}x{kernel}" + (f" s{stride}" if stride > 1 else "")
+        return self._layer(name, label, _map(out_channels, size), learned, macs)
+
+    def linear(self, x: Shape, name: str, out_features: int, *, activation: Activation | None = None) -> Shape:
+        learned = self._learn(f"{name}.weight", (out_features, x.channels), "linear")
+        learned += self._learn(f"{name}.bias", (out_features,), "bias")
+        out = Shape(out_features, None, x.rows)
+        return self._layer(name, "linear", out, learned, x.rows * x.channels * out_features)
+
+    def layer_norm(self, x: Shape, name: str) -> Shape:
+        learned = self._learn(f"{name}.weight", (x.channels,), "layer_norm")
+        learned += self._learn(f"{name}.bias", (x.channels,), "bias")
+        return self._layer(name, "layer norm", x, learned, 0)
+
+    def parameter(self, name: str, shape: tuple[int, int]) -> Shape:
+        learned = self._learn(name, shape, "tokens")
+        out = Shape(shape[1], None, shape[0])
+        return self._layer(name, "parameter", out, learned, 0) if learned else out
+
+    def attention(self, q: Shape, k: Shape, v: Shape, heads: int, scale: float, name: str) -> Shape:
+        if q.channels != k.channels or k.rows != v.rows or q.channels % heads or v.channels % heads:
+            raise ValueError(f"{name}: attention of q {q}, k {k}, v {v} with {heads} heads")
+        macs = q.rows * k.rows * (q.channels + v.channels)
+        return self._layer(name, "attention", Shape(v.channels, None, q.rows), 0, macs)
+
+    def add(self, a: Shape, b: Shape, name: str) -> Shape:
+        return self._same(a, b, name, "add")
+
+    def mul(self, a: Shape, b: Shape, name: str) -> Shape:
+        return self._same(a, b, name, "mul")
+
+    def activate(self, x: Shape, activation: Activation, name: str) -> Shape:
+        return self._layer(name, activation, x, 0, 0)
+
+    def drop_path(self, x: Shape, rate: float) -> Shape:
+        return x
+
+    def resize(self, x: Shape, size: Size, name: str) -> Shape:
+        return self._layer(name, "resize", _map(x.channels, size), 0, 0)
+
+    def average_pool(self, x: Shape, size: Size, name: str) -> Shape:
+        return self._layer(name, "average pool", _map(x.channels, size), 0, 0)
+
+    def max_pool(self, x: Shape, size: Size, name: str) -> Shape:
+        return self._layer(name, "max pool", _map(x.channels, size), 0, 0)
+
+    def concat(self, xs: Sequence[Shape], name: str) -> Shape:
+        if len({x.size for x in xs}) != 1:
+            raise ValueError(f"{name}: maps of different sizes: {', '.join(map(str, xs))}")
+        return self._layer(name, "concat", _map(sum(x.channels for x in xs), self.size(xs[0])), 0, 0)
+
+    def split(self, x: Shape, widths: Sequence[int]) -> list[Shape]:
+        if sum(widths) != x.channels:
+            raise ValueError(f"cannot split {x.channels} channels into {tuple(widths)}")
+        return [_map(width, self.size(x)) for width in widths]
+
+    def tokens(self, x: Shape) -> Shape:
+        return Shape(x.channels, None, x.rows)
+
+    def as_map(self, x: Shape, size: Size) -> Shape:
+        return _map(x.channels, size)
+
+    def sine_embedding(self, size: Size, channels: int) -> Shape:
+        return Shape(channels, None, size[0] * size[1])
+
+    def mask_product(self, kernels: Shape, mask_features: Shape, name: str) -> Shape:
+        """Masks of all kernels; not part of the network's functions, counted with them."""
+        out = _map(kernels.rows, self.size(mask_features))
+        return self._layer(name, "mask product", out, 0, out.rows * kernels.rows * kernels.channels)
+
+    def _same(self, a: Shape, b: Shape, name: str, op: str) -> Shape:
+        if (a.channels, a.rows) != (b.channels, b.rows):
+            raise ValueError(f"{name}: {op} of {a} and {b}")
+        return self._layer(name, op, a, 0, 0)
+
+    def _learn(self, name: str, shape: tuple[int, ...], kind: ParameterKind) -> int:
+        """Number of learned values; 0 if another layer shares the tensor already."""
+        if name in self.parameters:
+            if self.parameters[name].shape != shape:
+                raise ValueError(f"{name} is used with shapes {self.parameters[name].shape} and {shape}")
+            return 0
+        self.parameters[name] = ParameterSpec(shape, kind)
+        count = 1
+        for extent in shape:
+            count *= extent
+        return count
+
+    def _layer(self, name: str, op: str, out: Shape, parameters: int, macs: int) -> Shape:
+        self.layers.append(LayerCount(name, op, str(out), parameters, macs))
+        return out
+
+
+def _map(channels: int, size: Size) -> Shape:
+    return Shape(channels, size, size[0] * size[1])
+
+
+def _run(config: ModelConfig, height: int, width: int) -> CounterOps:
+    if height < 1 or width < 1:
+        raise ValueError(f"expected a size of at least 1x1, got {height}x{width}")
+    ops = CounterOps()
+    found = model.features(ops, _map(3, (height, width)), config)
+    predictions = model.instances(ops, found, config)
+    ops.mask_product(predictions.kernels, found.mask_features, "masks")
+    return ops
+
+
+def count_layers(config: ModelConfig, height: int, width: int) -> list[LayerCount]:
+    """Every layer of the whole model in execution order.
+
+    Raises:
+        ValueError: for a size below 1x1.
+    """
+    return _run(config, height, width).layers
+
+
+def count_backbone(config: ModelConfig, height: int, width: int) -> list[LayerCount]:
+    """Every layer of the backbone alone, as the tables of the backbones' papers count."""
+    ops = CounterOps()
+    model.backbone(ops, _map(3, (height, width)), config)
+    return ops.layers
+
+
+def parameter_specs(config: ModelConfig) -> dict[str, ParameterSpec]:
+    """Every learned tensor of the model; a batch norm appears under its prefix."""
+    return _run(config, 64, 64).parameters
+
+
+def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor that a weights file of this configuration holds."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, spec in parameter_specs(config).items():
+        if spec.kind in ("norm", "zero_norm"):
+            for leaf in ("weight", "bias", "running_mean", "running_var"):
+                shapes[f"{name}.{leaf}"] = spec.shape
+        else:
+            shapes[name] = spec.shape
+    return shapes

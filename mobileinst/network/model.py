@@ -1,0 +1,86 @@
+"""MobileInst (arXiv 2303.17594): an image to mask features, and those to kernels, classes and objectness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic
+
+from mobileinst.network import instance_decoder
+from mobileinst.network.config import ModelConfig
+from mobileinst.network.features import BackboneFeatures
+from mobileinst.network.mask_decoder import mask_decoder
+from mobileinst.network.mobilenetv2 import mobilenetv2
+from mobileinst.network.ops import Ops, T
+from mobileinst.network.topformer import topformer
+
+
+@dataclass(frozen=True)
+class Features(Generic[T]):
+    """What every frame needs, and what its keyframe's instance decoder reads.
+
+    Attributes:
+        mask_features: (h8, w8, kernel_dim); a mask is the product of a kernel with them.
+        pooled: X_L, the mask map max-pooled to the keys' grid, (h, w, width).
+        x6: Global features of the backbone, (h, w, C).
+    """
+
+    mask_features: T
+    pooled: T
+    x6: T
+
+
+@dataclass(frozen=True)
+class Predictions(Generic[T]):
+    """What the instance decoder says of each query.
+
+    Attributes:
+        class_logits: (N, classes).
+        objectness_logits: (N, 1).
+        kernels: (N, kernel_dim).
+        queries_global: Q_G, the queries between the two decoders (N, hidden), for query passing.
+    """
+
+    class_logits: T
+    objectness_logits: T
+    kernels: T
+    queries_global: T
+
+
+def backbone(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "backbone.") -> BackboneFeatures[T]:
+    """X3, X4, X5, X6 of the configured backbone."""
+    if config.backbone == "mobilenetv2":
+        return mobilenetv2(ops, image, prefix=prefix)
+    return topformer(ops, image, config.backbone, use_sim=config.use_sim, prefix=prefix)
+
+
+def features(ops: Ops[T], image: T, config: ModelConfig) -> Features[T]:
+    """Backbone and mask decoder: runs on every frame.
+
+    Args:
+        image: Map (H, W, 3), normalised.
+    """
+    levels = backbone(ops, image, config)
+    mask_map = mask_decoder(ops, levels, config.width)
+    keys_like = levels.x6 if config.key_stride == 64 else levels.x5
+    pooled = ops.max_pool(mask_map, ops.size(keys_like), "mask_decoder.pool")
+    mask_features = ops.conv(mask_map, "mask_decoder.projection", config.kernel_dim, bias=True)
+    return Features(mask_features, pooled, levels.x6)
+
+
+def instances(
+    ops: Ops[T], inputs: Features[T], config: ModelConfig, queries_global: T | None = None
+) -> Predictions[T]:
+    """Dual transformer instance decoder and heads: runs on keyframes.
+
+    Args:
+        queries_global: Queries of another frame's global decoder instead of this frame's (query passing in
+            training, paper's temporal training).
+    """
+    if queries_global is None:
+        x6 = inputs.x6
+        if config.key_stride != 64:
+            x6 = ops.resize(x6, ops.size(inputs.pooled), "instance_decoder.global.resize")
+        queries_global = instance_decoder.global_decoder(ops, x6, config)
+    queries = instance_decoder.local_decoder(ops, queries_global, inputs.pooled, config)
+    class_logits, objectness_logits, kernels = instance_decoder.heads(ops, queries, config)
+    return Predictions(class_logits, objectness_logits, kernels, queries_global)

@@ -1,0 +1,141 @@
+"""The operations that the network is written in.
+
+Maps are images of features, logically (H, W, C); tokens are rows, logically (N, C). How an interpreter stores
+them is its own matter: PyTorch uses (B, C, H, W) and (B, N, C), the native engine (H, W, C) and (N, C).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol, TypeVar
+
+Activation = Literal["relu", "relu6", "hard_sigmoid"]
+Size = tuple[int, int]
+T = TypeVar("T")
+
+#: eps of every batch norm and layer norm (PyTorch's default, spec a).
+NORM_EPS = 1e-5
+
+
+class Ops(Protocol[T]):
+    """What an interpreter of the network offers. ``T`` stands for its maps and tokens."""
+
+    def channels(self, x: T) -> int:
+        """Channels of a map or tokens."""
+        ...
+
+    def size(self, x: T) -> Size:
+        """Height and width of a map."""
+        ...
+
+    def conv(
+        self,
+        x: T,
+        name: str,
+        out_channels: int,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        norm: str | None = None,
+        bias: bool = False,
+        activation: Activation | None = None,
+        zero_init: bool = False,
+    ) -> T:
+        """Convolution, padding ``kernel // 2``, then batch norm ``norm`` if named, then the activation.
+
+        Parameters: ``{name}.weight`` (O, I / groups, k, k), ``{name}.bias`` if ``bias``, and the batch norm's.
+        ``zero_init`` asks training to start the batch norm's weight at 0 (residual branches of TopFormer).
+        """
+        ...
+
+    def linear(self, x: T, name: str, out_features: int, *, activation: Activation | None = None) -> T:
+        """Linear layer over tokens; parameters ``{name}.weight`` (O, I) and ``{name}.bias``."""
+        ...
+
+    def layer_norm(self, x: T, name: str) -> T:
+        """Layer norm over the channels of tokens; parameters ``{name}.weight`` and ``{name}.bias``."""
+        ...
+
+    def parameter(self, name: str, shape: tuple[int, int]) -> T:
+        """A learned tensor of tokens (N, C)."""
+        ...
+
+    def attention(self, q: T, k: T, v: T, heads: int, scale: float, name: str) -> T:
+        """``softmax(scale * q k^T) v`` per head over tokens, channels laid out [head][dim]."""
+        ...
+
+    def add(self, a: T, b: T, name: str) -> T:
+        """Sum of two maps or tokens of one shape."""
+        ...
+
+    def mul(self, a: T, b: T, name: str) -> T:
+        """Product of two maps or tokens of one shape, element by element."""
+        ...
+
+    def activate(self, x: T, activation: Activation, name: str) -> T:
+        """An activation on its own."""
+        ...
+
+    def drop_path(self, x: T, rate: float) -> T:
+        """Stochastic depth of a residual branch; identity outside training."""
+        ...
+
+    def resize(self, x: T, size: Size, name: str) -> T:
+        """Bilinear resize of a map, half-pixel centres, no antialias."""
+        ...
+
+    def average_pool(self, x: T, size: Size, name: str) -> T:
+        """Adaptive average pooling with PyTorch's bins."""
+        ...
+
+    def max_pool(self, x: T, size: Size, name: str) -> T:
+        """Adaptive maximum pooling with PyTorch's bins."""
+        ...
+
+    def concat(self, xs: Sequence[T], name: str) -> T:
+        """Maps of one size, joined over channels."""
+        ...
+
+    def split(self, x: T, widths: Sequence[int]) -> list[T]:
+        """A map cut into groups of channels."""
+        ...
+
+    def tokens(self, x: T) -> T:
+        """A map as tokens, row by row."""
+        ...
+
+    def as_map(self, x: T, size: Size) -> T:
+        """Tokens as a map of the given size."""
+        ...
+
+    def sine_embedding(self, size: Size, channels: int) -> T:
+        """Tokens of :func:`mobileinst.network.position.sine_position_embedding`."""
+        ...
+
+
+def conv_bn(
+    ops: Ops[T],
+    x: T,
+    name: str,
+    out_channels: int,
+    *,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    activation: Activation | None = None,
+    zero_init: bool = False,
+    keys: tuple[str, str] = ("c", "bn"),
+) -> T:
+    """ConvBN (spec, notation): convolution without bias, then batch norm, under ``{name}.{keys}``."""
+    return ops.conv(
+        x,
+        f"{name}.{keys[0]}",
+        out_channels,
+        kernel=kernel,
+        stride=stride,
+        groups=groups,
+        norm=f"{name}.{keys[1]}",
+        activation=activation,
+        zero_init=zero_init,
+    )
