@@ -16,7 +16,15 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError('weights_tools needs PyTorch: pip install "mobileinst[train]"') from error
 
-from mobileinst.network import Features, ModelConfig, Predictions, features, instances, model
+from mobileinst.network import (
+    Features,
+    ModelConfig,
+    Predictions,
+    features,
+    instance_decoder,
+    instances,
+    model,
+)
 from mobileinst.network.counter import ParameterSpec, parameter_specs
 from mobileinst.network.features import BackboneFeatures
 from mobileinst.network.ops import NORM_EPS, Activation, Size
@@ -61,24 +69,40 @@ class TorchOps:
             x = self._root.get_submodule(norm)(x)
         return self._activate(x, activation)
 
-    def linear(self, x: Tensor, name: str, out_features: int, *, activation: Activation | None = None) -> Tensor:
+    def linear(
+        self, x: Tensor, name: str, out_features: int, *, activation: Activation | None = None
+    ) -> Tensor:
         return self._activate(F.linear(x, self._get(f"{name}.weight"), self._get(f"{name}.bias")), activation)
 
     def layer_norm(self, x: Tensor, name: str) -> Tensor:
-        return F.layer_norm(
-            x, x.shape[-1:], self._get(f"{name}.weight"), self._get(f"{name}.bias"), NORM_EPS
-        )
+        return F.layer_norm(x, x.shape[-1:], self._get(f"{name}.weight"), self._get(f"{name}.bias"), NORM_EPS)
 
     def parameter(self, name: str, shape: tuple[int, int]) -> Tensor:
         return self._get(name)[None]
 
     def attention(self, q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float, name: str) -> Tensor:
         def per_head(x: Tensor) -> Tensor:
-            return x.unflatten(2, (heads, -1)).transpose(1, 2)
+            return x.reshape(x.shape[0], x.shape[1], heads, -1).transpose(1, 2)
 
         q = q.expand(k.shape[0], -1, -1)
         y = F.scaled_dot_product_attention(per_head(q), per_head(k), per_head(v), scale=scale)
         return y.transpose(1, 2).flatten(2)
+
+    def axial_attention(self, q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float, name: str) -> Tensor:
+        def positions(part: str, length: int) -> Tensor:
+            table = self._get(f"{name}.pos_emb_{part}.pos_embed")
+            return F.interpolate(table, length, mode="linear", align_corners=False)
+
+        out = v
+        for axis, squeezed in (("row", 3), ("column", 2)):
+            rows, keys, values = (x.mean(squeezed) for x in (q, k, v))
+            rows = rows + positions(f"{axis}q", rows.shape[2])
+            keys = keys + positions(f"{axis}k", keys.shape[2])
+            y = self.attention(rows.mT, keys.mT, values.mT, heads, scale, name)
+            encode = f"{name}.proj_encode_{axis}.1"
+            y = F.conv2d(F.relu6(y.mT.unsqueeze(squeezed)), self._get(f"{encode}.c.weight"))
+            out = out + self._root.get_submodule(f"{encode}.bn")(y)
+        return F.relu6(out)
 
     def add(self, a: Tensor, b: Tensor, name: str) -> Tensor:
         return a + b
@@ -114,7 +138,7 @@ class TorchOps:
         return x.flatten(2).transpose(1, 2)
 
     def as_map(self, x: Tensor, size: Size) -> Tensor:
-        return x.transpose(1, 2).unflatten(2, size)
+        return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], *size)
 
     def sine_embedding(self, size: Size, channels: int) -> Tensor:
         table = torch.from_numpy(sine_position_embedding(size, channels))
@@ -162,7 +186,7 @@ class MobileInst(nn.Module):
 
     def decode_heads(self, queries: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Class logits, objectness logits and kernels of any queries (B, N, hidden): auxiliary supervision."""
-        return model.instance_decoder.heads(self._ops, queries, self.config)
+        return instance_decoder.heads(self._ops, queries, self.config)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """All outputs of normalised images (B, 3, H, W).
@@ -188,7 +212,7 @@ class MobileInst(nn.Module):
 
 def mask_product(kernels: Tensor, mask_features: Tensor) -> Tensor:
     """Mask logits (B, N, h, w) of kernels (B, N, D) and mask features (B, D, h, w): a dot product per pixel."""
-    return (kernels @ mask_features.flatten(2)).unflatten(2, mask_features.shape[2:])
+    return (kernels @ mask_features.flatten(2)).reshape(*kernels.shape[:2], *mask_features.shape[2:])
 
 
 def _add_parameter(root: nn.Module, name: str, spec: ParameterSpec) -> None:
@@ -220,7 +244,7 @@ def _initial(spec: ParameterSpec) -> Tensor:
         nn.init.xavier_uniform_(tensor)
     elif spec.kind == "layer_norm":
         tensor.fill_(1.0)
-    elif spec.kind == "tokens":
+    elif spec.kind in ("tokens", "positions"):
         tensor.normal_()
     return tensor
 

@@ -96,7 +96,5 @@ def mlp(ops: Ops[T], x: T, name: str, ratio: int) -> T:
     channels = ops.channels(x)
     hidden = channels * ratio
     y = conv_bn(ops, x, f"{name}.fc1", hidden)
-    y = ops.conv(
-        y, f"{name}.dwconv", hidden, kernel=3, groups=hidden, bias=True, activation="relu6"
-    )
+    y = ops.conv(y, f"{name}.dwconv", hidden, kernel=3, groups=hidden, bias=True, activation="relu6")
     return conv_bn(ops, y, f"{name}.fc2", channels)

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 #: The backbones of the paper's Table 1 in all their official sizes, and MobileNetV2 1.0.
-BACKBONES = ("mobilenetv2", "topformer_t", "topformer_s", "topformer_b")
+BACKBONES = (
+    "mobilenetv2",
+    "topformer_t",
+    "topformer_s",
+    "topformer_b",
+    "seaformer_t",
+    "seaformer_s",
+    "seaformer_b",
+    "seaformer_l",
+)
 
 _LIMITS = {
     "width": 4096,

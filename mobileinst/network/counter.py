@@ -8,9 +8,9 @@ from typing import Literal
 
 from mobileinst.network import model
 from mobileinst.network.config import ModelConfig
-from mobileinst.network.ops import Activation, Size
+from mobileinst.network.ops import AXIAL_POSITIONS, Activation, Size
 
-ParameterKind = Literal["conv", "linear", "bias", "norm", "zero_norm", "layer_norm", "tokens"]
+ParameterKind = Literal["conv", "linear", "bias", "norm", "zero_norm", "layer_norm", "tokens", "positions"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ class CounterOps:
     ) -> Shape:
         height, width = self.size(x)
         if x.channels % groups or out_channels % groups:
-            raise ValueError(f"{name}: {x.channels} -> {out_channels} channels do not divide into {groups} groups")
+            raise ValueError(
+                f"{name}: {x.channels} -> {out_channels} channels do not divide into {groups} groups"
+            )
         size = ((height - 1) // stride + 1, (width - 1) // stride + 1)
         weight = (out_channels, x.channels // groups, kernel, kernel)
         learned = self._learn(f"{name}.weight", weight, "conv")
@@ -90,7 +92,9 @@ class CounterOps:
         label = f"{kind} {kernel}x{kernel}" + (f" s{stride}" if stride > 1 else "")
         return self._layer(name, label, _map(out_channels, size), learned, macs)
 
-    def linear(self, x: Shape, name: str, out_features: int, *, activation: Activation | None = None) -> Shape:
+    def linear(
+        self, x: Shape, name: str, out_features: int, *, activation: Activation | None = None
+    ) -> Shape:
         learned = self._learn(f"{name}.weight", (out_features, x.channels), "linear")
         learned += self._learn(f"{name}.bias", (out_features,), "bias")
         out = Shape(out_features, None, x.rows)
@@ -111,6 +115,18 @@ class CounterOps:
             raise ValueError(f"{name}: attention of q {q}, k {k}, v {v} with {heads} heads")
         macs = q.rows * k.rows * (q.channels + v.channels)
         return self._layer(name, "attention", Shape(v.channels, None, q.rows), 0, macs)
+
+    def axial_attention(self, q: Shape, k: Shape, v: Shape, heads: int, scale: float, name: str) -> Shape:
+        macs, learned = 0, 0
+        for axis, length in zip(("row", "column"), self.size(v), strict=True):
+            macs += length * length * (q.channels + v.channels) + length * v.channels * v.channels
+            for part in "qk":
+                shape = (1, q.channels, AXIAL_POSITIONS)
+                learned += self._learn(f"{name}.pos_emb_{axis}{part}.pos_embed", shape, "positions")
+            encode = f"{name}.proj_encode_{axis}.1"
+            learned += self._learn(f"{encode}.c.weight", (v.channels, v.channels, 1, 1), "conv")
+            learned += 2 * self._learn(f"{encode}.bn", (v.channels,), "zero_norm")
+        return self._layer(f"{name}.axial", "axial attention", v, learned, macs)
 
     def add(self, a: Shape, b: Shape, name: str) -> Shape:
         return self._same(a, b, name, "add")

@@ -6,9 +6,7 @@ from mobileinst.network.config import ModelConfig
 from mobileinst.network.ops import Ops, T
 
 
-def _multi_head_attention(
-    ops: Ops[T], query: T, key: T, value: T, name: str, config: ModelConfig
-) -> T:
+def _multi_head_attention(ops: Ops[T], query: T, key: T, value: T, name: str, config: ModelConfig) -> T:
     q = ops.linear(query, f"{name}.query", config.hidden)
     k = ops.linear(key, f"{name}.key", config.hidden)
     v = ops.linear(value, f"{name}.value", config.hidden)

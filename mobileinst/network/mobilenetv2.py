@@ -7,7 +7,15 @@ from mobileinst.network.features import BackboneFeatures
 from mobileinst.network.ops import Ops, T, conv_bn
 
 #: Rows (expansion, channels, repeats, stride) of the MobileNetV2 paper's Table 2.
-_STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+_STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
 
 #: torchvision's indices of the last maps at strides 4, 8, 16, 32.
 _COLLECTED = (3, 6, 13, 17)

@@ -11,6 +11,7 @@ from mobileinst.network.features import BackboneFeatures
 from mobileinst.network.mask_decoder import mask_decoder
 from mobileinst.network.mobilenetv2 import mobilenetv2
 from mobileinst.network.ops import Ops, T
+from mobileinst.network.seaformer import seaformer
 from mobileinst.network.topformer import topformer
 
 
@@ -50,6 +51,8 @@ def backbone(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "backb
     """X3, X4, X5, X6 of the configured backbone."""
     if config.backbone == "mobilenetv2":
         return mobilenetv2(ops, image, prefix=prefix)
+    if config.backbone.startswith("seaformer"):
+        return seaformer(ops, image, config.backbone, prefix=prefix)
     return topformer(ops, image, config.backbone, use_sim=config.use_sim, prefix=prefix)
 
 

@@ -16,6 +16,9 @@ T = TypeVar("T")
 #: eps of every batch norm and layer norm (PyTorch's default, spec a).
 NORM_EPS = 1e-5
 
+#: Length of the learned position embeddings of axial attention (spec b).
+AXIAL_POSITIONS = 16
+
 
 class Ops(Protocol[T]):
     """What an interpreter of the network offers. ``T`` stands for its maps and tokens."""
@@ -63,6 +66,15 @@ class Ops(Protocol[T]):
 
     def attention(self, q: T, k: T, v: T, heads: int, scale: float, name: str) -> T:
         """``softmax(scale * q k^T) v`` per head over tokens, channels laid out [head][dim]."""
+        ...
+
+    def axial_attention(self, q: T, k: T, v: T, heads: int, scale: float, name: str) -> T:
+        """Squeezed attention along rows and columns of maps (spec b): ``relu6(v + rows + columns)``.
+
+        Rows: q, k, v averaged over the width; learned embeddings ``{name}.pos_emb_{rowq,rowk}.pos_embed``
+        (1, keys, 16), linearly interpolated to the height, added to q and k; attention; ReLU6; 1x1 ConvBN
+        ``{name}.proj_encode_row.1.{c,bn}``. Columns likewise (``columnq``, ``columnk``, ``proj_encode_column``).
+        """
         ...
 
     def add(self, a: T, b: T, name: str) -> T:
