@@ -1,1 +1,1 @@
-"""Tools around the weights: PyTorch interpreter of the network, training, conversion, export. Needs PyTorch."""
+"""Tools around the weights: PyTorch interpreter, training, conversion, export. Needs PyTorch."""

@@ -181,11 +181,11 @@ class MobileInst(nn.Module):
     def instances(
         self, inputs: Features[Tensor], queries_global: Tensor | None = None
     ) -> Predictions[Tensor]:
-        """Kernels, class and objectness logits; ``queries_global`` (B, N, hidden) of another frame are passed on."""
+        """Kernels, class and objectness logits; ``queries_global`` (B, N, hidden) may be another frame's."""
         return instances(self._ops, inputs, self.config, queries_global)
 
     def decode_heads(self, queries: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Class logits, objectness logits and kernels of any queries (B, N, hidden): auxiliary supervision."""
+        """Class logits, objectness logits and kernels of any queries (B, N, hidden), for auxiliary losses."""
         return instance_decoder.heads(self._ops, queries, self.config)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -193,8 +193,8 @@ class MobileInst(nn.Module):
 
         Returns:
             ``class_logits`` (B, N, classes), ``objectness_logits`` (B, N), ``kernels`` (B, N, D),
-            ``mask_features`` (B, D, h8, w8), ``mask_logits`` (B, N, h8, w8), ``queries_global`` (B, N, hidden),
-            ``pooled`` and ``x6``.
+            ``mask_features`` (B, D, h8, w8), ``mask_logits`` (B, N, h8, w8),
+            ``queries_global`` (B, N, hidden), ``pooled`` and ``x6``.
         """
         found = self.features(images)
         out = self.instances(found)
@@ -211,7 +211,7 @@ class MobileInst(nn.Module):
 
 
 def mask_product(kernels: Tensor, mask_features: Tensor) -> Tensor:
-    """Mask logits (B, N, h, w) of kernels (B, N, D) and mask features (B, D, h, w): a dot product per pixel."""
+    """Mask logits (B, N, h, w) of kernels (B, N, D) and mask features (B, D, h, w)."""
     return (kernels @ mask_features.flatten(2)).reshape(*kernels.shape[:2], *mask_features.shape[2:])
 
 
@@ -233,7 +233,7 @@ def _add_parameter(root: nn.Module, name: str, spec: ParameterSpec) -> None:
 
 
 def _initial(spec: ParameterSpec) -> Tensor:
-    """Initial values: convolutions normal(0, sqrt(2 / fan out)) as TopFormer; linear layers Xavier; tokens N(0, 1)."""
+    """Initial values: convolutions normal(0, sqrt(2 / fan out)) as TopFormer, linear Xavier, tokens N(0, 1)."""
     tensor = torch.zeros(spec.shape)
     if spec.kind == "conv":
         # fan out per group: k * k * out / groups; a depthwise convolution has one input channel a group

@@ -49,7 +49,7 @@ def half_size(size: Size) -> Size:
 
 
 def pyramid_pool(ops: Ops[T], pyramid: Sequence[T], name: str) -> T:
-    """TopFormer's PyramidPoolAgg: every level average-pooled to half the last one's size and joined (spec a)."""
+    """TopFormer's PyramidPoolAgg: levels average-pooled to half the last one's size and joined (spec a)."""
     size = half_size(ops.size(pyramid[-1]))
     pooled = [ops.average_pool(x, size, f"{name}.pool{i}") for i, x in enumerate(pyramid)]
     return ops.concat(pooled, f"{name}.concat")

@@ -39,7 +39,7 @@ class ModelConfig:
         width: Channels of the mask decoder; 256 is our reading of the paper, 128 the fast variant.
         classes: Number of classes (80 for COCO, 40 for YouTube-VIS).
         queries: Number of instance queries (paper's sources: 100).
-        hidden: Dimension of the queries in the instance decoder; a multiple of 4 (sine embedding) and of heads.
+        hidden: Dimension of the queries; a multiple of 4 (sine embedding) and of heads.
         heads: Attention heads of the instance decoder.
         ffn: Hidden features of the feed-forward network before the heads.
         kernel_dim: Channels of mask features and kernels.

@@ -1,4 +1,4 @@
-"""Interpreter that only counts: output shapes, parameters and multiply-adds of every layer, and what must be learned."""
+"""Interpreter that only counts: shapes, parameters and multiply-adds of every layer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class LayerCount:
-    """One layer: multiply-adds count convolutions, linear layers, attention and mask products, as in spec a."""
+    """One layer: multiply-adds count convolutions, linear layers, attention, mask products."""
 
     name: str
     op: str
@@ -40,7 +40,7 @@ class LayerCount:
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """A learned tensor: its shape and what it is. For ``norm`` kinds the name is the prefix of a batch norm."""
+    """A learned tensor: its shape and kind. For ``norm`` kinds its name is a batch norm's prefix."""
 
     shape: tuple[int, ...]
     kind: ParameterKind

@@ -26,7 +26,7 @@ _TRANSFORMER = TransformerSpec(blocks=4, heads=8, key_dim=16, mlp_ratio=2)
 
 
 def _inverted_residual(ops: Ops[T], x: T, name: str, expansion: int, channels: int, stride: int) -> T:
-    """The block of MobileNetV2 under torchvision's names: ConvBNs ``conv.0``, ``conv.1``, then conv and norm."""
+    """The block of MobileNetV2 under torchvision's names: ``conv.0``, ``conv.1``, then conv and norm."""
     hidden = ops.channels(x) * expansion
     y, layer = x, 0
     if expansion != 1:

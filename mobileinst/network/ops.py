@@ -47,7 +47,7 @@ class Ops(Protocol[T]):
     ) -> T:
         """Convolution, padding ``kernel // 2``, then batch norm ``norm`` if named, then the activation.
 
-        Parameters: ``{name}.weight`` (O, I / groups, k, k), ``{name}.bias`` if ``bias``, and the batch norm's.
+        Parameters: ``{name}.weight`` (O, I / groups, k, k), ``{name}.bias`` if ``bias``, and the norm's.
         ``zero_init`` asks training to start the batch norm's weight at 0 (residual branches of TopFormer).
         """
         ...
@@ -73,7 +73,7 @@ class Ops(Protocol[T]):
 
         Rows: q, k, v averaged over the width; learned embeddings ``{name}.pos_emb_{rowq,rowk}.pos_embed``
         (1, keys, 16), linearly interpolated to the height, added to q and k; attention; ReLU6; 1x1 ConvBN
-        ``{name}.proj_encode_row.1.{c,bn}``. Columns likewise (``columnq``, ``columnk``, ``proj_encode_column``).
+        ``{name}.proj_encode_row.1.{c,bn}``. Columns likewise (``columnq``, ``proj_encode_column`` ...).
         """
         ...
 

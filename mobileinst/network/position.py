@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 def sine_position_embedding(size: tuple[int, int], channels: int) -> NDArray[np.float32]:
     """Sine embedding of a grid of positions.
 
-    The first half of the channels encodes y, the second x; coordinates run from 1 to h, divided by h + 1e-6 and
-    times 2 pi; even channels are sines, odd ones cosines.
+    The first half of the channels encodes y, the second x; coordinates run from 1 to h, divided by h + 1e-6
+    and times 2 pi; even channels are sines, odd ones cosines.
 
     Args:
         size: Height and width of the grid.

@@ -61,7 +61,7 @@ SEAFORMER = {
 
 
 def attention(ops: Ops[T], x: T, name: str, stage: Stage) -> T:
-    """Squeeze-enhanced axial attention: rows and columns attend, a detail branch is gated by them (spec b)."""
+    """Squeeze-enhanced axial attention: rows and columns attend and gate a detail branch (spec b)."""
     keys, values = stage.heads * stage.key_dim, stage.heads * stage.key_dim * 2
     q = conv_bn(ops, x, f"{name}.to_q", keys)
     k = conv_bn(ops, x, f"{name}.to_k", keys)

@@ -64,7 +64,7 @@ def token_pyramid(ops: Ops[T], image: T, name: str, spec: TopFormerSpec) -> list
 
 
 def semantic_injection(ops: Ops[T], local: T, semantics: T, name: str, channels: int) -> T:
-    """Official type "multiply-sum": local * up(h_sigmoid(act)) + up(embedding), gate taken before resizing."""
+    """Official type "multiply-sum": local * up(h_sigmoid(act)) + up(embedding), gated before resizing."""
     keys = ("conv", "bn")
     size = ops.size(local)
     x = conv_bn(ops, local, f"{name}.local_embedding", channels, keys=keys)
