@@ -233,7 +233,7 @@ def _add_parameter(root: nn.Module, name: str, spec: ParameterSpec) -> None:
 
 
 def _initial(spec: ParameterSpec) -> Tensor:
-    """Initial values: convolutions normal(0, sqrt(2 / fan out)) as TopFormer, linear Xavier, tokens N(0, 1)."""
+    """Initial values: convolutions N(0, sqrt(2 / fan out)) as TopFormer, linear Xavier, tokens N(0,1)."""
     tensor = torch.zeros(spec.shape)
     if spec.kind == "conv":
         # fan out per group: k * k * out / groups; a depthwise convolution has one input channel a group
