@@ -1,0 +1,103 @@
+#include <stdexcept>
+
+#include "bindings/bindings.h"
+
+namespace mobileinst {
+namespace {
+
+template <typename T>
+const char* dtype_name();
+template <>
+const char* dtype_name<float>() {
+    return "float32";
+}
+template <>
+const char* dtype_name<uint8_t>() {
+    return "uint8";
+}
+template <>
+const char* dtype_name<uint32_t>() {
+    return "uint32";
+}
+
+bool matches(const py::array& array, const std::vector<py::ssize_t>& shape, py::ssize_t smallest) {
+    if (array.ndim() != static_cast<py::ssize_t>(shape.size())) {
+        return false;
+    }
+    for (size_t i = 0; i < shape.size(); ++i) {
+        const py::ssize_t extent = array.shape(static_cast<py::ssize_t>(i));
+        if (shape[i] == kAny ? extent < smallest : extent != shape[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace
+
+std::string shape_text(const std::vector<py::ssize_t>& shape) {
+    std::string text = "(";
+    for (size_t i = 0; i < shape.size(); ++i) {
+        text += (i == 0 ? "" : ", ") + (shape[i] == kAny ? std::string("any") : std::to_string(shape[i]));
+    }
+    return text + (shape.size() == 1 ? ",)" : ")");
+}
+
+template <typename T>
+py::array_t<T, py::array::c_style> checked_array(const py::object& object, const char* name,
+                                                 const std::vector<py::ssize_t>& shape,
+                                                 py::ssize_t smallest) {
+    const std::string expected =
+        std::string(name) + ": expected a " + dtype_name<T>() + " array of shape " + shape_text(shape);
+    if (!py::isinstance<py::array>(object)) {
+        throw py::type_error(expected + ", got " + py::type::of(object).attr("__name__").cast<std::string>());
+    }
+    const auto array = py::reinterpret_borrow<py::array>(object);
+    if (!py::dtype::of<T>().equal(array.dtype())) {
+        throw py::type_error(expected + ", got dtype " + py::str(array.dtype()).cast<std::string>());
+    }
+    if (!matches(array, shape, smallest)) {
+        const std::vector<py::ssize_t> given(array.shape(), array.shape() + array.ndim());
+        const std::string least = smallest > 0 ? " with no empty axis" : "";
+        throw std::invalid_argument(expected + least + ", got " + shape_text(given));
+    }
+    return py::array_t<T, py::array::c_style>::ensure(array);
+}
+
+template FloatArray checked_array<float>(const py::object&, const char*, const std::vector<py::ssize_t>&,
+                                         py::ssize_t);
+template ByteArray checked_array<uint8_t>(const py::object&, const char*, const std::vector<py::ssize_t>&,
+                                          py::ssize_t);
+template CountArray checked_array<uint32_t>(const py::object&, const char*, const std::vector<py::ssize_t>&,
+                                            py::ssize_t);
+
+void check_range(const char* name, long long value, long long low, long long high) {
+    if (value < low || value > high) {
+        throw std::invalid_argument(std::string(name) + ": expected " + std::to_string(low) + " to " +
+                                    std::to_string(high) + ", got " + std::to_string(value));
+    }
+}
+
+Tier tier_argument(const py::object& tier) {
+    return tier.is_none() ? active_tier() : tier_from_name(tier.cast<std::string>());
+}
+
+Activation activation_argument(const py::object& activation) {
+    if (activation.is_none()) {
+        return Activation::None;
+    }
+    const auto name = activation.cast<std::string>();
+    if (name == "relu") {
+        return Activation::Relu;
+    }
+    if (name == "relu6") {
+        return Activation::Relu6;
+    }
+    if (name == "hard_sigmoid") {
+        return Activation::HardSigmoid;
+    }
+    throw std::invalid_argument("activation: expected None, 'relu', 'relu6' or 'hard_sigmoid', got '" + name +
+                                "'");
+}
+
+}  // namespace mobileinst

@@ -1,0 +1,52 @@
+#pragma once
+
+// The only header that includes pybind11.
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "core/activation.h"
+#include "core/tier.h"
+
+namespace mobileinst {
+
+namespace py = pybind11;
+
+using FloatArray = py::array_t<float, py::array::c_style>;
+using ByteArray = py::array_t<uint8_t, py::array::c_style>;
+using CountArray = py::array_t<uint32_t, py::array::c_style>;
+
+/// An extent that may have any value.
+constexpr py::ssize_t kAny = -1;
+
+/// "(3, 4, any)".
+std::string shape_text(const std::vector<py::ssize_t>& shape);
+
+/// Throws std::invalid_argument naming the argument unless it is a NumPy array of T with that shape; kAny
+/// matches any extent of at least `smallest`. Makes it C-contiguous, converting neither dtype nor lists.
+template <typename T>
+py::array_t<T, py::array::c_style> checked_array(const py::object& object, const char* name,
+                                                 const std::vector<py::ssize_t>& shape,
+                                                 py::ssize_t smallest = 1);
+
+/// Throws std::invalid_argument unless the value lies in [low, high].
+void check_range(const char* name, long long value, long long low, long long high);
+
+/// The named tier, or the active one for None.
+Tier tier_argument(const py::object& tier);
+
+/// None, "relu", "relu6" or "hard_sigmoid".
+Activation activation_argument(const py::object& activation);
+
+void register_core(py::module_& module);
+void register_plan(py::module_& module);
+void register_masks(py::module_& module);
+void register_kernels_light(py::module_& kernels);
+void register_kernels_conv(py::module_& kernels);
+
+}  // namespace mobileinst

@@ -1,0 +1,25 @@
+#include "bindings/bindings.h"
+#include "core/cpu_features.h"
+
+namespace mobileinst {
+
+void register_core(py::module_& module) {
+    module.def(
+        "tier", [] { return std::string(tier_name(active_tier())); },
+        "Name of the instruction-set tier in use: 'ref', 'neon', 'avx2' or 'avx512'.\n\n"
+        "Raises ValueError if MOBILEINST_TIER names a tier that is unknown or can't run here.");
+    module.def(
+        "supported_tiers",
+        [] {
+            std::vector<std::string> names;
+            for (Tier tier : supported_tiers()) {
+                names.emplace_back(tier_name(tier));
+            }
+            return names;
+        },
+        "Names of the tiers that this machine can run, slowest first.");
+    module.def("cpu_features", &cpu_feature_names,
+               "Names of the CPU features found, of those that kernels use.");
+}
+
+}  // namespace mobileinst

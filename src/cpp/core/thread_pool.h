@@ -1,0 +1,64 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace mobileinst {
+
+/// Threads that share the work of one caller at a time. Idle workers yield for a moment, then sleep; a worker
+/// that is late for a job is not waited for.
+class ThreadPool {
+  public:
+    /// `threads` >= 1 counts the caller; throws std::invalid_argument for 0, std::system_error if the system
+    /// has no more threads.
+    explicit ThreadPool(size_t threads);
+    ~ThreadPool();
+    ThreadPool(const ThreadPool&) = delete;
+    ThreadPool& operator=(const ThreadPool&) = delete;
+
+    size_t threads() const { return workers_.size() + 1; }
+
+    /// Held by whoever uses the pool over several run() calls.
+    std::mutex& mutex() { return user_; }
+
+    /// Calls `body(begin, end, thread)` over [0, count) in at most `chunks` contiguous ranges that start at
+    /// multiples of `grain`; `thread` < threads() is unique among calls that overlap in time. Returns when
+    /// all are done. The body must not throw. The caller holds mutex().
+    template <typename Body>
+    void run(size_t count, size_t grain, size_t chunks, const Body& body) {
+        run_job([](const void* context, size_t begin, size_t end,
+                   size_t thread) { (*static_cast<const Body*>(context))(begin, end, thread); },
+                &body, count, grain, chunks);
+    }
+
+  private:
+    using Call = void (*)(const void* context, size_t begin, size_t end, size_t thread);
+
+    void run_job(Call call, const void* context, size_t count, size_t grain, size_t chunks);
+    void publish(uint32_t chunks);
+    void take_chunks(size_t thread);
+    void work(size_t thread);
+    void stop();
+
+    std::vector<std::thread> workers_;
+    std::mutex user_;
+
+    // The job. A late worker may read these while the next job is written; it then fails to claim a chunk.
+    std::atomic<Call> call_{nullptr};
+    std::atomic<const void*> context_{nullptr};
+    std::atomic<size_t> count_{0}, grain_{1}, chunks_{0};
+
+    std::atomic<uint64_t> state_{0};  // number of the job << 32 | chunks that nobody has claimed
+    std::atomic<size_t> done_{0};     // chunks finished
+    std::atomic<bool> stopping_{false};
+    std::mutex sleep_;
+    std::condition_variable wake_;
+    size_t sleepers_ = 0;  // guarded by sleep_
+};
+
+}  // namespace mobileinst
