@@ -1,0 +1,36 @@
+"""Overlap of masks at the network's mask resolution, and suppression of duplicates by it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def mask_iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Intersection over union of masks (m, h, w) with masks (n, h, w): float32 (m, n), 0 for empty masks."""
+    if a.ndim != 3 or b.ndim != 3 or a.shape[1:] != b.shape[1:]:
+        raise ValueError(f"expected masks (m, h, w) and (n, h, w), got shapes {a.shape} and {b.shape}")
+    left = a.reshape(len(a), a.shape[1] * a.shape[2]).astype(np.float32)
+    right = b.reshape(len(b), b.shape[1] * b.shape[2]).astype(np.float32)
+    shared = left @ right.T
+    union = left.sum(1)[:, None] + right.sum(1)[None, :] - shared
+    return np.asarray(shared / np.maximum(union, 1), np.float32)
+
+
+def suppress_duplicates(
+    scores: NDArray[np.float32], masks: NDArray[np.bool_], max_iou: float
+) -> NDArray[np.int64]:
+    """Indices to keep, best score first: a mask goes when a better one covers it with IoU above `max_iou`.
+
+    Labels don't matter: two masks of nearly the same pixels are one object, whatever it is taken for.
+    Ties of scores keep the lower index. `max_iou` of 1 keeps all.
+    """
+    order = np.argsort(-scores, kind="stable")
+    if max_iou >= 1 or len(order) < 2:
+        return order.astype(np.int64)
+    overlap = mask_iou(masks, masks)
+    kept: list[int] = []
+    for i in order:
+        if not kept or overlap[i, kept].max() <= max_iou:
+            kept.append(int(i))
+    return np.array(kept, np.int64)
