@@ -34,6 +34,12 @@ struct Conv3x3Kernels {
     void (*run)(const Conv3x3Args& args, size_t begin, size_t end, float* scratch);
 };
 
+// One table per tier, each defined in the file of its name and built only where its instructions exist.
+extern const Conv3x3Kernels conv3x3_f32_ref;
+extern const Conv3x3Kernels conv3x3_f32_neon;
+extern const Conv3x3Kernels conv3x3_f32_avx2;
+extern const Conv3x3Kernels conv3x3_f32_avx512;
+
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
 const Conv3x3Kernels& conv3x3_kernels(Tier tier);
 

@@ -37,6 +37,12 @@ struct ConvDirectKernels {
     void (*run)(const ConvDirectArgs& args, size_t begin, size_t end);
 };
 
+// One table per tier, each defined in the file of its name and built only where its instructions exist.
+extern const ConvDirectKernels conv_direct_f32_ref;
+extern const ConvDirectKernels conv_direct_f32_neon;
+extern const ConvDirectKernels conv_direct_f32_avx2;
+extern const ConvDirectKernels conv_direct_f32_avx512;
+
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
 const ConvDirectKernels& conv_direct_kernels(Tier tier);
 

@@ -35,6 +35,12 @@ struct DepthwiseKernels {
     void (*run)(const DepthwiseArgs& args, size_t begin, size_t end);
 };
 
+// One table per tier, each defined in the file of its name and built only where its instructions exist.
+extern const DepthwiseKernels depthwise_f32_ref;
+extern const DepthwiseKernels depthwise_f32_neon;
+extern const DepthwiseKernels depthwise_f32_avx2;
+extern const DepthwiseKernels depthwise_f32_avx512;
+
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
 const DepthwiseKernels& depthwise_kernels(Tier tier);
 

@@ -31,6 +31,12 @@ struct GemmKernels {
     size_t row_tile;
 };
 
+// One table per tier, each defined in the file of its name and built only where its instructions exist.
+extern const GemmKernels gemm_f32_ref;
+extern const GemmKernels gemm_f32_neon;
+extern const GemmKernels gemm_f32_avx2;
+extern const GemmKernels gemm_f32_avx512;
+
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
 const GemmKernels& gemm_kernels(Tier tier);
 

@@ -1,0 +1,57 @@
+#pragma once
+
+// The epilogue on vectors. Include after one of core/simd_*.h.
+
+#include <limits>
+
+#include "core/activation.h"
+
+namespace mobileinst {
+namespace {
+
+inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+inline size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
+inline size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
+
+/// An Epilogue readied for vectors; sums begin at bias(), so that it costs nothing.
+struct Finish {
+    const float* bias_values;
+    const float* residual;
+    size_t residual_ld;
+    bool hard_sigmoid;
+    float low, high;
+
+    explicit Finish(const Epilogue& epilogue)
+        : bias_values(epilogue.bias),
+          residual(epilogue.residual),
+          residual_ld(epilogue.residual_ld),
+          hard_sigmoid(epilogue.activation == Activation::HardSigmoid),
+          low(epilogue.activation == Activation::None ? -std::numeric_limits<float>::infinity() : 0.0f),
+          high(epilogue.activation == Activation::Relu6 || hard_sigmoid
+                   ? 6.0f
+                   : std::numeric_limits<float>::infinity()) {}
+
+    Vec bias(size_t channel, size_t count) const {
+        return bias_values == nullptr ? Vec::zero() : Vec::load_up_to(bias_values + channel, count);
+    }
+
+    Vec activate(Vec x) const {
+        if (hard_sigmoid) {
+            return clamp(x + Vec::fill(3.0f), Vec::fill(low), Vec::fill(high)) * Vec::fill(1.0f / 6.0f);
+        }
+        return clamp(x, Vec::fill(low), Vec::fill(high));
+    }
+
+    /// Finishes a vector of sums and stores it, or its first `count` floats, at that pixel and channel.
+    void store(Vec sum, float* output, size_t pixel, size_t channel, size_t count) const {
+        Vec y = activate(sum);
+        if (residual != nullptr) {
+            y = y + Vec::load_up_to(residual + pixel * residual_ld + channel, count);
+        }
+        y.store_up_to(output, count);
+    }
+};
+
+}  // namespace
+}  // namespace mobileinst

@@ -1,0 +1,53 @@
+#include <algorithm>
+
+#include "core/epilogue_ref.h"
+#include "kernels/conv3x3/conv3x3.h"
+
+namespace mobileinst {
+namespace {
+
+size_t packed_size(size_t in_channels, size_t out_channels) { return in_channels * out_channels * 9; }
+
+void pack(const float* weight, size_t in_channels, size_t out_channels, float* packed) {
+    std::copy_n(weight, packed_size(in_channels, out_channels), packed);
+}
+
+size_t scratch_size(size_t /*in_channels*/, size_t /*out_channels*/) { return 0; }
+
+size_t units(const Conv3x3Args& args) { return args.height; }
+
+double sum_at(const Conv3x3Args& args, size_t y, size_t x, size_t channel) {
+    double sum = 0.0;
+    for (size_t ky = 0; ky < 3; ++ky) {
+        for (size_t kx = 0; kx < 3; ++kx) {
+            const size_t iy = y + ky - 1, ix = x + kx - 1;  // wraps round, so >= height, when outside
+            if (iy >= args.height || ix >= args.width) {
+                continue;
+            }
+            const float* pixel = args.input + (iy * args.width + ix) * args.input_ld;
+            for (size_t c = 0; c < args.in_channels; ++c) {
+                const float w = args.packed[((channel * args.in_channels + c) * 3 + ky) * 3 + kx];
+                sum += static_cast<double>(pixel[c]) * w;
+            }
+        }
+    }
+    return sum;
+}
+
+void run(const Conv3x3Args& args, size_t begin, size_t end, float* /*scratch*/) {
+    for (size_t y = begin; y < end; ++y) {
+        for (size_t x = 0; x < args.width; ++x) {
+            const size_t pixel = y * args.width + x;
+            for (size_t channel = 0; channel < args.out_channels; ++channel) {
+                args.output[pixel * args.output_ld + channel] =
+                    finish_ref(sum_at(args, y, x, channel), args.epilogue, pixel, channel);
+            }
+        }
+    }
+}
+
+}  // namespace
+
+const Conv3x3Kernels conv3x3_f32_ref = {packed_size, pack, scratch_size, units, run};
+
+}  // namespace mobileinst
