@@ -1,0 +1,56 @@
+"""Video instance segmentation on CPUs: MobileInst with a native engine.
+
+    >>> from mobileinst import Segmenter  # doctest: +SKIP
+    >>> inst = Segmenter().segment(image)  # doctest: +SKIP
+
+Names are imported when they are first used, so that ``mobileinst doctor`` can still speak where the native
+extension can't be loaded.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .results import Instances
+    from .segmenter import Segmenter
+    from .tracking import Tracker, associate_kernels
+    from .weights import Weights, WeightsError, available_weights, load_weights
+
+_HOMES = {
+    "Instances": "results",
+    "Segmenter": "segmenter",
+    "Tracker": "tracking",
+    "Weights": "weights",
+    "WeightsError": "weights",
+    "associate_kernels": "tracking",
+    "available_weights": "weights",
+    "load_weights": "weights",
+}
+
+__all__ = [
+    "Instances",
+    "Segmenter",
+    "Tracker",
+    "Weights",
+    "WeightsError",
+    "__version__",
+    "associate_kernels",
+    "available_weights",
+    "load_weights",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -189,11 +189,13 @@ class Tracker:
                 f"the tracker holds kernels of length {self.tracks[0].kernel.size}, got "
                 f"{detections.kernels.shape[1]}: a Tracker can't be shared by different models"
             )
-        scores, born = _scores(detections, thresholds)
+        scores, needed = _scores(detections, thresholds)
+        born = scores >= needed
+        kept = scores >= self.keep_ratio * needed
         free = np.ones(len(detections), np.bool_)
         for track in self.tracks:
             track.missed += 1
-        for row, chosen in self._pairs(detections, scores, born, thresholds, predicted):
+        for row, chosen in self._pairs(detections, born, kept, predicted):
             self._continue(self.tracks[row], detections, chosen)
             free[chosen] = False
         self.tracks = [track for track in self.tracks if track.missed <= self.forget_after]
@@ -204,9 +206,8 @@ class Tracker:
     def _pairs(
         self,
         detections: Detections,
-        scores: NDArray[np.float32],
         born: NDArray[np.bool_],
-        thresholds: NDArray[np.float32],
+        kept: NDArray[np.bool_],
         predicted: NDArray[np.bool_] | None,
     ) -> list[tuple[int, int]]:
         """One-to-one pairs (track, candidate) of the greatest summed similarity above the gate."""
@@ -216,7 +217,6 @@ class Tracker:
         gain = cosine - self.min_cosine
         if self.iou_weight and predicted is not None:
             gain = gain + self.iou_weight * mask_iou(predicted, detections.masks)
-        kept = scores >= self.keep_ratio * thresholds[np.argmax(detections.class_scores, 1)]
         was_visible = np.array([track.missed == 1 for track in self.tracks])
         allowed = (cosine >= self.min_cosine) & np.where(was_visible[:, None], kept, born)
         # Worth 0 outside the gate: such a pair never displaces one that counts.
@@ -240,12 +240,10 @@ class Tracker:
 
 def _scores(
     detections: Detections, thresholds: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Best class score of each candidate and whether it passes that class's threshold."""
-    if not len(detections):
-        return np.zeros(0, np.float32), np.zeros(0, np.bool_)
-    passed: NDArray[np.bool_] = np.any(detections.class_scores >= thresholds, 1)
-    return np.asarray(detections.class_scores.max(1), np.float32), passed
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Best class score of each candidate and the threshold of that class."""
+    labels = np.argmax(detections.class_scores, 1)
+    return np.max(detections.class_scores, 1, initial=0), thresholds[labels]
 
 
 def _normalised(kernels: NDArray[Any]) -> NDArray[Any]:

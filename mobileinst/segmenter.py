@@ -1,0 +1,305 @@
+"""The way from a frame to its instances: network, scores, masks, and tracks over a stream."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _native
+from .engine import NativeModel, Session
+from .inputs import check_count, check_frame, check_network_input, check_size, check_thresholds
+from .network.config import ModelConfig
+from .overlap import suppress_duplicates
+from .results import Instances
+from .tracking import Detections, Tracker
+from .weights import Weights, load_weights
+
+#: A pixel belongs to a mask above this probability (SparseInst's, followed by the paper's sources).
+MASK_THRESHOLD = 0.45
+MASK_LOGIT = math.log(MASK_THRESHOLD / (1 - MASK_THRESHOLD))
+
+_STRIDE = 32
+_LONGEST = 4 / 3
+
+
+class Segmenter:
+    """Finds instances in images and follows them through videos.
+
+    One Segmenter may serve several threads and several streams; they take turns at the network.
+
+    Args:
+        weights: path of a weights file, name of shipped weights, loaded Weights, or None for the default.
+        threads: threads of the network; None means one for each processor of this process. Results are the
+            same bit for bit for any number.
+        size: length to which the shorter side of a frame is scaled for the network, unless the longer would
+            exceed 4/3 of it; None means the weights' own. (height, width) is taken as it is. Up: finds
+            smaller objects and takes longer; far from the size of training quality falls.
+        color: order of the channels of the frames that come in, "rgb" or "bgr" (OpenCV's).
+        duplicate_iou: of two masks that overlap with an IoU above this only the better is kept, at the
+            resolution of the mask features; 1 keeps all (the paper suppresses nothing).
+
+    Raises:
+        WeightsError: for weights that are missing, damaged or not of this project.
+        ValueError: for an argument out of range.
+
+    Example:
+        >>> seg = Segmenter()                                       # doctest: +SKIP
+        >>> seg.segment(np.zeros((480, 640, 3), np.uint8))          # doctest: +SKIP
+        Instances(0 in 480x640: [])
+    """
+
+    def __init__(
+        self,
+        weights: str | os.PathLike[str] | Weights | None = None,
+        *,
+        threads: int | None = None,
+        size: int | tuple[int, int] | None = None,
+        color: str = "rgb",
+        duplicate_iou: float = 0.7,
+    ) -> None:
+        if color not in ("rgb", "bgr"):
+            raise ValueError(f"color must be 'rgb' or 'bgr', got {color!r}")
+        if not 0 < duplicate_iou <= 1:
+            raise ValueError(f"duplicate_iou must be above 0 and at most 1, got {duplicate_iou!r}")
+        if threads is not None:
+            check_count("threads", threads)
+        if size is not None:
+            check_size(size)
+        self.weights = weights if isinstance(weights, Weights) else load_weights(weights)
+        self.size: int | tuple[int, int] = self.weights.size if size is None else check_size(size)
+        self.color = color
+        self.duplicate_iou = float(duplicate_iou)
+        self._swap = color != self.weights.color
+        self._model = NativeModel(self.weights, threads=threads)
+        self._lock = threading.Lock()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; labels are indices into them."""
+        return self.weights.classes
+
+    @property
+    def config(self) -> ModelConfig:
+        """The network's configuration."""
+        return self.weights.config
+
+    def __repr__(self) -> str:
+        return f"Segmenter({self.config.backbone}, classes={list(self.classes)}, size={self.size})"
+
+    def segment(
+        self, image: NDArray[np.uint8], score_threshold: float | Sequence[float] | None = None
+    ) -> Instances:
+        """The instances of one image, best first.
+
+        Args:
+            image: uint8 (H, W, 3), channels in the order given as `color`.
+            score_threshold: least score, or one for each class; None means the weights' own.
+
+        Raises:
+            TypeError, ValueError: for something that is no such image, or a threshold out of 0..1.
+        """
+        frame = check_frame(image)
+        thresholds = self._thresholds(score_threshold)
+        with self._lock:
+            session = self._features(frame)
+            found, logits = self._candidates(session, thresholds)
+        labels = np.argmax(found.class_scores, 1)
+        scores = np.max(found.class_scores, 1, initial=0)
+        return self._instances(frame, logits, scores, labels, None)
+
+    def track(
+        self,
+        frames: Iterable[NDArray[np.uint8]],
+        *,
+        keyframe_every: int = 3,
+        score_threshold: float | Sequence[float] | None = None,
+        tracker: Tracker | None = None,
+    ) -> Iterator[Instances]:
+        """Instances of each frame of a stream, lazily; `ids` say which is which from frame to frame.
+
+        Every call starts a new stream with ids from 1, unless a `tracker` is passed in, which then goes on
+        where it stopped. Several streams may be tracked in turn on one Segmenter.
+
+        Args:
+            frames: iterable of images uint8 (H, W, 3). A frame may differ in size from the one before.
+            keyframe_every: the whole network runs on every so-many-th frame; between these the kernels of
+                the last one are reused (paper: 3). Up: faster, and masks of quick objects suffer.
+            score_threshold: least score of a new track, or one for each class; None means the weights' own.
+            tracker: state to go on from; its options say how tracks are continued and dropped.
+
+        Yields:
+            Instances of one frame, in order of their ids.
+
+        Raises:
+            TypeError, ValueError: at the call for wrong arguments; later, with the frame's number, for a
+                frame that is no image.
+        """
+        if isinstance(frames, (str, bytes, os.PathLike)) or not isinstance(frames, Iterable):
+            raise TypeError(
+                f"expected an iterable of frames, got {type(frames).__name__}; "
+                "mobileinst.video.open_source reads files"
+            )
+        if isinstance(frames, np.ndarray) and frames.ndim != 4:
+            raise ValueError(
+                f"expected frames (n, height, width, 3), got shape {frames.shape}; "
+                "a single image goes to segment()"
+            )
+        if tracker is not None and not isinstance(tracker, Tracker):
+            raise TypeError(f"tracker must be a Tracker, got {type(tracker).__name__}")
+        every = check_count("keyframe_every", keyframe_every)
+        thresholds = self._thresholds(score_threshold)
+        return self._track(frames, every, thresholds, Tracker() if tracker is None else tracker)
+
+    def forward(self, x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """The network alone.
+
+        Args:
+            x: float32 (3, H, W), normalised with the weights' mean and std, in their order of channels.
+
+        Returns:
+            float32 arrays: `class_logits` (N, classes), `objectness_logits` (N,), `kernels` (N, D),
+            `mask_features` (D, h, w) and `mask_logits` (N, h, w), where h = ceil(H / 8), w = ceil(W / 8).
+
+        Raises:
+            TypeError, ValueError: for another shape or dtype, NaN or infinity.
+        """
+        image = check_network_input(x)
+        with self._lock:
+            session = self._model.session(image.shape[1], image.shape[2])
+            session.load_input(image)
+            session.run_features()
+            class_logits, objectness_logits, kernels = session.run_instances()
+            return {
+                "class_logits": class_logits,
+                "objectness_logits": objectness_logits,
+                "kernels": kernels,
+                "mask_features": session.mask_features(),
+                "mask_logits": session.mask_logits(kernels),
+            }
+
+    def _track(
+        self,
+        frames: Iterable[NDArray[np.uint8]],
+        every: int,
+        thresholds: NDArray[np.float32],
+        tracker: Tracker,
+    ) -> Iterator[Instances]:
+        for number, image in enumerate(frames):
+            try:
+                frame = check_frame(image)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"frame {number}: {error}") from None
+            yield self._track_frame(frame, every, thresholds, tracker)
+
+    def _track_frame(
+        self, frame: NDArray[np.uint8], every: int, thresholds: NDArray[np.float32], tracker: Tracker
+    ) -> Instances:
+        keyframe = tracker.next_frame(frame.shape[:2], every)
+        if not keyframe and not tracker.visible:
+            return Instances.empty(frame.shape[:2])
+        with self._lock:
+            session = self._features(frame)
+            if keyframe:
+                found, logits = self._candidates(session, tracker.keep_ratio * thresholds)
+                predicted = None
+                if tracker.iou_weight and tracker.tracks and len(found):
+                    predicted = session.mask_logits(tracker.kernels()) > MASK_LOGIT
+                visible = tracker.update(found, thresholds, predicted)
+                logits = logits[[track.detection for track in visible]]
+            else:
+                visible = tracker.visible
+                logits = session.mask_logits(tracker.kernels(visible))
+        scores = np.array([track.score for track in visible], np.float32)
+        labels = np.array([track.label for track in visible], np.int64)
+        ids = np.array([track.id for track in visible], np.int64)
+        return self._instances(frame, logits, scores, labels, ids)
+
+    def _features(self, frame: NDArray[np.uint8]) -> Session:
+        session = self._model.session(*network_size(frame.shape[:2], self.size))
+        session.load_frame(np.ascontiguousarray(frame), bgr=self._swap)
+        session.run_features()
+        return session
+
+    def _candidates(
+        self, session: Session, floors: NDArray[np.float32]
+    ) -> tuple[Detections, NDArray[np.float32]]:
+        """Queries whose best class reaches its floor, best first, without duplicates; and their logits.
+
+        Score = sqrt(class x objectness) x maskness (SparseInst). Maskness is at most 1, so queries below the
+        floor without it need no mask.
+        """
+        class_logits, objectness_logits, kernels = session.run_instances()
+        class_scores = np.sqrt(_sigmoid(class_logits) * _sigmoid(objectness_logits.reshape(-1, 1)))
+        chosen = np.flatnonzero(_reach(class_scores, floors))
+        logits = session.mask_logits(kernels[chosen])
+        class_scores = class_scores[chosen] * _native.maskness(logits, MASK_THRESHOLD)[:, None]
+        masks = logits > MASK_LOGIT
+        kept = np.flatnonzero(_reach(class_scores, floors) & masks.any((1, 2)))
+        best = np.max(class_scores[kept], 1, initial=0)
+        kept = kept[suppress_duplicates(best, masks[kept], self.duplicate_iou)]
+        return Detections(kernels[chosen][kept], class_scores[kept], masks[kept]), logits[kept]
+
+    def _instances(
+        self,
+        frame: NDArray[np.uint8],
+        logits: NDArray[np.float32],
+        scores: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        ids: NDArray[np.int64] | None,
+    ) -> Instances:
+        """Instances with at least one pixel in the frame."""
+        size = frame.shape[0], frame.shape[1]
+        if not len(logits):
+            return Instances.empty(size)
+        runs = _native.rle_from_logits(np.ascontiguousarray(logits), *size, MASK_LOGIT)
+        seen = [i for i, lengths in enumerate(runs) if len(lengths) > 1]
+        names = [self.classes[labels[i]] for i in seen]
+        return Instances(
+            size,
+            [runs[i] for i in seen],
+            scores[seen],
+            labels[seen],
+            names,
+            None if ids is None else ids[seen],
+        )
+
+    def _thresholds(self, score_threshold: float | Sequence[float] | None) -> NDArray[np.float32]:
+        chosen = self.weights.score_threshold if score_threshold is None else score_threshold
+        return check_thresholds(chosen, len(self.classes))
+
+
+def network_size(frame: tuple[int, int], size: int | tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of the network's input for a frame of (height, width) pixels.
+
+    The shorter side becomes `size`, but the longer at most 4/3 of it; each side is rounded to the nearest
+    multiple of 32. (height, width) is taken as it is.
+
+    Example:
+        >>> network_size((720, 1280), 640)
+        (480, 864)
+    """
+    if isinstance(size, tuple):
+        return size
+    scale = min(size / min(frame), _LONGEST * size / max(frame))
+    height, width = (max(1, math.floor(side * scale / _STRIDE + 0.5)) * _STRIDE for side in frame)
+    return height, width
+
+
+def _reach(class_scores: NDArray[np.float32], floors: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether the best class of each row reaches that class's floor, bool (n,)."""
+    labels = np.argmax(class_scores, 1)
+    reached: NDArray[np.bool_] = np.take_along_axis(class_scores, labels[:, None], 1)[:, 0] >= floors[labels]
+    return reached
+
+
+def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    # Through tanh, which doesn't overflow.
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)
+
+
+__all__ = ["MASK_LOGIT", "MASK_THRESHOLD", "Segmenter", "network_size"]
