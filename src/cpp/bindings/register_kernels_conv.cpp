@@ -1,0 +1,264 @@
+#include <algorithm>
+
+#include "bindings/bindings.h"
+#include "core/aligned_buffer.h"
+#include "kernels/conv3x3/conv3x3.h"
+#include "kernels/conv_direct/conv_direct.h"
+#include "kernels/depthwise/depthwise.h"
+#include "kernels/gemm/gemm.h"
+
+namespace mobileinst {
+namespace {
+
+/// Rows of floats that may be further apart than they are long: what a (rows, columns) or (H, W, C) array
+/// holds.
+struct View {
+    py::array_t<float> array;
+    size_t ld;
+
+    const float* data() const { return array.data(); }
+    float* mutable_data() { return array.mutable_data(); }
+    size_t size(int axis) const { return static_cast<size_t>(array.shape(axis)); }
+};
+
+/// The array as it lies in memory. Throws unless it is float32, of that shape, its last axis contiguous and
+/// its other axes evenly spaced.
+View view_argument(const py::object& object, const char* name, const std::vector<py::ssize_t>& shape) {
+    // Checks type, dtype and shape; its contiguous copy is not used, because strides matter here.
+    checked_array<float>(object, name, shape);
+    const auto array = py::reinterpret_borrow<py::array_t<float>>(object);
+    const py::ssize_t last = array.ndim() - 1;
+    // An axis of length 1 has no spacing of its own; NumPy may report any stride for it.
+    py::ssize_t ld = 0;
+    for (py::ssize_t axis = last - 1, rows = 1; axis >= 0; rows *= array.shape(axis--)) {
+        if (array.shape(axis) == 1) {
+            continue;
+        }
+        const py::ssize_t bytes = array.strides(axis), step = rows * static_cast<py::ssize_t>(sizeof(float));
+        if (ld == 0) {
+            ld = bytes / step;
+        }
+        if (bytes != ld * step) {
+            throw std::invalid_argument(std::string(name) + ": expected evenly spaced rows");
+        }
+    }
+    ld = ld == 0 ? array.shape(last) : ld;
+    if (ld < array.shape(last) ||
+        (array.shape(last) > 1 && array.strides(last) != static_cast<py::ssize_t>(sizeof(float)))) {
+        throw std::invalid_argument(std::string(name) + ": expected a contiguous last axis");
+    }
+    return {array, static_cast<size_t>(ld)};
+}
+
+/// The output array, given or made, of that shape.
+View output_argument(const py::object& out, const std::vector<py::ssize_t>& shape) {
+    if (!out.is_none()) {
+        return view_argument(out, "out", shape);
+    }
+    return {py::array_t<float>(shape), static_cast<size_t>(shape.back())};
+}
+
+/// What all operations take beside their input and weights.
+struct Options {
+    py::object bias, activation, residual, out, tier;
+    size_t parts;
+};
+
+/// An epilogue and the arrays that it points into.
+struct EpilogueArrays {
+    FloatArray bias;
+    View residual;
+    Epilogue epilogue;
+
+    EpilogueArrays(const Options& options, const std::vector<py::ssize_t>& shape) {
+        epilogue.activation = activation_argument(options.activation);
+        if (!options.bias.is_none()) {
+            bias = checked_array<float>(options.bias, "bias", {shape.back()});
+            epilogue.bias = bias.data();
+        }
+        if (!options.residual.is_none()) {
+            residual = view_argument(options.residual, "residual", shape);
+            epilogue.residual = residual.data();
+            epilogue.residual_ld = residual.ld;
+        }
+    }
+};
+
+/// Runs [0, units) in `parts` ranges, without the interpreter's lock.
+template <typename Run>
+void run_in_parts(size_t units, size_t parts, Run&& run) {
+    check_range("parts", static_cast<long long>(parts), 1, 1 << 20);
+    const py::gil_scoped_release release;
+    for (size_t i = 0; i < parts; ++i) {
+        run(units * i / parts, units * (i + 1) / parts);
+    }
+}
+
+py::ssize_t signed_size(size_t value) { return static_cast<py::ssize_t>(value); }
+
+py::array gemm(const py::object& a, const py::object& weight, const Options& options) {
+    const GemmKernels& kernels = gemm_kernels(tier_argument(options.tier));
+    const View rows = view_argument(a, "a", {kAny, kAny});
+    const auto w = checked_array<float>(weight, "weight", {kAny, rows.array.shape(1)});
+    const std::vector<py::ssize_t> shape = {rows.array.shape(0), w.shape(0)};
+    View out = output_argument(options.out, shape);
+    const EpilogueArrays extras(options, shape);
+    const size_t m = rows.size(0), k = rows.size(1), n = static_cast<size_t>(w.shape(0));
+    AlignedBuffer packed(kernels.packed_size(n, k));
+    kernels.pack(w.data(), k, n, k, packed.data());
+    const GemmArgs args{rows.data(), rows.ld, packed.data(),  out.mutable_data(), out.ld, m,
+                        n,           k,       extras.epilogue};
+    run_in_parts(m, options.parts, [&](size_t begin, size_t end) { kernels.run(args, begin, end); });
+    return out.array;
+}
+
+py::array conv3x3(const py::object& x, const py::object& weight, const Options& options) {
+    const Conv3x3Kernels& kernels = conv3x3_kernels(tier_argument(options.tier));
+    const View map = view_argument(x, "x", {kAny, kAny, kAny});
+    const auto w = checked_array<float>(weight, "weight", {kAny, map.array.shape(2), 3, 3});
+    const std::vector<py::ssize_t> shape = {map.array.shape(0), map.array.shape(1), w.shape(0)};
+    View out = output_argument(options.out, shape);
+    const EpilogueArrays extras(options, shape);
+    const size_t in = map.size(2), channels = static_cast<size_t>(w.shape(0));
+    AlignedBuffer packed(kernels.packed_size(in, channels));
+    AlignedBuffer scratch(std::max<size_t>(1, kernels.scratch_size(in, channels)));
+    kernels.pack(w.data(), in, channels, packed.data());
+    const Conv3x3Args args{map.data(),  map.ld, packed.data(), out.mutable_data(), out.ld, map.size(0),
+                           map.size(1), in,     channels,      extras.epilogue};
+    run_in_parts(kernels.units(args), options.parts,
+                 [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });
+    return out.array;
+}
+
+/// Checks that kernels are square and odd and the stride is positive; returns the kernel's size.
+size_t kernel_argument(const FloatArray& weight, py::ssize_t stride) {
+    check_range("stride", stride, 1, 1 << 20);
+    if (weight.shape(2) != weight.shape(3) || weight.shape(2) % 2 == 0) {
+        throw std::invalid_argument("weight: expected square kernels of odd size, got " +
+                                    shape_text({weight.shape(2), weight.shape(3)}));
+    }
+    return static_cast<size_t>(weight.shape(2));
+}
+
+py::array depthwise(const py::object& x, const py::object& weight, py::ssize_t stride,
+                    const Options& options) {
+    const DepthwiseKernels& kernels = depthwise_kernels(tier_argument(options.tier));
+    const View map = view_argument(x, "x", {kAny, kAny, kAny});
+    const auto w = checked_array<float>(weight, "weight", {map.array.shape(2), 1, kAny, kAny});
+    DepthwiseArgs args;
+    args.kernel = kernel_argument(w, stride);
+    args.stride = static_cast<size_t>(stride);
+    args.input = map.data();
+    args.input_ld = map.ld;
+    args.height = map.size(0);
+    args.width = map.size(1);
+    args.channels = map.size(2);
+    const std::vector<py::ssize_t> shape = {signed_size(args.out_height()), signed_size(args.out_width()),
+                                            map.array.shape(2)};
+    View out = output_argument(options.out, shape);
+    const EpilogueArrays extras(options, shape);
+    AlignedBuffer packed(kernels.packed_size(args.channels, args.kernel));
+    kernels.pack(w.data(), args.channels, args.kernel, packed.data());
+    args.packed = packed.data();
+    args.output = out.mutable_data();
+    args.output_ld = out.ld;
+    args.epilogue = extras.epilogue;
+    run_in_parts(args.out_height(), options.parts,
+                 [&](size_t begin, size_t end) { kernels.run(args, begin, end); });
+    return out.array;
+}
+
+py::array conv_direct(const py::object& x, const py::object& weight, py::ssize_t stride, py::ssize_t groups,
+                      const Options& options) {
+    const ConvDirectKernels& kernels = conv_direct_kernels(tier_argument(options.tier));
+    const View map = view_argument(x, "x", {kAny, kAny, kAny});
+    check_range("groups", groups, 1, map.array.shape(2));
+    if (map.array.shape(2) % groups != 0) {
+        throw std::invalid_argument("groups: expected a divisor of " + std::to_string(map.array.shape(2)) +
+                                    " channels, got " + std::to_string(groups));
+    }
+    const auto w = checked_array<float>(weight, "weight", {kAny, map.array.shape(2) / groups, kAny, kAny});
+    if (w.shape(0) % groups != 0) {
+        throw std::invalid_argument("weight: expected a multiple of " + std::to_string(groups) +
+                                    " output channels, got " + std::to_string(w.shape(0)));
+    }
+    ConvDirectArgs args;
+    args.kernel = kernel_argument(w, stride);
+    args.stride = static_cast<size_t>(stride);
+    args.groups = static_cast<size_t>(groups);
+    args.input = map.data();
+    args.input_ld = map.ld;
+    args.height = map.size(0);
+    args.width = map.size(1);
+    args.in_channels = map.size(2);
+    args.out_channels = static_cast<size_t>(w.shape(0));
+    const std::vector<py::ssize_t> shape = {signed_size(args.out_height()), signed_size(args.out_width()),
+                                            w.shape(0)};
+    View out = output_argument(options.out, shape);
+    const EpilogueArrays extras(options, shape);
+    AlignedBuffer packed(kernels.packed_size(args.in_channels, args.out_channels, args.kernel, args.groups));
+    kernels.pack(w.data(), args.in_channels, args.out_channels, args.kernel, args.groups, packed.data());
+    args.packed = packed.data();
+    args.output = out.mutable_data();
+    args.output_ld = out.ld;
+    args.epilogue = extras.epilogue;
+    run_in_parts(args.out_height(), options.parts,
+                 [&](size_t begin, size_t end) { kernels.run(args, begin, end); });
+    return out.array;
+}
+
+constexpr const char* kCommonDoc =
+    "\n\nResult = activation(sum + bias) + residual, float32. `activation`: None, 'relu', 'relu6' or "
+    "'hard_sigmoid'. "
+    "Input, `residual` and `out` may have rows (pixels) further apart than they are long. `parts`: in how "
+    "many "
+    "ranges the work is done. `tier`: name of a supported tier, None for the active one. Raises ValueError "
+    "or "
+    "TypeError naming the argument that does not fit.";
+
+/// Defines an operation with the keyword arguments that all share.
+template <typename Function, typename... Extra>
+void define(py::module_& module, const char* name, const std::string& doc, Function&& function,
+            Extra&&... extra) {
+    module.def(name, std::forward<Function>(function), std::forward<Extra>(extra)..., py::kw_only(),
+               py::arg("bias") = py::none(), py::arg("activation") = py::none(),
+               py::arg("residual") = py::none(), py::arg("out") = py::none(), py::arg("parts") = 1,
+               py::arg("tier") = py::none(), (doc + kCommonDoc).c_str());
+}
+
+}  // namespace
+
+void register_kernels_conv(py::module_& kernels) {
+    using Object = const py::object&;
+    define(
+        kernels, "gemm", "Matrix product of a (m, k) with the transpose of weight (n, k): (m, n).",
+        [](Object a, Object weight, Object bias, Object activation, Object residual, Object out, size_t parts,
+           Object tier) { return gemm(a, weight, {bias, activation, residual, out, tier, parts}); },
+        py::arg("a"), py::arg("weight"));
+    define(
+        kernels, "conv3x3",
+        "3x3 convolution, stride 1, padding 1, of x (H, W, C) with weight (O, C, 3, 3): (H, W, O).",
+        [](Object x, Object weight, Object bias, Object activation, Object residual, Object out, size_t parts,
+           Object tier) { return conv3x3(x, weight, {bias, activation, residual, out, tier, parts}); },
+        py::arg("x"), py::arg("weight"));
+    define(
+        kernels, "depthwise",
+        "Depthwise convolution, padding k // 2, of x (H, W, C) with weight (C, 1, k, k): (H', W', C), "
+        "H' = (H - 1) // stride + 1.",
+        [](Object x, Object weight, py::ssize_t stride, Object bias, Object activation, Object residual,
+           Object out, size_t parts, Object tier) {
+            return depthwise(x, weight, stride, {bias, activation, residual, out, tier, parts});
+        },
+        py::arg("x"), py::arg("weight"), py::arg("stride") = 1);
+    define(
+        kernels, "conv_direct",
+        "Convolution, padding k // 2, of x (H, W, C) with weight (O, C / groups, k, k): (H', W', O), "
+        "H' = (H - 1) // stride + 1.",
+        [](Object x, Object weight, py::ssize_t stride, py::ssize_t groups, Object bias, Object activation,
+           Object residual, Object out, size_t parts, Object tier) {
+            return conv_direct(x, weight, stride, groups, {bias, activation, residual, out, tier, parts});
+        },
+        py::arg("x"), py::arg("weight"), py::arg("stride") = 1, py::arg("groups") = 1);
+}
+
+}  // namespace mobileinst

@@ -1,0 +1,202 @@
+"""Convolution and matrix kernels: `ref` against its definition in NumPy, every tier against `ref`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mobileinst import _native
+
+kernels = _native.kernels
+Array = NDArray[np.float32]
+SIZES = [1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97]
+ACTIVATIONS = [None, "relu", "relu6", "hard_sigmoid"]
+TIERS = _native.supported_tiers()
+POISON = np.float32(-12345.5)
+
+
+def activate(x: NDArray[np.float64], activation: str | None) -> NDArray[np.float64]:
+    if activation == "relu":
+        return np.maximum(x, 0)
+    if activation == "relu6":
+        return np.clip(x, 0, 6)
+    if activation == "hard_sigmoid":
+        return np.clip(x + 3, 0, 6) / 6
+    return x
+
+
+def convolve(x: Array, weight: Array, stride: int = 1, groups: int = 1) -> NDArray[np.float64]:
+    """The definition: x (H, W, C), weight (O, C / groups, k, k), padding k // 2 -> (H', W', O)."""
+    out_channels, group_in, k, _ = weight.shape
+    padded = np.pad(x.astype(np.float64), ((k // 2, k // 2), (k // 2, k // 2), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(0, 1))[::stride, ::stride]
+    height, width = windows.shape[:2]
+    grouped = windows.reshape(height, width, groups, group_in, k, k)
+    filters = weight.astype(np.float64).reshape(groups, out_channels // groups, group_in, k, k)
+    return np.einsum("hwgcyx,gocyx->hwgo", grouped, filters).reshape(height, width, out_channels)
+
+
+def spaced(rng: np.random.Generator, shape: tuple[int, ...], extra: int) -> Array:
+    """Random values whose pixels lie `extra` floats further apart than they are long."""
+    whole = rng.standard_normal((*shape[:-1], shape[-1] + extra), dtype=np.float32)
+    return whole[..., : shape[-1]]
+
+
+class Poisoned:
+    """A view to write to, with known values around it and between its rows."""
+
+    def __init__(self, shape: tuple[int, ...], extra: int) -> None:
+        ld = shape[-1] + extra
+        rows = int(np.prod(shape[:-1]))
+        self.memory = np.full(rows * ld + 34, POISON, np.float32)
+        self.out = self.memory[17 : 17 + rows * ld].reshape(*shape[:-1], ld)[..., : shape[-1]]
+        self.columns, self.ld = shape[-1], ld
+
+    def assert_untouched_around(self) -> None:
+        inner = self.memory[17:-17].reshape(-1, self.ld)
+        assert (self.memory[:17] == POISON).all()
+        assert (self.memory[-17:] == POISON).all()
+        assert (inner[:, self.columns :] == POISON).all()
+
+
+def check(
+    run: Callable[..., Array], sums: NDArray[np.float64], rng: np.random.Generator, tolerance: float
+) -> None:
+    """Compares run(**options) with `sums` and a random epilogue: on every tier, whole and in parts."""
+    extra = int(rng.choice([0, 1, 5, 16]))
+    bias = rng.standard_normal(sums.shape[-1], dtype=np.float32) if rng.random() < 0.7 else None
+    residual = spaced(rng, sums.shape, int(rng.choice([0, 3]))) if rng.random() < 0.5 else None
+    activation = ACTIVATIONS[rng.integers(4)]
+    want = activate(sums + (0 if bias is None else bias), activation) + (0 if residual is None else residual)
+    scale = 1 + np.abs(sums).max()
+    for tier in TIERS:
+        whole: Array | None = None
+        for parts in (1, 2, 3, 7):
+            target = Poisoned(sums.shape, extra)
+            result = run(
+                bias=bias, activation=activation, residual=residual, out=target.out, parts=parts, tier=tier
+            )
+            target.assert_untouched_around()
+            if whole is None:
+                whole = result.copy()
+                error = np.abs(whole - want).max() / scale
+                assert error <= (1e-6 if tier == "ref" else tolerance), (tier, error)
+            assert np.array_equal(result, whole), (tier, parts)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_gemm(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    m, n, k = (int(rng.choice(SIZES)) for _ in range(3))
+    a = spaced(rng, (m, k), int(rng.choice([0, 1, 7])))
+    weight = rng.standard_normal((n, k), dtype=np.float32)
+    sums = np.einsum("mk,nk->mn", a.astype(np.float64), weight.astype(np.float64))
+    check(lambda **options: kernels.gemm(a, weight, **options), sums, rng, 1e-5)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_conv3x3(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = (int(rng.choice([1, 2, 3, 4, 5, 7, 8, 9, 17])) for _ in range(2))
+    channels, out_channels = (int(rng.choice(SIZES[:13])) for _ in range(2))
+    x = spaced(rng, (height, width, channels), int(rng.choice([0, 1, 8])))
+    weight = rng.standard_normal((out_channels, channels, 3, 3), dtype=np.float32)
+    check(lambda **options: kernels.conv3x3(x, weight, **options), convolve(x, weight), rng, 3e-5)
+
+
+@pytest.mark.parametrize("channels", [64, 128, 256])
+@pytest.mark.parametrize("tier", TIERS[1:])
+def test_conv3x3_error_at_the_networks_widths(tier: str, channels: int) -> None:
+    rng = np.random.default_rng(channels)
+    x = np.maximum(rng.standard_normal((20, 20, channels), dtype=np.float32), 0)
+    weight = rng.standard_normal((channels, channels, 3, 3), dtype=np.float32) * np.sqrt(2 / (9 * channels))
+    weight = weight.astype(np.float32)
+    direct = kernels.conv_direct(x, weight, tier=tier)
+    assert np.abs(kernels.conv3x3(x, weight, tier=tier) - direct).max() < 1e-4
+
+
+@pytest.mark.parametrize(("kernel", "stride"), list(itertools.product([1, 3, 5, 7], [1, 2, 3])))
+@pytest.mark.parametrize("seed", range(5))
+def test_depthwise(kernel: int, stride: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = (int(rng.choice([1, 2, 3, 5, 8, 9, 16, 33])) for _ in range(2))
+    channels = int(rng.choice(SIZES))
+    x = spaced(rng, (height, width, channels), int(rng.choice([0, 1, 8])))
+    weight = rng.standard_normal((channels, 1, kernel, kernel), dtype=np.float32)
+    sums = convolve(x, weight, stride, groups=channels)
+    check(lambda **options: kernels.depthwise(x, weight, stride, **options), sums, rng, 1e-5)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), list(itertools.product([1, 3, 5], [1, 2, 3])))
+@pytest.mark.parametrize("seed", range(5))
+def test_conv_direct(kernel: int, stride: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = (int(rng.choice([1, 2, 3, 5, 8, 9, 16, 33])) for _ in range(2))
+    groups = int(rng.choice([1, 1, 2, 3]))
+    channels, out_channels = groups * int(rng.choice([1, 2, 3, 5, 16])), groups * int(rng.choice(SIZES[:13]))
+    x = spaced(rng, (height, width, channels), int(rng.choice([0, 0, 1])))
+    weight = rng.standard_normal((out_channels, channels // groups, kernel, kernel), dtype=np.float32)
+    sums = convolve(x, weight, stride, groups)
+    check(lambda **options: kernels.conv_direct(x, weight, stride, groups, **options), sums, rng, 1e-5)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_residual_may_be_the_output(tier: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((9, 11, 20), dtype=np.float32)
+    weight = rng.standard_normal((20, 20, 3, 3), dtype=np.float32)
+    before = rng.standard_normal((9, 11, 20), dtype=np.float32)
+    a, projection = x.reshape(-1, 20), weight[:, :, 0, 0].copy()
+    calls: list[tuple[Any, ...]] = [
+        (kernels.conv3x3, x, weight),
+        (kernels.conv_direct, x, weight),
+        (kernels.depthwise, x, weight[:, :1].copy()),
+        (kernels.gemm, a, projection),
+    ]
+    for function, *arguments in calls:
+        given = before.reshape(99, 20) if function is kernels.gemm else before
+        want = function(*arguments, residual=given, tier=tier)
+        out = given.copy()
+        function(*arguments, residual=out, out=out, tier=tier)
+        assert np.array_equal(out, want)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_nan_is_not_hidden(tier: str, activation: str | None) -> None:
+    x = np.ones((5, 6, 20), np.float32)
+    x[2, 3, 4] = np.nan
+    dense = np.ones((20, 20, 3, 3), np.float32)
+    assert np.isnan(kernels.conv3x3(x, dense, activation=activation, tier=tier)[2, 3]).all()
+    assert np.isnan(kernels.conv_direct(x, dense, activation=activation, tier=tier)[2, 3]).all()
+    assert np.isnan(kernels.depthwise(x, dense[:, :1].copy(), activation=activation, tier=tier)[2, 3, 4])
+    product = kernels.gemm(x.reshape(30, 20), dense[:, :, 0, 0].copy(), activation=activation, tier=tier)
+    assert np.isnan(product[15]).all()
+    assert not np.isnan(product[16]).any()
+
+
+def test_wrong_arguments_are_named() -> None:
+    a, x = np.zeros((4, 3), np.float32), np.zeros((4, 4, 6), np.float32)
+    with pytest.raises(ValueError, match="weight"):
+        kernels.gemm(a, np.zeros((2, 4), np.float32))
+    with pytest.raises(TypeError, match=r"a: .*float32"):
+        kernels.gemm(a.astype(np.float64), np.zeros((2, 3), np.float32))
+    with pytest.raises(ValueError, match="bias"):
+        kernels.gemm(a, np.zeros((2, 3), np.float32), bias=np.zeros(3, np.float32))
+    with pytest.raises(ValueError, match="contiguous last axis"):
+        kernels.gemm(np.zeros((3, 4), np.float32).T, np.zeros((2, 3), np.float32))
+    with pytest.raises(ValueError, match="out"):
+        kernels.conv3x3(x, np.zeros((2, 6, 3, 3), np.float32), out=np.zeros((4, 4, 3), np.float32))
+    with pytest.raises(ValueError, match="groups"):
+        kernels.conv_direct(x, np.zeros((2, 6, 3, 3), np.float32), groups=4)
+    with pytest.raises(ValueError, match="odd"):
+        kernels.depthwise(x, np.zeros((6, 1, 2, 2), np.float32))
+    with pytest.raises(ValueError, match="stride"):
+        kernels.depthwise(x, np.zeros((6, 1, 3, 3), np.float32), 0)
+    with pytest.raises(ValueError, match="tier"):
+        kernels.gemm(a, np.zeros((2, 3), np.float32), tier="sse")
