@@ -48,5 +48,6 @@ void register_plan(py::module_& module);
 void register_masks(py::module_& module);
 void register_kernels_light(py::module_& kernels);
 void register_kernels_conv(py::module_& kernels);
+void register_benchmark(py::module_& module);
 
 }  // namespace mobileinst

@@ -6,4 +6,5 @@ PYBIND11_MODULE(_native, module) {
 
     auto kernels = module.def_submodule("kernels", "Single kernels on NumPy arrays, of any tier, for tests.");
     mobileinst::register_kernels_conv(kernels);
+    mobileinst::register_benchmark(module);
 }

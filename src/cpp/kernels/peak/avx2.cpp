@@ -1,0 +1,12 @@
+// clang-format off: the order matters
+#include "core/simd_avx2.h"
+#include "kernels/peak/peak.inl.h"
+// clang-format on
+
+#include "kernels/peak/peak.h"
+
+namespace mobileinst {
+
+const PeakKernels peak_f32_avx2 = {peak_run, kPeakOperations};
+
+}  // namespace mobileinst
