@@ -11,7 +11,6 @@ import json
 import math
 import os
 import struct
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .files import Output
 from .network.config import ModelConfig
 from .network.counter import tensor_shapes
 
@@ -206,16 +206,10 @@ def write_safetensors(
         blocks.append(block)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(struct.pack("<Q", len(text)) + text)
-            file.writelines(blocks)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with Output(path) as output:
+        file = output.open("wb")
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.writelines(blocks)
 
 
 def _exists(path: Path) -> bool:

@@ -1,0 +1,52 @@
+"""A small bitmap font of our own, so that labels need no font file and no imaging package."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+GLYPH_HEIGHT = 8
+GLYPH_WIDTH = 5
+
+#: One glyph a word: its character, then each row of 5 pixels as two hexadecimal digits, from the top. The
+#: eighth row, below the line of writing, is left out where it is empty.
+_TABLE = """
+00E11131519110E 1040C040404040E 20E11010204081F 31F02040201110E 402060A121F0202 51F101E0101110E
+60608101E11110E 71F010204080808 80E11110E11110E 90E11110F01020C A0E1111111F1111 B1E11111E11111E
+C0E11101010110E D1C12111111121C E1F10101E10101F F1F10101E101010 G0E11101711110F H1111111F111111
+I0E04040404040E J0702020202120C K11121418141211 L1010101010101F M111B1515111111 N11111915131111
+O0E11111111110E P1E11111E101010 Q0E11111115120D R1E11111E141211 S0F10100E01011E T1F040404040404
+U1111111111110E V11111111110A04 W1111111515150A X11110A040A1111 Y1111110A040404 Z1F01020408101F
+a00000E010F110F b1010161911111E c00000E1010110E d01010D1311110F e00000E111F100E f0609081C080808
+g00000F11110F010E h10101619111111 i04000C0404040E j020006020202120C k10101214181412 l0C04040404040E
+m00001A15151515 n00001619111111 o00000E1111110E p00001E11111E1010 q00000F11110F0101 r00001619101010
+s00000F100E011E t08081C08080906 u0000111111130D v00001111110A04 w0000111115150A x0000110A040A11
+y00001111110F010E z00001F0204081F #0A0A1F0A1F0A0A .00000000000C0C ,00000000000C0408 -0000000E000000
+_000000000000001F :000C0C000C0C00 /00010204081000 %18190204081303 (02040808080402 )08040202020408
++0004041F040400 '04040800000000 !04040404040004 ?0E110102040004 &0C12140815120D =00001F001F0000
+"""
+_UNKNOWN = "1F11111111111F"
+
+
+def _pixels(digits: str) -> NDArray[np.bool_]:
+    rows = np.array([int(digits[i : i + 2], 16) for i in range(0, len(digits), 2)])
+    pixels = np.zeros((GLYPH_HEIGHT, GLYPH_WIDTH), np.bool_)
+    pixels[: len(rows)] = rows[:, None] >> np.arange(GLYPH_WIDTH - 1, -1, -1) & 1
+    return pixels
+
+
+_GLYPHS = {word[0]: _pixels(word[1:]) for word in _TABLE.split()}
+_GLYPHS[" "] = np.zeros((GLYPH_HEIGHT, GLYPH_WIDTH), np.bool_)
+
+
+def render_text(text: str, scale: int = 1) -> NDArray[np.bool_]:
+    """One line of text as pixels, bool (8 * scale, 6 * len(text) * scale).
+
+    Characters that the font lacks are drawn as an empty box.
+    """
+    unknown = _pixels(_UNKNOWN)
+    line = np.zeros((GLYPH_HEIGHT, (GLYPH_WIDTH + 1) * len(text)), np.bool_)
+    for i, character in enumerate(text):
+        left = i * (GLYPH_WIDTH + 1)
+        line[:, left : left + GLYPH_WIDTH] = _GLYPHS.get(character, unknown)
+    return line.repeat(scale, 0).repeat(scale, 1)
