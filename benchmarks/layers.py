@@ -1,0 +1,217 @@
+"""Time every layer shape of a network: our tiers against PyTorch and XNNPACK, on one thread.
+
+    python benchmarks/layers.py benchmarks/shapes/topformer_b-w128-640.txt
+    python benchmarks/layers.py SHAPES --contestants avx2 torch --rounds 9 --output layers.json
+
+Contestants take turns on each shape, round by round; the median counts. Outputs are compared with PyTorch's
+(or `ref`'s) before anything is timed. "peak" is the share of what the core's multiply-adds reach on registers
+in the same run; Winograd's 3x3 needs up to 4 times fewer multiplications than are counted and may pass 100 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from shapes import LayerShape, read_shapes
+from support.machine import commit, describe_machine, package_version, today
+from support.table import markdown_table
+
+from mobileinst import _native
+
+Array = NDArray[np.float32]
+#: Gives seconds of each of `repeats` runs and the output.
+Runner = Callable[[int], tuple[list[float], Array]]
+TOLERANCE = 1e-3
+
+
+def make_arrays(shape: LayerShape, seed: int = 0) -> tuple[Array, Array]:
+    """Input (rows or an NHWC image) and weight (PyTorch's layout) with outputs of about unit size."""
+    generator = np.random.default_rng(seed)
+    e = shape.extents
+    if shape.kernel == "gemm":
+        sizes: tuple[tuple[int, ...], tuple[int, ...]] = ((e[0], e[1]), (e[2], e[1]))
+    elif shape.kernel == "depthwise":
+        sizes = ((e[0], e[1], e[2]), (e[2], 1, e[3], e[3]))
+    else:
+        kernel = e[4] if shape.kernel == "conv_direct" else 3
+        sizes = ((e[0], e[1], e[2]), (e[3], e[2], kernel, kernel))
+    x = generator.standard_normal(sizes[0], dtype=np.float32)
+    weight = generator.standard_normal(sizes[1], dtype=np.float32)
+    return x, weight / np.float32(np.sqrt(np.prod(sizes[1][1:])))
+
+
+def native_runner(shape: LayerShape, x: Array, weight: Array, tier: str) -> Runner:
+    """Our kernel of a tier, timed inside the extension."""
+    function = getattr(_native.benchmark, shape.kernel)
+    strides = (shape.extents[-1],) if shape.kernel in ("conv_direct", "depthwise") else ()
+    return lambda repeats: function(x, weight, *strides, repeats, tier)
+
+
+def torch_runner(shape: LayerShape, x: Array, weight: Array) -> Runner:
+    """PyTorch's convolution in its fast channels-last format, or linear layer, then a ReLU in place."""
+    import torch
+    from torch.nn import functional as F
+
+    torch.set_num_threads(1)
+    w = torch.from_numpy(weight)
+    if shape.kernel == "gemm":
+        rows = torch.from_numpy(x)
+
+        def run() -> torch.Tensor:
+            return F.linear(rows, w).relu_()
+
+    else:
+        image = torch.from_numpy(x).permute(2, 0, 1)[None].to(memory_format=torch.channels_last)
+        w = w.to(memory_format=torch.channels_last)
+        stride = 1 if shape.kernel == "conv3x3" else shape.extents[-1]
+        groups = x.shape[2] if shape.kernel == "depthwise" else 1
+
+        def run() -> torch.Tensor:
+            return F.conv2d(image, w, None, stride, weight.shape[2] // 2, groups=groups).relu_()
+
+    def runner(repeats: int) -> tuple[list[float], Array]:
+        with torch.inference_mode():
+            out = run()
+            seconds = []
+            for _ in range(repeats):
+                start = time.perf_counter()
+                out = run()
+                seconds.append(time.perf_counter() - start)
+        array = out if out.ndim == 2 else out[0].permute(1, 2, 0)
+        return seconds, array.contiguous().numpy()
+
+    return runner
+
+
+def find_contestants(wanted: list[str] | None) -> tuple[list[str], dict[str, str]]:
+    """Names to run, and the reason for each that can't."""
+    known = [tier for tier in _native.supported_tiers() if tier != "ref"] or ["ref"]
+    skipped = {}
+    try:
+        import torch  # noqa: F401
+
+        known.append("torch")
+    except ImportError:
+        skipped["torch"] = 'not installed: pip install "mobileinst[train]"'
+    if hasattr(_native.benchmark, "xnnpack"):
+        known.append("xnnpack")
+    else:
+        skipped["xnnpack"] = "not in this build of mobileinst"
+    if wanted is None:
+        return known, skipped
+    for name in wanted:
+        if name not in known and name != "ref":
+            skipped.setdefault(name, f"unknown; known are {', '.join([*known, 'ref'])}")
+    return [name for name in wanted if name not in skipped], skipped
+
+
+def make_runner(name: str, shape: LayerShape, x: Array, weight: Array) -> Runner:
+    if name == "torch":
+        return torch_runner(shape, x, weight)
+    if name == "xnnpack":
+        stride = shape.extents[-1] if shape.kernel in ("conv_direct", "depthwise") else 1
+        return lambda repeats: _native.benchmark.xnnpack(shape.kernel, x, weight, stride, repeats)
+    return native_runner(shape, x, weight, name)
+
+
+def measure_shape(shape: LayerShape, names: list[str], rounds: int, milliseconds: float) -> dict[str, Any]:
+    """Median seconds of each contestant, after its output has been compared."""
+    x, weight = make_arrays(shape)
+    runners = {name: make_runner(name, shape, x, weight) for name in names}
+    _, expected = runners["torch" if "torch" in runners else names[0]](1)
+    repeats, differences = {}, {}
+    for name, runner in runners.items():
+        seconds, output = runner(2)
+        difference = float(np.abs(output - expected).max())
+        if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
+            raise RuntimeError(f"{name} differs by {difference:.2e} in {shape.kernel} {shape.extents}")
+        differences[name] = difference
+        repeats[name] = max(1, min(1000, int(milliseconds * 1e-3 / max(min(seconds), 1e-7))))
+    seconds_of: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name, runner in runners.items():
+            seconds_of[name] += runner(repeats[name])[0]
+    return {
+        "kernel": shape.kernel,
+        "extents": shape.extents,
+        "count": shape.count,
+        "name": shape.name,
+        "macs": shape.macs,
+        "seconds": {name: statistics.median(values) for name, values in seconds_of.items()},
+        "difference": differences,
+    }
+
+
+def format_table(result: dict[str, Any]) -> str:
+    """Per shape GFLOP/s and share of peak of each contestant, heaviest (time x count of the first) first."""
+    names, peak = result["contestants"], result["peak_gflops"]
+    header = ["shape", "count", "ms"]
+    for name in names:
+        header += [f"{name} GFLOP/s", "peak"]
+    rows = []
+    first = names[0]
+    for layer in sorted(result["layers"], key=lambda layer: -layer["seconds"][first] * layer["count"]):
+        row = [f"{layer['kernel']} {' '.join(map(str, layer['extents']))}", layer["count"]]
+        row.append(f"{layer['seconds'][first] * 1e3 * layer['count']:.2f}")
+        for name in names:
+            gflops = 2e-9 * layer["macs"] / layer["seconds"][name]
+            row += [f"{gflops:.1f}", f"{gflops / peak:.0%}"]
+        rows.append(row)
+    totals = {name: sum(x["seconds"][name] * x["count"] for x in result["layers"]) for name in names}
+    text = f"{result['shapes']}, peak {peak:.1f} GFLOP/s, {result['machine']['cpu']}, {result['date']}\n\n"
+    text += markdown_table(header, rows) + "\nAll layers: "
+    text += ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in totals.items()) + "\n"
+    return text + "".join(f"Skipped: {name} ({why}).\n" for name, why in result["skipped"].items())
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("shapes", type=Path, help="shape file, see shapes.py")
+    parser.add_argument("--contestants", nargs="+", help="tiers, torch, xnnpack (default: all there are)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--milliseconds", type=float, default=20.0, help="per contestant, shape and round")
+    parser.add_argument("--output", type=Path, help="JSON file to write")
+    parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parse_options()
+    if options.quick:
+        options.rounds, options.milliseconds = 1, 1.0
+    names, skipped = find_contestants(options.contestants)
+    if not names:
+        sys.exit(f"no contestant to run: {skipped}")
+    layers = []
+    for shape in read_shapes(options.shapes):
+        print(f"{shape.kernel} {shape.extents}", file=sys.stderr)
+        layers.append(measure_shape(shape, names, options.rounds, options.milliseconds))
+    result = {
+        "format": 1,
+        "kind": "layers",
+        "date": today(),
+        "commit": commit(),
+        "machine": describe_machine(),
+        "versions": {"mobileinst": package_version("mobileinst"), "torch": package_version("torch")},
+        "shapes": options.shapes.stem,
+        "contestants": names,
+        "skipped": skipped,
+        "peak_gflops": _native.benchmark.peak_gflops(),
+        "layers": layers,
+    }
+    if options.output:
+        options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(format_table(result), end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the benchmark scripts share: the machine, statistics, processes, tables."""
