@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+
+#include "core/activation.h"
+#include "core/tier.h"
+
+namespace mobileinst {
+
+/// Multi-head attention y = activation(softmax(scale * q k^T) v) over tokens, channels laid out [head][dim].
+/// Output must not overlap any input.
+struct AttentionArgs {
+    const float* query = nullptr;  ///< (queries, heads * key_dim)
+    size_t query_ld = 0;
+    const float* key = nullptr;  ///< (keys, heads * key_dim)
+    size_t key_ld = 0;
+    const float* value = nullptr;  ///< (keys, heads * value_dim)
+    size_t value_ld = 0;
+    float* output = nullptr;  ///< (queries, heads * value_dim)
+    size_t output_ld = 0;
+    size_t queries = 0, keys = 0, heads = 0, key_dim = 0, value_dim = 0;  ///< each >= 1
+    float scale = 1.0f;
+    Activation activation = Activation::None;
+};
+
+struct AttentionKernels {
+    /// Floats of scratch that one run() needs; concurrent runs need one each, 64-byte aligned.
+    size_t (*scratch_size)(const AttentionArgs& args);
+    /// Computes heads [begin, end).
+    void (*run)(const AttentionArgs& args, size_t begin, size_t end, float* scratch);
+};
+
+// One table per tier, each defined in the file of its name and built only where its instructions exist.
+extern const AttentionKernels attention_f32_ref;
+extern const AttentionKernels attention_f32_neon;
+extern const AttentionKernels attention_f32_avx2;
+extern const AttentionKernels attention_f32_avx512;
+
+/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
+const AttentionKernels& attention_kernels(Tier tier);
+
+}  // namespace mobileinst

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/activation.h"
+#include "core/tier.h"
+
+namespace mobileinst {
+
+enum class ElementwiseOp : uint8_t {
+    Copy,         ///< a
+    Add,          ///< a + b
+    Multiply,     ///< a * b
+    MultiplyAdd,  ///< a * b + c
+};
+
+/// One operation on maps of the same size, then an activation. The output may be any input itself.
+struct ElementwiseArgs {
+    ElementwiseOp op = ElementwiseOp::Copy;
+    const float *a = nullptr, *b = nullptr, *c = nullptr;  ///< those that the operation takes
+    size_t a_ld = 0, b_ld = 0, c_ld = 0;
+    float* output = nullptr;
+    size_t output_ld = 0;
+    size_t pixels = 0, channels = 0;  ///< each >= 1
+    Activation activation = Activation::None;
+};
+
+struct ElementwiseKernels {
+    /// Computes pixels [begin, end).
+    void (*run)(const ElementwiseArgs& args, size_t begin, size_t end);
+};
+
+// One table per tier, each defined in the file of its name and built only where its instructions exist.
+extern const ElementwiseKernels elementwise_f32_ref;
+extern const ElementwiseKernels elementwise_f32_neon;
+extern const ElementwiseKernels elementwise_f32_avx2;
+
+/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
+const ElementwiseKernels& elementwise_kernels(Tier tier);
+
+}  // namespace mobileinst

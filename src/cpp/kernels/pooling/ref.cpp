@@ -1,0 +1,48 @@
+#include <algorithm>
+
+#include "kernels/pooling/pooling.h"
+
+namespace mobileinst {
+namespace {
+
+template <typename Reduce>
+void pool(const PoolArgs& args, size_t begin, size_t end, const Reduce& reduce) {
+    for (size_t pixel = begin; pixel < end; ++pixel) {
+        const PoolBin rows = pool_bin(pixel / args.out_width, args.height, args.out_height);
+        const PoolBin columns = pool_bin(pixel % args.out_width, args.width, args.out_width);
+        for (size_t channel = 0; channel < args.channels; ++channel) {
+            args.output[pixel * args.output_ld + channel] = reduce(rows, columns, channel);
+        }
+    }
+}
+
+void average(const PoolArgs& args, size_t begin, size_t end) {
+    pool(args, begin, end, [&](const PoolBin& rows, const PoolBin& columns, size_t channel) {
+        double sum = 0.0;
+        for (size_t y = rows.begin; y < rows.end; ++y) {
+            for (size_t x = columns.begin; x < columns.end; ++x) {
+                sum += args.input[(y * args.width + x) * args.input_ld + channel];
+            }
+        }
+        return static_cast<float>(
+            sum / static_cast<double>((rows.end - rows.begin) * (columns.end - columns.begin)));
+    });
+}
+
+void maximum(const PoolArgs& args, size_t begin, size_t end) {
+    pool(args, begin, end, [&](const PoolBin& rows, const PoolBin& columns, size_t channel) {
+        float found = args.input[(rows.begin * args.width + columns.begin) * args.input_ld + channel];
+        for (size_t y = rows.begin; y < rows.end; ++y) {
+            for (size_t x = columns.begin; x < columns.end; ++x) {
+                found = std::max(found, args.input[(y * args.width + x) * args.input_ld + channel]);
+            }
+        }
+        return found;
+    });
+}
+
+}  // namespace
+
+const PoolKernels pool_f32_ref = {average, maximum};
+
+}  // namespace mobileinst

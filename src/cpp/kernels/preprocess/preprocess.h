@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/interpolation.h"
+#include "core/tier.h"
+
+namespace mobileinst {
+
+/// A frame of bytes to the network's input in one pass: bilinear resize (half-pixel centres, no antialias),
+/// order of the colours, (x - mean) / std.
+struct PreprocessArgs {
+    const uint8_t* frame = nullptr;            ///< (frame_height, frame_width, 3), contiguous
+    size_t frame_height = 0, frame_width = 0;  ///< each >= 1
+    float* output = nullptr;                   ///< (height, width, 3), contiguous, red first
+    size_t height = 0, width = 0;              ///< each >= 1
+    const LinearTap* columns = nullptr;        ///< (width,): linear_tap(x, frame_width, width)
+    float mean[3] = {}, inverse_std[3] = {};   ///< of red, green, blue, on the scale 0..255
+    bool bgr = false;                          ///< the frame's blue comes first
+};
+
+struct PreprocessKernels {
+    /// Floats of scratch that one run() needs; concurrent runs need one each, 64-byte aligned.
+    size_t (*scratch_size)(const PreprocessArgs& args);
+    /// Computes output rows [begin, end).
+    void (*run)(const PreprocessArgs& args, size_t begin, size_t end, float* scratch);
+};
+
+// One table per tier, each defined in the file of its name and built only where its instructions exist.
+extern const PreprocessKernels preprocess_f32_ref;
+extern const PreprocessKernels preprocess_f32_neon;
+extern const PreprocessKernels preprocess_f32_avx2;
+
+/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
+const PreprocessKernels& preprocess_kernels(Tier tier);
+
+}  // namespace mobileinst

@@ -1,0 +1,84 @@
+#pragma once
+
+#include "core/finish.inl.h"
+#include "core/interpolation.h"
+#include "kernels/resize/resize.h"
+
+namespace mobileinst {
+namespace {
+
+enum class Mode { Plain, Add, MultiplyAdd };
+
+/// The four pixels that an output pixel reads.
+struct Corners {
+    const float *top_left, *top_right, *bottom_left, *bottom_right;
+
+    Corners(const float* map, size_t ld, size_t width, const LinearTap& y, const LinearTap& x)
+        : top_left(map + (y.low * width + x.low) * ld),
+          top_right(map + (y.low * width + x.high) * ld),
+          bottom_left(map + (y.high * width + x.low) * ld),
+          bottom_right(map + (y.high * width + x.high) * ld) {}
+
+    Vec mix(Vec wx, Vec wy, size_t channel, size_t count) const {
+        const Vec tl = Vec::load_up_to(top_left + channel, count),
+                  tr = Vec::load_up_to(top_right + channel, count);
+        const Vec bl = Vec::load_up_to(bottom_left + channel, count);
+        const Vec br = Vec::load_up_to(bottom_right + channel, count);
+        const Vec top = fma(tr - tl, wx, tl), bottom = fma(br - bl, wx, bl);
+        return fma(bottom - top, wy, top);
+    }
+};
+
+template <Mode kMode>
+void resize_pixel(const ResizeArgs& args, const Finish& finish, const LinearTap& y, const LinearTap& x,
+                  size_t pixel) {
+    const Corners input(args.input, args.input_ld, args.width, y, x);
+    const Corners shift(kMode == Mode::MultiplyAdd ? args.shift : args.input,
+                        kMode == Mode::MultiplyAdd ? args.shift_ld : args.input_ld, args.width, y, x);
+    const float* local = kMode == Mode::Plain ? nullptr : args.local + pixel * args.local_ld;
+    float* output = args.output + pixel * args.output_ld;
+    const Vec wx = Vec::fill(x.weight), wy = Vec::fill(y.weight);
+    const auto value = [&](size_t c, size_t count) {
+        Vec v = input.mix(wx, wy, c, count);
+        if constexpr (kMode == Mode::Add) {
+            v = v + Vec::load_up_to(local + c, count);
+        } else if constexpr (kMode == Mode::MultiplyAdd) {
+            v = fma(v, Vec::load_up_to(local + c, count), shift.mix(wx, wy, c, count));
+        }
+        return finish.activate(v);
+    };
+    size_t c = 0;
+    for (; c + Vec::kWidth <= args.channels; c += Vec::kWidth) {
+        value(c, Vec::kWidth).store(output + c);
+    }
+    if (c < args.channels) {
+        value(c, args.channels - c).store_first(output + c, args.channels - c);
+    }
+}
+
+template <Mode kMode>
+void resize_rows(const ResizeArgs& args, size_t begin, size_t end) {
+    Epilogue epilogue;
+    epilogue.activation = args.activation;
+    const Finish finish(epilogue);
+    for (size_t row = begin; row < end; ++row) {
+        const LinearTap y = linear_tap(row, args.height, args.out_height);
+        for (size_t column = 0; column < args.out_width; ++column) {
+            const LinearTap x = linear_tap(column, args.width, args.out_width);
+            resize_pixel<kMode>(args, finish, y, x, row * args.out_width + column);
+        }
+    }
+}
+
+void run(const ResizeArgs& args, size_t begin, size_t end) {
+    if (args.local == nullptr) {
+        resize_rows<Mode::Plain>(args, begin, end);
+    } else if (args.shift == nullptr) {
+        resize_rows<Mode::Add>(args, begin, end);
+    } else {
+        resize_rows<Mode::MultiplyAdd>(args, begin, end);
+    }
+}
+
+}  // namespace
+}  // namespace mobileinst

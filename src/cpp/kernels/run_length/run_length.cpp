@@ -1,0 +1,243 @@
+#include "kernels/run_length/run_length.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/interpolation.h"
+#include "core/tier_table.h"
+
+namespace mobileinst {
+namespace {
+
+/// A pixel of the mask's outline: column, and the first row that lies on the other side.
+struct Toggle {
+    uint32_t column, row;
+};
+
+/// First output position of each low-resolution index: positions [first[i], first[i + 1]) read index i and i
+/// + 1.
+std::vector<uint32_t> first_positions(const std::vector<LinearTap>& taps, size_t in) {
+    std::vector<uint32_t> first(in + 1, static_cast<uint32_t>(taps.size()));
+    for (size_t position = taps.size(); position-- > 0;) {
+        first[taps[position].low] = static_cast<uint32_t>(position);
+    }
+    for (size_t i = in; i-- > 0;) {
+        first[i] = std::min(first[i], first[i + 1]);
+    }
+    return first;
+}
+
+std::vector<LinearTap> all_taps(size_t in, size_t out) {
+    std::vector<LinearTap> taps(out);
+    for (size_t i = 0; i < out; ++i) {
+        taps[i] = linear_tap(i, in, out);
+    }
+    return taps;
+}
+
+std::vector<float> weights_of(const std::vector<LinearTap>& taps) {
+    std::vector<float> weights(taps.size());
+    std::transform(taps.begin(), taps.end(), weights.begin(),
+                   [](const LinearTap& tap) { return tap.weight; });
+    return weights;
+}
+
+/// Follows the outline of one mask cell by cell. A cell is the square between four neighbouring logits;
+/// beyond the last column and row the edge repeats. Interpolation is monotone between two logits, rounding
+/// included, so only cells whose corners differ in sign hold outline, and a column changes sign at most once
+/// in a cell.
+class Outline {
+  public:
+    Outline(const RunLengthKernels& kernels, const LogitsMask& mask)
+        : kernels_(kernels),
+          mask_(mask),
+          words_((mask.width + 63) / 64),
+          row_weights_(weights_of(all_taps(mask.height, mask.out_height))),
+          first_row_(first_positions(all_taps(mask.height, mask.out_height), mask.height)),
+          column_weights_(weights_of(all_taps(mask.width, mask.out_width))),
+          first_column_(first_positions(all_taps(mask.width, mask.out_width), mask.width)),
+          found_(mask.out_width),
+          bits_(mask.height * words_) {}
+
+    Runs runs() {
+        for (size_t row = 0; row < mask_.height; ++row) {
+            kernels_.above(mask_.logits + row * mask_.width, mask_.width, mask_.threshold,
+                           &bits_[row * words_]);
+        }
+        add_top();
+        for (size_t row = 0; row + 1 < mask_.height; ++row) {
+            add_cells(row);
+        }
+        add_bottom();
+        return encode();
+    }
+
+  private:
+    bool above(size_t row, size_t column) const {
+        return (bits_[row * words_ + column / 64] >> (column % 64) & 1) != 0;
+    }
+
+    /// Bits of a row moved so that each stands at its left neighbour; the last column repeats.
+    uint64_t right_neighbours(const uint64_t* row, size_t word) const {
+        uint64_t moved = row[word] >> 1;
+        if (word + 1 < words_) {
+            return moved | row[word + 1] << 63;
+        }
+        const size_t last = (mask_.width - 1) % 64;
+        return (moved & ~(uint64_t{1} << last)) | (row[word] & (uint64_t{1} << last));
+    }
+
+    /// Columns that start inside the mask change sign at row 0.
+    void add_top() { add_edge(0, 0); }
+
+    /// Columns that end inside the mask change sign after the last row.
+    void add_bottom() { add_edge(mask_.height - 1, static_cast<uint32_t>(mask_.out_height)); }
+
+    void add_edge(size_t low_row, uint32_t position) {
+        const float* row = mask_.logits + low_row * mask_.width;
+        for (size_t i = 0; i < mask_.width; ++i) {
+            const size_t right = std::min(i + 1, mask_.width - 1);
+            const bool left_above = above(low_row, i), right_above = above(low_row, right);
+            if (!left_above && !right_above) {
+                continue;
+            }
+            for (uint32_t x = first_column_[i]; x < first_column_[i + 1]; ++x) {
+                if ((left_above && right_above) ||
+                    row[i] + (row[right] - row[i]) * column_weights_[x] > mask_.threshold) {
+                    toggles_.push_back({x, position});
+                }
+            }
+        }
+    }
+
+    void add_cells(size_t row) {
+        const uint64_t* upper = &bits_[row * words_];
+        const uint64_t* lower = upper + words_;
+        for (size_t word = 0; word < words_; ++word) {
+            const uint64_t upper_right = right_neighbours(upper, word);
+            const uint64_t lower_right = right_neighbours(lower, word);
+            uint64_t mixed =
+                (upper[word] ^ lower[word]) | (upper[word] ^ upper_right) | (upper_right ^ lower_right);
+            for (; mixed != 0; mixed &= mixed - 1) {
+                add_cell(row, word * 64 + static_cast<size_t>(__builtin_ctzll(mixed)));
+            }
+        }
+    }
+
+    void add_cell(size_t row, size_t column) {
+        const size_t right = std::min(column + 1, mask_.width - 1);
+        const float* upper = mask_.logits + row * mask_.width;
+        const float* lower = upper + mask_.width;
+        const float corners[4] = {upper[column], upper[right], lower[column], lower[right]};
+        const size_t count = kernels_.crossings(corners, column_weights_.data(), first_column_[column],
+                                                first_column_[column + 1], mask_.threshold, found_.data());
+        for (size_t i = 0; i < count; ++i) {
+            toggles_.push_back({found_[i].column, crossing_row(row, found_[i])});
+        }
+    }
+
+    /// First output row of the cell's that lies on the lower corner's side: estimated, then corrected by
+    /// evaluation.
+    uint32_t crossing_row(size_t row, const Crossing& crossing) const {
+        const uint32_t begin = first_row_[row], end = first_row_[row + 1];
+        const float step = crossing.lower - crossing.upper;
+        const bool lower_above = crossing.lower > mask_.threshold;
+        const auto crossed = [&](uint32_t y) {
+            return (crossing.upper + step * row_weights_[y] > mask_.threshold) == lower_above;
+        };
+        const double scale = static_cast<double>(mask_.out_height) / static_cast<double>(mask_.height);
+        const double position = (static_cast<double>(row) + crossing.fraction + 0.5) * scale + 0.5;
+        // written so that a NaN, from values too far apart for a float, gives `begin`
+        uint32_t y = position > begin ? static_cast<uint32_t>(std::min<double>(position, end)) : begin;
+        while (y > begin && crossed(y - 1)) {
+            --y;
+        }
+        while (y < end && !crossed(y)) {
+            ++y;
+        }
+        return y;
+    }
+
+    /// Sorts the toggles by column (they come row by row) and takes differences; two at one place cancel.
+    Runs encode() {
+        std::vector<uint32_t> next(mask_.out_width + 1);
+        for (const Toggle& toggle : toggles_) {
+            ++next[toggle.column + 1];
+        }
+        for (size_t x = 0; x < mask_.out_width; ++x) {
+            next[x + 1] += next[x];
+        }
+        Runs places(toggles_.size());
+        for (const Toggle& toggle : toggles_) {
+            places[next[toggle.column]++] =
+                toggle.column * static_cast<uint32_t>(mask_.out_height) + toggle.row;
+        }
+        size_t kept = 0;
+        for (const uint32_t place : places) {
+            if (kept > 0 && places[kept - 1] == place) {
+                --kept;
+            } else {
+                places[kept++] = place;
+            }
+        }
+        const auto pixels = static_cast<uint32_t>(mask_.out_height * mask_.out_width);
+        if (kept == 0 || places[kept - 1] != pixels) {
+            places.resize(kept + 1);
+            places[kept++] = pixels;
+        }
+        places.resize(kept);
+        for (size_t i = kept; i-- > 1;) {
+            places[i] -= places[i - 1];
+        }
+        return places;
+    }
+
+    const RunLengthKernels& kernels_;
+    const LogitsMask& mask_;
+    const size_t words_;
+    const std::vector<float> row_weights_;
+    const std::vector<uint32_t> first_row_;
+    const std::vector<float> column_weights_;
+    const std::vector<uint32_t> first_column_;
+    std::vector<Crossing> found_;
+    std::vector<uint64_t> bits_;
+    std::vector<Toggle> toggles_;
+};
+
+}  // namespace
+
+const RunLengthKernels& run_length_kernels(Tier tier) {
+#if defined(__x86_64__)
+    return select_table<RunLengthKernels>(tier, run_length_f32_ref, nullptr, &run_length_f32_avx2, nullptr);
+#elif defined(__aarch64__)
+    return select_table<RunLengthKernels>(tier, run_length_f32_ref, &run_length_f32_neon, nullptr, nullptr);
+#else
+    return select_table<RunLengthKernels>(tier, run_length_f32_ref, nullptr, nullptr, nullptr);
+#endif
+}
+
+Runs run_lengths(Tier tier, const LogitsMask& mask) {
+    return tier == Tier::Ref ? run_lengths_dense(mask) : Outline(run_length_kernels(tier), mask).runs();
+}
+
+float maskness(Tier tier, const float* logits, size_t height, size_t width, float threshold) {
+    const RunLengthKernels& kernels = run_length_kernels(tier);
+    std::vector<float> padded(width + 2);
+    double sum = 0.0;
+    size_t count = 0;
+    for (size_t y = 0; y < height; ++y) {
+        const float* centre = logits + y * width;
+        for (const size_t other : {y > 0 ? y - 1 : y, y + 1 < height ? y + 1 : y}) {
+            const float* neighbour = logits + other * width;
+            for (size_t x = 0; x < width; ++x) {
+                padded[x + 1] = centre[x] + (neighbour[x] - centre[x]) * 0.25f;
+            }
+            padded.front() = padded[1];
+            padded.back() = padded[width];
+            kernels.maskness_row(padded.data() + 1, width, threshold, &sum, &count);
+        }
+    }
+    return count == 0 ? 0.0f : static_cast<float>(sum / static_cast<double>(count));
+}
+
+}  // namespace mobileinst

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/tier.h"
+
+namespace mobileinst {
+
+/// COCO run lengths, column by column from the top left; the first run is background and may be 0.
+using Runs = std::vector<uint32_t>;
+
+/// Mask logits of one instance, and the mask's size.
+struct LogitsMask {
+    const float* logits = nullptr;         ///< (height, width), contiguous
+    size_t height = 0, width = 0;          ///< each >= 1
+    size_t out_height = 0, out_width = 0;  ///< each >= 1, product < 2^32
+    float threshold = 0.0f;                ///< a pixel belongs to the mask where its logit is greater
+};
+
+/// Run lengths of `bilinear(logits) > threshold` without making the upsampled map. The interpolant is
+/// a + (b - a) * w in single precision along x, then along y, with the taps of linear_tap(); where its sign
+/// changes is solved per column and low-resolution cell, and checked by evaluating it, so the result equals
+/// thresholding every pixel bit by bit. `Ref` does the latter. Logits must be finite.
+Runs run_lengths(Tier tier, const LogitsMask& mask);
+
+/// Mean of the probabilities above `sigmoid(threshold)` of the logits upsampled bilinearly by 2 (0 if there
+/// are none): the "maskness" of SparseInst's score (spec c.4).
+float maskness(Tier tier, const float* logits, size_t height, size_t width, float threshold);
+
+/// What the fast run_lengths() needs per instruction set.
+struct RunLengthKernels {
+    /// Sets bit i of `bits` (zeroed by the caller) where row[i] > threshold.
+    void (*above)(const float* row, size_t width, float threshold, uint64_t* bits);
+    /// Columns [begin, end) of one cell: their values at its upper and lower corner row are mixed from the
+    /// corner logits with `weights`. Where exactly one exceeds the threshold, writes the column, and the
+    /// fraction of the way down at which the interpolant crosses it, with the two values. Returns how many
+    /// were written.
+    size_t (*crossings)(const float corners[4], const float* weights, size_t begin, size_t end,
+                        float threshold, struct Crossing* out);
+    /// Sum and count of sigmoid(v) for v > threshold over the 2x horizontal upsampling of a row; row[-1] and
+    /// row[width] repeat the edges.
+    void (*maskness_row)(const float* row, size_t width, float threshold, double* sum, size_t* count);
+};
+
+/// A column whose interpolant changes sign within a cell.
+struct Crossing {
+    uint32_t column;
+    float fraction, upper, lower;
+};
+
+// One table per tier, each defined in the file of its name and built only where its instructions exist.
+extern const RunLengthKernels run_length_f32_ref;
+extern const RunLengthKernels run_length_f32_neon;
+extern const RunLengthKernels run_length_f32_avx2;
+
+/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
+const RunLengthKernels& run_length_kernels(Tier tier);
+
+/// Thresholds every pixel of the upsampled map: the oracle of run_lengths().
+Runs run_lengths_dense(const LogitsMask& mask);
+
+}  // namespace mobileinst
