@@ -43,6 +43,11 @@ Tier tier_argument(const py::object& tier);
 /// None, "relu", "relu6" or "hard_sigmoid".
 Activation activation_argument(const py::object& activation);
 
+struct PreprocessArgs;
+
+/// Checks and sets mean and standard deviation, three values each.
+void set_normalisation(PreprocessArgs* args, const std::vector<float>& mean, const std::vector<float>& std);
+
 void register_core(py::module_& module);
 void register_plan(py::module_& module);
 void register_masks(py::module_& module);

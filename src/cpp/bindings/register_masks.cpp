@@ -1,0 +1,207 @@
+#include <cmath>
+#include <stdexcept>
+
+#include "bindings/bindings.h"
+#include "core/aligned_buffer.h"
+#include "kernels/preprocess/preprocess.h"
+#include "kernels/run_length/coco.h"
+#include "kernels/run_length/run_length.h"
+
+namespace mobileinst {
+namespace {
+
+/// Sizes whose pixels are counted by run lengths.
+constexpr long long kMaxSide = 65535;
+
+CountArray to_array(const Runs& runs) {
+    CountArray array(static_cast<py::ssize_t>(runs.size()));
+    std::copy(runs.begin(), runs.end(), array.mutable_data());
+    return array;
+}
+
+void check_finite(const char* name, const float* values, size_t count) {
+    for (size_t i = 0; i < count; ++i) {
+        if (!std::isfinite(values[i])) {
+            throw std::invalid_argument(std::string(name) + ": expected finite values, got " +
+                                        std::to_string(values[i]) + " at position " + std::to_string(i));
+        }
+    }
+}
+
+py::list rle_from_logits(const py::object& logits, long long height, long long width, float threshold,
+                         const py::object& tier_name) {
+    const FloatArray array = checked_array<float>(logits, "logits", {kAny, kAny, kAny}, 0);
+    check_range("height", height, 1, kMaxSide);
+    check_range("width", width, 1, kMaxSide);
+    check_finite("threshold", &threshold, 1);
+    const Tier tier = tier_argument(tier_name);
+    const auto count = static_cast<size_t>(array.shape(0));
+    LogitsMask mask{array.data(),
+                    static_cast<size_t>(array.shape(1)),
+                    static_cast<size_t>(array.shape(2)),
+                    static_cast<size_t>(height),
+                    static_cast<size_t>(width),
+                    threshold};
+    if (count > 0 && (mask.height == 0 || mask.width == 0)) {
+        throw std::invalid_argument("logits: expected maps of at least 1x1, got " +
+                                    shape_text({array.shape(0), array.shape(1), array.shape(2)}));
+    }
+    std::vector<Runs> all(count);
+    {
+        py::gil_scoped_release release;
+        check_finite("logits", mask.logits, count * mask.height * mask.width);
+        for (Runs& runs : all) {
+            runs = run_lengths(tier, mask);
+            mask.logits += mask.height * mask.width;
+        }
+    }
+    py::list result;
+    for (const Runs& runs : all) {
+        result.append(to_array(runs));
+    }
+    return result;
+}
+
+FloatArray maskness_of(const py::object& logits, float threshold_prob, const py::object& tier_name) {
+    const FloatArray array = checked_array<float>(logits, "logits", {kAny, kAny, kAny}, 0);
+    if (!(threshold_prob > 0.0f && threshold_prob < 1.0f)) {
+        throw std::invalid_argument("threshold_prob: expected a value between 0 and 1, got " +
+                                    std::to_string(threshold_prob));
+    }
+    const Tier tier = tier_argument(tier_name);
+    const auto height = static_cast<size_t>(array.shape(1)), width = static_cast<size_t>(array.shape(2));
+    FloatArray result(array.shape(0));
+    const float* source = array.data();
+    float* scores = result.mutable_data();
+    const auto count = static_cast<size_t>(array.shape(0));
+    const auto threshold = static_cast<float>(std::log(threshold_prob / (1.0 - threshold_prob)));
+    py::gil_scoped_release release;
+    for (size_t i = 0; i < count; ++i) {
+        scores[i] = height * width == 0
+                        ? 0.0f
+                        : maskness(tier, source + i * height * width, height, width, threshold);
+    }
+    return result;
+}
+
+py::bytes rle_compress(const py::object& counts) {
+    const CountArray runs = checked_array<uint32_t>(counts, "counts", {kAny}, 0);
+    return py::bytes(compress_runs(runs.data(), static_cast<size_t>(runs.size())));
+}
+
+CountArray rle_decompress(const py::object& text) {
+    if (!py::isinstance<py::bytes>(text) && !py::isinstance<py::str>(text)) {
+        throw py::type_error("text: expected bytes or str, got " +
+                             py::type::of(text).attr("__name__").cast<std::string>());
+    }
+    return to_array(decompress_runs(text.cast<std::string>()));
+}
+
+py::array_t<bool> rle_decode(const py::object& counts, long long height, long long width) {
+    const CountArray runs = checked_array<uint32_t>(counts, "counts", {kAny}, 0);
+    check_range("height", height, 0, INT32_MAX);
+    check_range("width", width, 0, INT32_MAX);
+    const auto count = static_cast<size_t>(runs.size());
+    const uint64_t total = total_pixels(runs.data(), count);
+    if (total != static_cast<uint64_t>(height) * static_cast<uint64_t>(width)) {
+        throw std::invalid_argument("counts: expected a sum of " + std::to_string(height * width) +
+                                    " pixels (" + std::to_string(height) + "x" + std::to_string(width) +
+                                    "), got " + std::to_string(total));
+    }
+    py::array_t<bool> mask({static_cast<py::ssize_t>(height), static_cast<py::ssize_t>(width)});
+    auto* pixels = reinterpret_cast<uint8_t*>(mask.mutable_data());
+    const uint32_t* source = runs.data();
+    py::gil_scoped_release release;
+    decode_runs(source, count, static_cast<size_t>(height), static_cast<size_t>(width), pixels);
+    return mask;
+}
+
+py::tuple rle_boxes_areas(const py::sequence& counts, long long height) {
+    check_range("height", height, 1, INT32_MAX);
+    const auto n = static_cast<py::ssize_t>(counts.size());
+    py::array_t<float> boxes({n, py::ssize_t{4}});
+    py::array_t<int64_t> areas(n);
+    for (py::ssize_t i = 0; i < n; ++i) {
+        const CountArray runs = checked_array<uint32_t>(counts[static_cast<size_t>(i)], "counts", {kAny}, 0);
+        const Extent extent =
+            extent_of_runs(runs.data(), static_cast<size_t>(runs.size()), static_cast<size_t>(height));
+        std::copy_n(extent.box, 4, boxes.mutable_data(i, 0));
+        areas.mutable_at(i) = static_cast<int64_t>(extent.area);
+    }
+    return py::make_tuple(boxes, areas);
+}
+
+FloatArray preprocess(const py::object& frame, long long height, long long width,
+                      const std::vector<float>& mean, const std::vector<float>& std, bool bgr,
+                      const py::object& tier_name) {
+    const ByteArray pixels = checked_array<uint8_t>(frame, "frame", {kAny, kAny, 3});
+    check_range("height", height, 1, kMaxSide);
+    check_range("width", width, 1, kMaxSide);
+    const PreprocessKernels& kernels = preprocess_kernels(tier_argument(tier_name));
+    PreprocessArgs args;
+    set_normalisation(&args, mean, std);
+    args.frame = pixels.data();
+    args.frame_height = static_cast<size_t>(pixels.shape(0));
+    args.frame_width = static_cast<size_t>(pixels.shape(1));
+    args.height = static_cast<size_t>(height);
+    args.width = static_cast<size_t>(width);
+    args.bgr = bgr;
+    FloatArray result({py::ssize_t{3}, static_cast<py::ssize_t>(height), static_cast<py::ssize_t>(width)});
+    float* planes = result.mutable_data();
+    py::gil_scoped_release release;
+    std::vector<LinearTap> columns(args.width);
+    for (size_t x = 0; x < args.width; ++x) {
+        columns[x] = linear_tap(x, args.frame_width, args.width);
+    }
+    args.columns = columns.data();
+    AlignedBuffer scratch(kernels.scratch_size(args)), output(args.height * args.width * 3);
+    args.output = output.data();
+    kernels.run(args, 0, args.height, scratch.data());
+    for (size_t c = 0; c < 3; ++c) {
+        for (size_t i = 0; i < args.height * args.width; ++i) {
+            *planes++ = output.data()[i * 3 + c];
+        }
+    }
+    return result;
+}
+
+}  // namespace
+
+void set_normalisation(PreprocessArgs* args, const std::vector<float>& mean, const std::vector<float>& std) {
+    if (mean.size() != 3 || std.size() != 3) {
+        throw std::invalid_argument("mean and std: expected 3 values each, got " +
+                                    std::to_string(mean.size()) + " and " + std::to_string(std.size()));
+    }
+    check_finite("mean", mean.data(), 3);
+    for (size_t c = 0; c < 3; ++c) {
+        if (!(std[c] > 0.0f) || !std::isfinite(std[c])) {
+            throw std::invalid_argument("std: expected values above 0, got " + std::to_string(std[c]));
+        }
+        args->mean[c] = mean[c];
+        args->inverse_std[c] = 1.0f / std[c];
+    }
+}
+
+void register_masks(py::module_& module) {
+    using py::arg;
+    module.def(
+        "rle_from_logits", &rle_from_logits, arg("logits"), arg("height"), arg("width"), arg("threshold"),
+        py::kw_only(), arg("tier") = py::none(),
+        "COCO run lengths (uint32) of `bilinear(logits, (height, width)) > threshold`, one array per map.");
+    module.def(
+        "maskness", &maskness_of, arg("logits"), arg("threshold_prob") = 0.45f, py::kw_only(),
+        arg("tier") = py::none(),
+        "Mean of the probabilities above the threshold of each map, upsampled by 2; 0 if there are none.");
+    module.def("preprocess", &preprocess, arg("frame"), arg("height"), arg("width"), arg("mean"), arg("std"),
+               arg("bgr") = false, py::kw_only(), arg("tier") = py::none(),
+               "A frame uint8 (H, W, 3) as the network's input, float32 (3, height, width).");
+    module.def("rle_compress", &rle_compress, arg("counts"), "Run lengths in COCO's text form, as bytes.");
+    module.def("rle_decompress", &rle_decompress, arg("text"), "Inverse of rle_compress.");
+    module.def("rle_decode", &rle_decode, arg("counts"), arg("height"), arg("width"),
+               "Mask, bool (height, width).");
+    module.def(
+        "rle_boxes_areas", &rle_boxes_areas, arg("counts"), arg("height"),
+        "Boxes (n, 4) as x0, y0, x1, y1 with exclusive ends, and areas (n,), of a list of run lengths.");
+}
+
+}  // namespace mobileinst
