@@ -193,9 +193,7 @@ def test_preprocess_takes_any_layout_and_checks_its_input() -> None:
     assert (_native.preprocess(flipped, 9, 8, ones, ones) == expected).all()
     with pytest.raises(TypeError, match="frame: expected a uint8 array"):
         _native.preprocess(frame.astype(np.float32), 9, 8, ones, ones)
-    with pytest.raises(
-        ValueError, match=r"frame: expected a uint8 array of shape \(any, any, 3\).*got \(9, 8, 4\)"
-    ):
+    with pytest.raises(ValueError, match=r"frame: expected a uint8 .*\(any, any, 3\).*got \(9, 8, 4\)"):
         _native.preprocess(np.zeros((9, 8, 4), np.uint8), 9, 8, ones, ones)
     with pytest.raises(ValueError, match="std: expected values above 0, got 0"):
         _native.preprocess(frame, 9, 8, ones, [1.0, 0.0, 1.0])

@@ -38,8 +38,9 @@ Runs decompress_runs(const std::string& text) {
             if (code > 0x3f || shift > 30) {
                 throw std::invalid_argument(
                     "compressed run lengths: expected numbers of at most 7 characters from '0' to 'o', got "
-                    "'" +
-                    text.substr(i, 1) + "' at position " + std::to_string(i));
+                    "code " +
+                    std::to_string(static_cast<unsigned char>(text[i])) + " at position " +
+                    std::to_string(i));
             }
             value |= static_cast<int64_t>(code & 0x1f) << shift;
             shift += 5;
