@@ -1,0 +1,136 @@
+"""From a training run to a weights file with its model card: ``python -m weights_tools.training.export``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mobileinst import __version__
+from mobileinst.weights import save_weights
+from weights_tools.training.checkpoint import BEST, CHECKPOINT, LOG, load_file, read_log
+from weights_tools.training.config import TrainingConfig, expand, load_config
+
+FORMAT = 1
+
+
+def arrays(state: Mapping[str, torch.Tensor], *, half: bool) -> dict[str, NDArray[Any]]:
+    """Tensors of a model as arrays for a weights file.
+
+    With ``half``, weights of convolutions and linear layers are stored as float16; norms, biases and
+    statistics stay float32 (small variances would not survive).
+    """
+    found = {}
+    for name, tensor in state.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        array = tensor.detach().cpu().float().contiguous().numpy()
+        found[name] = array.astype(np.float16) if half and array.ndim >= 2 else array
+    return found
+
+
+def card(
+    config: TrainingConfig, state: Mapping[str, Any], log: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What a user should know of the weights: data with terms, how long trained, measured AP."""
+    validated = [entry["val"] for entry in log if "val" in entry]
+    measured: Mapping[str, float] = state.get("val") or (validated[-1] if validated else {})
+    info = json.loads(expand(config.train.annotations).read_text()).get("info", {})
+    sizes = sorted({size for phase in config.phases for size in phase.sizes})
+    return {
+        "images_seen": int(state["images"]),
+        "iterations": int(state["step"]),
+        "crop_sizes": sizes,
+        "initial_backbone": Path(config.backbone or config.init).name,
+        "validation": dict(measured),
+        "validation_size": config.validation.size if config.validation else None,
+        "training_sets": info.get("sets", {}),
+        "averaged": f"exponential moving average, decay {config.optimiser.ema}",
+    }
+
+
+def export(
+    config: TrainingConfig,
+    folder: Path,
+    output: Path,
+    *,
+    last: bool = False,
+    half: bool = True,
+    size: int | None = None,
+    score_threshold: float | Sequence[float] = 0.3,
+    notes: str = "",
+) -> dict[str, Any]:
+    """Write the averaged weights of a run: the best validated ones, or the last.
+
+    Returns:
+        The metadata of the file.
+
+    Raises:
+        ValueError: if the run has no such weights.
+    """
+    state = None if last else load_file(folder / BEST, torch.device("cpu"))
+    state = state or load_file(folder / CHECKPOINT, torch.device("cpu"))
+    if state is None:
+        raise ValueError(f"{folder} holds neither {BEST} nor {CHECKPOINT}")
+    log = read_log(folder / LOG) if (folder / LOG).exists() else []
+    default_size = config.validation.size if config.validation else config.phases[-1].sizes[-1]
+    metadata = {
+        "format": FORMAT,
+        "config": config.model.to_dict(),
+        "classes": list(config.classes),
+        "mean": list(config.data.mean),
+        "std": list(config.data.std),
+        "color": "rgb",
+        "size": size or default_size,
+        "score_threshold": list(score_threshold)
+        if isinstance(score_threshold, Sequence)
+        else score_threshold,
+        "version": __version__,
+        "card": {**card(config, state, log), **({"notes": notes} if notes else {})},
+    }
+    save_weights(output, arrays(state["average"], half=half), metadata)
+    return metadata
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the averaged weights of a training run as a weights file."""
+    parser = argparse.ArgumentParser(prog="python -m weights_tools.training.export", description=main.__doc__)
+    parser.add_argument("config", type=Path, help="TOML file of the run")
+    parser.add_argument("run", type=Path, help="folder of the run")
+    parser.add_argument("output", type=Path, help="weights file to write (.safetensors)")
+    parser.add_argument("--last", action="store_true", help="the last weights instead of the best validated")
+    parser.add_argument("--fp32", action="store_true", help="store everything as float32")
+    parser.add_argument("--size", type=int, help="default input size (shorter side)")
+    parser.add_argument(
+        "--score-threshold", type=float, nargs="+", default=[0.3], help="one, or one per class"
+    )
+    parser.add_argument("--notes", default="", help="text for the model card")
+    options = parser.parse_args(arguments)
+    threshold = options.score_threshold[0] if len(options.score_threshold) == 1 else options.score_threshold
+    try:
+        metadata = export(
+            load_config(options.config),
+            options.run,
+            options.output,
+            last=options.last,
+            half=not options.fp32,
+            size=options.size,
+            score_threshold=threshold,
+            notes=options.notes,
+        )
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(metadata["card"], indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""The model to be trained: frozen norms, initial backbone weights, initial queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from mobileinst.network import ModelConfig
+from mobileinst.network.ops import NORM_EPS, Activation
+from mobileinst.network.position import sine_position_embedding
+from weights_tools.torch_ops import MobileInst, TorchOps
+
+
+class FrozenNormOps(TorchOps):
+    """Batch norms below some prefixes keep their statistics and are folded into their convolutions.
+
+    Folding in the forward pass saves one pass over the largest maps; gamma and beta stay trainable.
+    """
+
+    def __init__(self, root: MobileInst, prefixes: Sequence[str]) -> None:
+        super().__init__(root)
+        self._prefixes = tuple(prefixes)
+
+    def conv(
+        self,
+        x: Tensor,
+        name: str,
+        out_channels: int,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        norm: str | None = None,
+        bias: bool = False,
+        activation: Activation | None = None,
+        zero_init: bool = False,
+    ) -> Tensor:
+        if norm is None or bias or not norm.startswith(self._prefixes):
+            return super().conv(
+                x, name, out_channels, kernel=kernel, stride=stride, groups=groups, norm=norm, bias=bias,
+                activation=activation, zero_init=zero_init,
+            )  # fmt: skip
+        layer = self._root.get_submodule(norm)
+        assert isinstance(layer, torch.nn.BatchNorm2d)
+        assert layer.running_mean is not None
+        assert layer.running_var is not None
+        scale = layer.weight * (layer.running_var + layer.eps).rsqrt()
+        shift = layer.bias - layer.running_mean * scale
+        weight = self._get(f"{name}.weight") * scale[:, None, None, None]
+        y = F.conv2d(x, weight, shift, stride, kernel // 2, groups=groups)
+        return self._activate(y, activation)
+
+
+class TrainedModel(MobileInst):
+    """MobileInst with frozen batch-norm statistics below the given prefixes."""
+
+    def __init__(self, config: ModelConfig, frozen_norms: Sequence[str] = ()) -> None:
+        super().__init__(config)
+        if frozen_norms:
+            self._ops = FrozenNormOps(self, frozen_norms)
+
+
+def _norm_name(conv: str) -> str:
+    """torchvision's batch norm of a convolution: the next index of the sequence."""
+    head, _, index = conv.rpartition(".")
+    return f"{head}.{int(index) + 1}"
+
+
+def load_folded_backbone(model: MobileInst, arrays: Mapping[str, NDArray[np.float32]]) -> list[str]:
+    """Load MobileNetV2 weights whose batch norms are folded (convolution weight and bias, torchvision names).
+
+    The norms become the identity plus the bias, with mean 0 and variance 1 (less eps).
+
+    Returns:
+        Names in ``arrays`` that the model has no use for (classifier).
+
+    Raises:
+        ValueError: if a convolution of the backbone's ``features`` is missing or has another shape.
+    """
+    state = model.state_dict()
+    used, loaded = set(), dict(state)
+    for name in state:
+        conv, leaf = name.rpartition(".")[::2]
+        if not conv.startswith("backbone.features.") or leaf != "weight" or state[name].ndim != 4:
+            continue
+        key = conv.removeprefix("backbone.")
+        for wanted in (f"{key}.weight", f"{key}.bias"):
+            if wanted not in arrays:
+                raise ValueError(f"the backbone weights lack {wanted}")
+            used.add(wanted)
+        weight, bias = (
+            torch.from_numpy(np.array(arrays[f"{key}.{p}"], np.float32)) for p in ("weight", "bias")
+        )
+        if weight.shape != state[name].shape:
+            raise ValueError(f"{key}.weight is {tuple(weight.shape)}, expected {tuple(state[name].shape)}")
+        norm = _norm_name(conv)
+        loaded[name] = weight
+        loaded[f"{norm}.bias"] = bias
+        loaded[f"{norm}.weight"] = torch.ones_like(bias)
+        loaded[f"{norm}.running_mean"] = torch.zeros_like(bias)
+        loaded[f"{norm}.running_var"] = torch.full_like(bias, 1.0 - NORM_EPS)
+    if not used:
+        raise ValueError("folded backbone weights fit MobileNetV2 only")
+    model.load_state_dict(loaded)
+    return sorted(set(arrays) - used)
+
+
+def load_initial(model: MobileInst, tensors: Mapping[str, Tensor]) -> list[str]:
+    """Load what fits of another model's tensors; returns the names of the model's tensors that stay new.
+
+    Raises:
+        ValueError: if nothing fits.
+    """
+    state = model.state_dict()
+    fitting = {k: v.float() for k, v in tensors.items() if k in state and v.shape == state[k].shape}
+    if not fitting:
+        raise ValueError("the initial weights have no tensor of this model")
+    new = [k for k in state if k not in fitting and not k.endswith("num_batches_tracked")]
+    model.load_state_dict({**state, **fitting})
+    return new
+
+
+def load_backbone_file(model: MobileInst, path: Path) -> None:
+    """Initialise the backbone from folded ``.npz`` weights or safetensors with this project's names."""
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as arrays:
+            load_folded_backbone(model, {name: arrays[name] for name in arrays.files})
+        return
+    from safetensors.torch import load_file
+
+    tensors = load_file(path)
+    renamed = {k if k.startswith("backbone.") else f"backbone.{k}": v for k, v in tensors.items()}
+    load_initial(model, {k: v for k, v in renamed.items() if k.startswith("backbone.")})
+
+
+@torch.no_grad()
+def grid_queries(model: MobileInst) -> None:
+    """Give each query a place: sine grid positions, and query projections equal to the key projections."""
+    config = model.config
+    side = int(np.ceil(np.sqrt(config.queries)))
+    grid = sine_position_embedding((side, side), config.hidden)
+    chosen = np.linspace(0, len(grid) - 1, config.queries).round().astype(np.int64)
+    model.get_parameter("instance_decoder.query_position.weight").copy_(torch.from_numpy(grid[chosen]))
+    for decoder in ("global", "local"):
+        prefix = f"instance_decoder.{decoder}.cross"
+        key = model.get_parameter(f"{prefix}.key.weight")
+        model.get_parameter(f"{prefix}.query.weight").copy_(key)
+        model.get_parameter(f"{prefix}.norm.weight").fill_(0.3)

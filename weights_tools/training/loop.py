@@ -1,0 +1,318 @@
+"""The training loop: one process's work in a run."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+
+from weights_tools.training.checkpoint import BEST, CHECKPOINT, LOG, Log, load_file, save_file
+from weights_tools.training.config import TrainingConfig, ValidationConfig, expand
+from weights_tools.training.data import Batch
+from weights_tools.training.initial import TrainedModel, grid_queries, load_backbone_file, load_initial
+from weights_tools.training.loader import Batches, keys, load
+from weights_tools.training.objective import Objective, total
+from weights_tools.training.processes import Group, fill_gradients
+from weights_tools.training.schedule import Clock, rate_factor
+from weights_tools.training.validation import Validation
+
+_LOG_STEPS = 20
+_MOST_BAD_STEPS = 20
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What is chosen at each start of a run, unlike the configuration.
+
+    Attributes:
+        folder: Where checkpoint and log are.
+        deadline: Unix time at which the schedule ends even if not all images were seen, or None.
+        stop_after: Leave after this many steps of this start, as if told to stop (0: never).
+    """
+
+    folder: Path
+    deadline: float | None = None
+    stop_after: int = 0
+
+
+def build_model(config: TrainingConfig) -> TrainedModel:
+    """The model at the start of a run."""
+    torch.manual_seed(config.seed)
+    model = TrainedModel(config.model, config.frozen_norms)
+    if config.query_grid:
+        grid_queries(model)
+    if config.backbone:
+        load_backbone_file(model, expand(config.backbone))
+    if config.init:
+        from safetensors.torch import load_file as load_tensors
+
+        load_initial(model, load_tensors(expand(config.init)))
+    return model
+
+
+def parameter_groups(model: nn.Module, objective: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
+    """Groups by learning rate and weight decay; norms, biases and embeddings are not decayed."""
+    rate, decay = config.optimiser.lr, config.optimiser.weight_decay
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for owner in (model, objective):
+        for name, parameter in owner.named_parameters():
+            slow = owner is model and name.startswith("backbone.features.")
+            slow = slow or (owner is model and name.startswith(("backbone.tpm.", "backbone.smb")))
+            plain = parameter.ndim < 2 or name.startswith("instance_decoder.query")
+            key = (rate * config.optimiser.backbone_lr if slow else rate, 0.0 if plain else decay)
+            groups.setdefault(key, []).append(parameter)
+    return [
+        {"params": parameters, "lr": lr, "peak": lr, "weight_decay": weight}
+        for (lr, weight), parameters in groups.items()
+    ]
+
+
+class Run:
+    """State of a run in one process."""
+
+    def __init__(self, config: TrainingConfig, options: RunOptions, group: Group) -> None:
+        self.config, self.options, self.group = config, options, group
+        self.device = group.device
+        self.model: TrainedModel = build_model(config).to(self.device)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        objective = Objective(self.model, config.losses, config.auxiliary, config.temporal)
+        self.objective = objective.to(self.device)
+        self.average: TrainedModel = copy.deepcopy(self.model).requires_grad_(False)
+        self.average._ops = type(self.model._ops)(self.average, *_prefixes(config))
+        groups = parameter_groups(self.model, self.objective, config)
+        self.parameters = [p for g in groups for p in g["params"]]
+        self.optimiser = torch.optim.AdamW(groups, lr=config.optimiser.lr, fused=True)
+        self.step, self.images, self.best = 0, 0, 0.0
+        self.done = 0.0
+        self._restore()
+        self.clock = Clock(config.images, time.time(), options.deadline, self.done)
+        self.log = Log(options.folder / LOG if group.rank == 0 else None)
+        self.stop = False
+        self.mean = torch.tensor(config.data.mean, device=self.device).reshape(1, 3, 1, 1)
+        self.std = torch.tensor(config.data.std, device=self.device).reshape(1, 3, 1, 1)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a resumed run needs."""
+        return {
+            "format": 1,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "objective": self.objective.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "images": self.images,
+            "best": self.best,
+            "progress": self.clock.progress(self.images),
+            "config": dataclasses.asdict(self.config),
+        }
+
+    def _restore(self) -> None:
+        state = load_file(self.options.folder / CHECKPOINT, self.device)
+        if state is None:
+            return
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.objective.load_state_dict(state["objective"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        # rates and decay follow the configuration, which may have changed
+        now = parameter_groups(self.model, self.objective, self.config)
+        for fresh, group in zip(now, self.optimiser.param_groups, strict=True):
+            group.update(peak=fresh["peak"], weight_decay=fresh["weight_decay"])
+        self.step, self.images, self.best = state["step"], state["images"], state["best"]
+        if self.options.deadline is not None:
+            # what the last deadline had already annealed stays so
+            self.done = state["progress"]
+
+    def train_step(self, batch: Batch, progress: float) -> dict[str, float]:
+        """One update; returns measures averaged over the processes."""
+        torch.manual_seed((self.config.seed * 1_000_003 + self.step) * 1009 + self.group.rank)
+        self.model.train()
+        objects = max(self.group.mean(float(sum(len(labels) for labels in batch.labels))), 1.0)
+        images = batch.images.contiguous(memory_format=torch.channels_last)
+        batch = dataclasses.replace(batch, images=images)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            losses, measures = self.objective(self.model, batch, objects)
+        loss = total(losses)
+        loss.backward()
+        names = sorted(losses)
+        values = [losses[name].detach() for name in names] + [torch.tensor(v) for v in measures.values()]
+        report = torch.stack([v.float().to(self.device) for v in values])
+        buffers = [b for b in self.model.buffers() if b.is_floating_point()]
+        self.group.average([*fill_gradients(self.parameters), *buffers, report])
+        norm = self._update(progress)
+        result = dict(zip([*names, *measures], report.tolist(), strict=True))
+        result["iou"] = result["iou"] / max(result["matched"], 1e-6)
+        result["loss"] = sum(result[name] for name in names)
+        result["gradient"] = norm
+        return result
+
+    def _update(self, progress: float) -> float:
+        """AdamW with the scheduled rate and the running average; a broken gradient changes nothing."""
+        limit = self.config.optimiser.clip or math.inf
+        norm = float(nn.utils.clip_grad_norm_(self.parameters, limit))
+        if math.isfinite(norm):
+            factor = rate_factor(progress, self.step, self.config.optimiser)
+            for group in self.optimiser.param_groups:
+                group["lr"] = group["peak"] * factor
+            self.optimiser.step()
+        self.optimiser.zero_grad()
+        self._follow()
+        return norm
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Exponential average of weights and batch-norm statistics; shorter while the run is young."""
+        weight = 1.0 - min(self.config.optimiser.ema, (1.0 + self.step) / (10.0 + self.step))
+        ours = [t for t in self.average.state_dict().values() if t.is_floating_point()]
+        theirs = [t for t in self.model.state_dict().values() if t.is_floating_point()]
+        torch._foreach_lerp_(ours, theirs, weight)
+
+    def save(self) -> None:
+        """Checkpoint by process 0."""
+        if self.group.rank == 0:
+            save_file(self.options.folder / CHECKPOINT, self.state())
+
+
+def _prefixes(config: TrainingConfig) -> tuple[tuple[str, ...], ...]:
+    return (config.frozen_norms,) if config.frozen_norms else ()
+
+
+def train(config: TrainingConfig, options: RunOptions, group: Group) -> None:
+    """Train until the schedule ends or the process is told to stop (SIGTERM, SIGINT); resumes by itself.
+
+    Raises:
+        RuntimeError: if the gradient stays broken (not finite).
+    """
+    options.folder.mkdir(parents=True, exist_ok=True)
+    if group.rank > 0:
+        group.wait()  # process 0 fills the cache of images
+    data = Batches(config)
+    if group.rank == 0:
+        group.wait()
+    run = Run(config, options, group)
+    validation = None
+    if config.validation is not None:
+        v = config.validation
+        folder = expand(v.images)
+        validation = Validation(expand(v.annotations), folder, config.classes, v.size, v.limit)
+    with _StopOnSignal(run):
+        _loop(run, data, validation)
+
+
+def _loop(run: Run, data: Batches, validation: Validation | None) -> None:
+    config, group = run.config, run.group
+    order = keys(config, group, run.clock, run.step, run.images)
+    batches = load(data, order, config.workers, run.device)
+    book, begun, bad = _Book(run), run.step, 0
+    saved = validated = time.time()
+    while True:
+        enough = run.options.stop_after > 0 and run.step - begun >= run.options.stop_after
+        overdue = validation is not None and _older(validated, config.validation)
+        asked = [run.clock.progress(run.images), run.stop or enough, _older(saved, config), overdue]
+        progress, stop, save, validate = group.from_first([float(value) for value in asked])
+        if save:
+            run.save()
+            saved = time.time()
+        if validate and validation is not None:
+            _validate(run, validation)
+            validated = time.time()
+            book.restart()
+        if stop or progress >= 1.0:
+            break
+        batch = next(batches)
+        result = run.train_step(batch, progress)
+        bad = 0 if math.isfinite(result["gradient"]) else bad + 1
+        if bad >= _MOST_BAD_STEPS:
+            raise RuntimeError(
+                f"the gradient was not finite in {bad} steps in a row, last in step {run.step}"
+            )
+        run.step += 1
+        run.images += config.batch * group.size
+        book.enter(result, int(batch.images.shape[-1]), progress)
+    run.save()
+    if validation is not None and progress >= 1.0:
+        _validate(run, validation)
+    group.wait()
+
+
+def _older(moment: float, config: TrainingConfig | ValidationConfig | None) -> bool:
+    """Whether it is time for the next checkpoint or validation."""
+    if isinstance(config, TrainingConfig):
+        return time.time() - moment > 60 * config.checkpoint_minutes
+    return config is not None and time.time() - moment > 60 * config.every_minutes
+
+
+class _Book:
+    """Means over some steps for the log."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget steps that are not yet in the log, and the time since."""
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+        self._since, self._images, self._steps = time.time(), self._run.images, 0
+
+    def enter(self, result: dict[str, float], size: int, progress: float) -> None:
+        """Note a step; some names occur in some steps only (clips)."""
+        run = self._run
+        self._steps += 1
+        for name, value in result.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
+        if self._steps < _LOG_STEPS:
+            return
+        now = time.time()
+        speed = (run.images - self._images) / max(now - self._since, 1e-9)
+        rate = max(group["lr"] for group in run.optimiser.param_groups)
+        entry = {"step": run.step, "images": run.images, "time": now, "progress": progress, "size": size}
+        means = {name: value / self._counts[name] for name, value in self._sums.items()}
+        run.log.write({**entry, "lr": rate, "speed": speed, **means})
+        self.restart()
+
+
+def _validate(run: Run, validation: Validation) -> None:
+    """AP of the averaged weights; the best ones are kept beside the checkpoint."""
+    table = validation.run(run.average, run.mean, run.std, run.group)
+    short = {name: round(value, 3) for name, value in table.items()}
+    run.log.write({"step": run.step, "images": run.images, "time": time.time(), "val": short})
+    if table["AP"] > run.best:
+        run.best = table["AP"]
+        if run.group.rank == 0:
+            state = {
+                "average": run.average.state_dict(),
+                "step": run.step,
+                "images": run.images,
+                "val": short,
+            }
+            save_file(run.options.folder / BEST, state)
+
+
+class _StopOnSignal:
+    """Let SIGTERM and SIGINT end the run after the current step, with a checkpoint."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._old: dict[int, Any] = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._run.stop = True
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._old[number] = signal.signal(number, self._note)
+
+    def __exit__(self, *unused: object) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)

@@ -1,0 +1,192 @@
+"""Losses of MobileInst (paper's loss section; exact forms of SparseInst, spec c.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from weights_tools.training.matcher import DICE_EPSILON, match
+
+_ALPHA = 0.25
+_MASK_THRESHOLD = 0.4
+_IOU_EPSILON = 1e-6
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the terms. The paper says 2 for the mask; SparseInst's code has dice 2 and BCE 5."""
+
+    classification: float = 2.0
+    dice: float = 2.0
+    bce: float = 2.0
+    objectness: float = 1.0
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Objects of a batch at the resolution of the mask losses.
+
+    Attributes:
+        labels: B tensors int64 (n_b,).
+        masks: B tensors float (n_b, h, w), 0 to 1.
+        negative: float (B, classes), weight of the absence of each class for unmatched queries; None for 1.
+        ignore: float (B, h, w), regions where unmatched queries learn nothing; None for none.
+    """
+
+    labels: Sequence[Tensor]
+    masks: Sequence[Tensor]
+    negative: Tensor | None = None
+    ignore: Tensor | None = None
+
+    @property
+    def count(self) -> int:
+        """Objects in the batch."""
+        return sum(int(labels.shape[0]) for labels in self.labels)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Matched pairs of a whole batch: image, query and object index, int64 (K,) each."""
+
+    image: Tensor
+    query: Tensor
+    target: Tensor
+
+    def target_masks(self, targets: Targets) -> Tensor:
+        """Masks (K, h, w) of the matched objects."""
+        parts = [targets.masks[b][self.target[self.image == b]] for b in range(len(targets.masks))]
+        return torch.cat(parts)
+
+    def target_labels(self, targets: Targets) -> Tensor:
+        """Labels (K,) of the matched objects."""
+        parts = [targets.labels[b][self.target[self.image == b]] for b in range(len(targets.labels))]
+        return torch.cat(parts)
+
+
+def resize_targets(masks: Tensor, input_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Official targets: masks (n, h, w) zero-padded to the batch's input size, then bilinear, kept soft."""
+    height, width = input_size
+    padded = F.pad(masks.float(), (0, width - masks.shape[2], 0, height - masks.shape[1]))
+    if masks.shape[0] == 0:
+        return padded.new_zeros((0, *size))
+    return F.interpolate(padded[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+
+
+@torch.no_grad()
+def assign(class_logits: Tensor, mask_logits: Tensor, targets: Targets, copies: int = 1) -> Assignment:
+    """Match every image of a batch; logits as in :func:`instance_losses`."""
+    size = tuple(targets.masks[0].shape[1:])
+    pairs = [
+        match(class_logits[b], fit_logits(mask_logits[b], size), targets.labels[b], targets.masks[b], copies)
+        for b in range(len(targets.labels))
+    ]
+    images = [torch.full_like(query, b) for b, (query, _) in enumerate(pairs)]
+    return Assignment(torch.cat(images), torch.cat([p[0] for p in pairs]), torch.cat([p[1] for p in pairs]))
+
+
+def focal_loss(logits: Tensor, positive: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Sigmoid focal loss, alpha 0.25, gamma 2, summed over everything; ``positive`` is 0 or 1."""
+    probability = logits.sigmoid()
+    error = F.binary_cross_entropy_with_logits(logits, positive, reduction="none")
+    wrong = probability + positive - 2 * probability * positive
+    loss = error * wrong.square() * (1 - _ALPHA + (2 * _ALPHA - 1) * positive)
+    return (loss if weight is None else loss * weight).sum()
+
+
+def class_weights(
+    mask_logits: Tensor, assignment: Assignment, targets: Targets, classes: int
+) -> Tensor | None:
+    """Weight (B, N, classes) of every class logit, or None where all are 1.
+
+    Matched queries learn every class. Unmatched ones learn the absence of the labelled classes only, and
+    nothing if most of their mask lies in an ignored region (our rule for incompletely labelled images).
+    """
+    if targets.negative is None and targets.ignore is None:
+        return None
+    shape = (*mask_logits.shape[:2], classes)
+    weight = mask_logits.new_ones(shape, dtype=torch.float32)
+    if targets.negative is not None:
+        weight = weight * targets.negative[:, None, :]
+    if targets.ignore is not None and bool(targets.ignore.any()):
+        inside = (mask_logits.detach() > 0).flatten(2).float()
+        ignore = fit_logits(targets.ignore, tuple(mask_logits.shape[2:]))
+        share = torch.einsum("bnp,bp->bn", inside, ignore.flatten(1)) / inside.sum(2).clamp(min=1.0)
+        weight = weight * (share < 0.5)[..., None]
+    weight[assignment.image, assignment.query] = 1.0
+    return weight
+
+
+def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Sum over masks (K, h, w) of 1 - dice."""
+    probability, target = logits.sigmoid().flatten(1), masks.flatten(1)
+    squares = probability.square().sum(1) + target.square().sum(1)
+    return (1.0 - 2.0 * (probability * target).sum(1) / (squares + DICE_EPSILON)).sum()
+
+
+@torch.no_grad()
+def mask_iou(logits: Tensor, masks: Tensor) -> Tensor:
+    """IoU (K,) of predicted masks (probability >= 0.4) with targets (> 0.5), both (K, h, w)."""
+    found = (logits.sigmoid() >= _MASK_THRESHOLD).flatten(1)
+    truth = (masks > 0.5).flatten(1)
+    inter = (found & truth).sum(1)
+    return inter / ((found | truth).sum(1) + _IOU_EPSILON)
+
+
+def instance_losses(
+    class_logits: Tensor,
+    objectness_logits: Tensor,
+    mask_logits: Tensor,
+    targets: Targets,
+    weights: LossWeights,
+    *,
+    objects: float,
+    assignment: Assignment,
+) -> dict[str, Tensor]:
+    """Weighted losses of one set of predictions.
+
+    Args:
+        class_logits: (B, N, classes).
+        objectness_logits: (B, N).
+        mask_logits: (B, N, h, w), resized to the targets' resolution as SparseInst does (stride 8 to 4).
+        objects: Number of objects that sums are divided by (mean over processes, at least 1).
+        assignment: From :func:`assign`; may be empty.
+
+    Returns:
+        ``class``, ``dice``, ``bce``, ``objectness``: scalars; the last three are 0 without objects.
+    """
+    class_logits, objectness_logits = class_logits.float(), objectness_logits.float()
+    positive = torch.zeros_like(class_logits)
+    labels = assignment.target_labels(targets)
+    positive[assignment.image, assignment.query, labels] = 1.0
+    weight = class_weights(mask_logits, assignment, targets, class_logits.shape[2])
+    losses = {"class": weights.classification * focal_loss(class_logits, positive, weight) / objects}
+    masks = assignment.target_masks(targets).float()
+    picked = fit_logits(mask_logits[assignment.image, assignment.query].float(), tuple(masks.shape[1:]))
+    losses.update(mask_losses(picked, masks, weights, objects=objects))
+    if picked.shape[0]:
+        iou = mask_iou(picked, masks)
+        score = objectness_logits[assignment.image, assignment.query]
+        losses["objectness"] = weights.objectness * F.binary_cross_entropy_with_logits(score, iou)
+    else:
+        losses["objectness"] = objectness_logits.sum() * 0.0
+    return losses
+
+
+def mask_losses(logits: Tensor, masks: Tensor, weights: LossWeights, *, objects: float) -> dict[str, Tensor]:
+    """Dice and BCE of matched masks (K, h, w), also those of passed queries; 0 if there are none."""
+    if logits.shape[0] == 0:
+        zero = logits.sum() * 0.0
+        return {"dice": zero, "bce": zero}
+    bce = F.binary_cross_entropy_with_logits(logits, masks)
+    return {"dice": weights.dice * dice_loss(logits, masks) / objects, "bce": weights.bce * bce}
+
+
+def fit_logits(logits: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Mask logits (K, h, w) at another resolution, bilinear."""
+    if tuple(logits.shape[1:]) == size or logits.shape[0] == 0:
+        return logits.new_zeros((0, *size)) + logits.sum() if logits.shape[0] == 0 else logits
+    return F.interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
