@@ -47,7 +47,7 @@ def draw(
         >>> (draw(image, Instances.empty((2, 3))) == image).all()
         True
     """
-    canvas = check_frame(image).copy()
+    canvas: NDArray[np.uint8] = check_frame(image).copy()
     if instances.size != canvas.shape[:2]:
         raise ValueError(
             f"the instances belong to a frame of {instances.size}, got an image {image.shape[:2]}"

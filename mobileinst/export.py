@@ -89,8 +89,8 @@ class JsonLinesSink(Sink):
         self._output = None if str(path) == "-" else Output(path)
         self._file: IO[str] = sys.stdout if self._output is None else self._output.open()
 
-    def write(self, frame: int, time: float, instances: Instances) -> None:
-        self._file.write(json.dumps(frame_record(frame, time, instances), separators=(",", ":")) + "\n")
+    def write(self, frame: int, time: float, instances: Instances, name: str | None = None) -> None:
+        self._file.write(json.dumps(frame_record(frame, time, instances, name), separators=(",", ":")) + "\n")
         if self._output is None:
             self._file.flush()
 

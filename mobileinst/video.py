@@ -208,20 +208,20 @@ class CameraSource(FrameSource):
 class FolderSource(FrameSource):
     """The images of a folder in natural order (2 before 10)."""
 
-    def __init__(self, path: Path, rate: Fraction) -> None:
+    def __init__(self, path: Path, rate: Fraction = DEFAULT_RATE) -> None:
         self.name = str(path)
         self.rate = rate
-        self._paths = sorted(
+        self.paths = sorted(
             (p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")),
             key=lambda p: natural_key(p.name),
         )
-        if not self._paths:
+        if not self.paths:
             raise VideoError(f"{path}: expected images ({', '.join(IMAGE_SUFFIXES)}), found none")
-        self.count = len(self._paths)
+        self.count = len(self.paths)
         _import_pillow()
 
     def __iter__(self) -> Iterator[Frame]:
-        for number, path in enumerate(self._paths):
+        for number, path in enumerate(self.paths):
             yield Frame(read_image(path), float(number / (self.rate or DEFAULT_RATE)), path.name)
 
 
