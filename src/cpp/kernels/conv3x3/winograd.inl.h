@@ -83,7 +83,8 @@ void winograd_pack(const float* weight, size_t in_channels, size_t out_channels,
 inline size_t tiles_per_block(size_t in_channels) {
     const size_t per_tile = kPositions * (round_up(in_channels, Vec::kWidth) + kPanelColumns);
     const size_t fitting = kSecondCacheFloats / 8 * 7 / per_tile / kRowTile * kRowTile;
-    return smaller(larger(fitting, kRowTile), 4 * kRowTile);
+    // Fewer than two rows of tiles would read the weights too often.
+    return smaller(larger(fitting, 2 * kRowTile), 4 * kRowTile);
 }
 
 /// The scratch of one run: transformed input (36, tiles, channels), then products (36, tiles, panel columns).
@@ -147,6 +148,11 @@ inline void input_tile_inside(const Conv3x3Args& args, const Tile& tile, float* 
     size_t c = 0;
     for (; c + Vec::kWidth <= args.in_channels; c += Vec::kWidth) {
         const float* p = corner + c;
+        for (size_t i = 0; i < 6; ++i) {
+            for (size_t j = 6; j < 10; ++j) {
+                __builtin_prefetch(p + i * row + j * args.input_ld, 0, 2);
+            }
+        }
         transform_input_tile([&](int i, int j) { return Vec::load(p + i * row + j * args.input_ld); },
                              output + c, position_step);
     }
@@ -203,6 +209,12 @@ inline void output_tile(const Conv3x3Args& args, const Finish& finish, const Til
     const size_t count = args.out_channels - channel;
     const Vec bias = finish.bias(channel, count);
     const size_t rows = smaller(4, args.height - tile.y), columns = smaller(4, args.width - tile.x);
+    for (size_t i = 0; i < 4; ++i) {
+        for (size_t j = 4; j < 8; ++j) {
+            __builtin_prefetch(
+                args.output + ((tile.y + i) * args.width + tile.x + j) * args.output_ld + channel, 1, 3);
+        }
+    }
 #pragma GCC unroll 4
     for (size_t i = 0; i < 4; ++i) {
         transform_output(m[i][0], m[i][1], m[i][2], m[i][3], m[i][4], m[i][5]);

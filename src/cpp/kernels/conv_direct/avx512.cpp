@@ -1,19 +1,7 @@
 // clang-format off: each builds on the one before
-#include "core/simd_avx512.h"
-#include "core/finish.inl.h"
-// clang-format on
-
-namespace mobileinst {
-namespace {
-
-// 8 x 2 sums.
-constexpr int kPixels = 8;
-constexpr size_t kPanelVectors = 2;
-
-}  // namespace
-}  // namespace mobileinst
-
+#include "kernels/gemm/shape_avx512.inl.h"
 #include "kernels/conv_direct/conv_direct.inl.h"
+// clang-format on
 
 namespace mobileinst {
 

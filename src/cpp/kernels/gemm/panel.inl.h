@@ -14,12 +14,65 @@ namespace {
 
 constexpr size_t kPanelColumns = kPanelVectors * Vec::kWidth;
 
-size_t gemm_packed_size(size_t n, size_t k) { return round_up(n, Vec::kWidth) * k; }
+inline size_t gemm_packed_size(size_t n, size_t k) { return round_up(n, Vec::kWidth) * k; }
 
 /// Columns that the panel beginning at `column` holds, zeros included.
 inline size_t panel_columns(size_t n, size_t column) {
     return smaller(kPanelColumns, round_up(n - column, Vec::kWidth));
 }
+
+/// Where a tile's sums go: rows of C from (row, column) on, with the epilogue.
+struct FinishedRows {
+    const Finish* finish;
+    float* c;
+    size_t ldc, row, column, columns;
+
+    Vec start(size_t vector) const {
+        const size_t done = vector * Vec::kWidth;
+        return finish->bias(column + done, columns - done);
+    }
+
+    template <int ROWS, int VECTORS>
+    void store(Vec (&acc)[ROWS][VECTORS]) const {
+        for_each(acc, [&](Vec& x, size_t, size_t, size_t) { x = finish->activate(x); });
+        const float* residual = finish->residual;
+        if (residual != nullptr) {
+            residual += row * finish->residual_ld + column;
+            for_each(acc, [&](Vec& x, size_t r, size_t offset, size_t count) {
+                x = x + Vec::load_up_to(residual + r * finish->residual_ld + offset, count);
+            });
+        }
+        for_each(acc, [&](Vec& x, size_t r, size_t offset, size_t count) {
+            x.store_up_to(c + r * ldc + offset, count);
+        });
+    }
+
+    FinishedRows below(size_t rows) const {
+        return {finish, c + rows * ldc, ldc, row + rows, column, columns};
+    }
+
+  private:
+    /// Calls f(sums, row, first column, columns that exist from there on).
+    template <int ROWS, int VECTORS, typename F>
+    void for_each(Vec (&acc)[ROWS][VECTORS], F&& f) const {
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; ++v) {
+            const size_t offset = v * Vec::kWidth;
+            // Told apart here so that the usual case has no branch per row.
+            if (columns - offset >= Vec::kWidth) {
+#pragma GCC unroll 16
+                for (int r = 0; r < ROWS; ++r) {
+                    f(acc[r][v], r, offset, Vec::kWidth);
+                }
+            } else {
+#pragma GCC unroll 16
+                for (int r = 0; r < ROWS; ++r) {
+                    f(acc[r][v], r, offset, columns - offset);
+                }
+            }
+        }
+    }
+};
 
 /// Where a tile's sums go when they are intermediate: whole vectors, as they are.
 struct RawRows {
