@@ -1,0 +1,119 @@
+"""The COCO protocol: matching of predictions with objects at IoU thresholds, precision at recall points.
+
+Shared definition of COCO and YouTube-VIS, written over arrays: all IoU thresholds and area ranges of one
+category in one image or video are matched at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+IOU_THRESHOLDS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
+RECALL_POINTS: NDArray[np.float64] = np.linspace(0.0, 1.0, 101)
+MAX_DETECTIONS = (1, 10, 100)
+AREA_NAMES = ("all", "small", "medium", "large")
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """One category in one image or video: D predictions, best first, and G objects, in A area ranges.
+
+    scores: float64 (D,). matched, ignored: bool (A, T, D). objects: int64 (A,), those that count.
+    """
+
+    scores: NDArray[np.float64]
+    matched: NDArray[np.bool_]
+    ignored: NDArray[np.bool_]
+    objects: NDArray[np.int64]
+
+
+def match(
+    iou: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    ignore: NDArray[np.bool_],
+    crowd: NDArray[np.bool_],
+    outside: NDArray[np.bool_],
+    counts_as_match: NDArray[np.bool_],
+) -> Matches:
+    """Greedy matching, best score first, as the official code does it.
+
+    A prediction takes the free object of greatest IoU at or above the threshold (of equals the last), one
+    that counts before one to be ignored; a crowd stays free. What is left unmatched outside of the area range
+    is ignored.
+
+    Args:
+        iou: (D, G), predictions sorted by descending score.
+        scores: (D,).
+        ignore: (A, G), objects that don't count in an area range (crowds are among them).
+        crowd: (G,).
+        outside: (A, D), predictions whose area is outside of the range.
+        counts_as_match: (G,), False for objects that the official code takes for "no match": those of id 0.
+    """
+    predictions, objects = iou.shape
+    ranges, thresholds = len(ignore), len(IOU_THRESHOLDS)
+    limits = np.minimum(IOU_THRESHOLDS, 1 - 1e-10)
+    free = np.ones((ranges, thresholds, objects), np.bool_)
+    matched = np.zeros((ranges, thresholds, predictions), np.bool_)
+    ignored = np.zeros((ranges, thresholds, predictions), np.bool_)
+    if objects:
+        number = np.arange(objects)
+        counting = ~ignore[:, None, :]
+        for d in range(predictions):
+            fits = free & (iou[d] >= limits[:, None])
+            # Objects that count go before ignored ones, whatever their IoU is; of equal IoU the last wins.
+            preferred = fits & counting
+            chosen_from = np.where(preferred.any(2, keepdims=True), preferred, fits)
+            value = np.where(chosen_from, iou[d], -1.0)
+            best = objects - 1 - np.argmax(value[:, :, ::-1], axis=2)
+            found = chosen_from.any(2)
+            free &= ~((number == best[:, :, None]) & found[:, :, None]) | crowd
+            ignored[:, :, d] = found & np.take_along_axis(ignore, best, 1)
+            matched[:, :, d] = found & counts_as_match[best]
+    ignored |= ~matched & outside[:, None, :]
+    return Matches(scores, matched, ignored, (~ignore).sum(1))
+
+
+def accumulate(
+    matches: Sequence[Matches],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Precision (T, R, A, M) and recall (T, A, M) of one category; -1 where it has no object that counts."""
+    ranges = len(AREA_NAMES)
+    shape = (len(IOU_THRESHOLDS), len(RECALL_POINTS), ranges, len(MAX_DETECTIONS))
+    precision = np.full(shape, -1.0)
+    recall = np.full((shape[0], shape[2], shape[3]), -1.0)
+    if not matches:
+        return precision, recall
+    objects = np.sum([m.objects for m in matches], axis=0)
+    for position, most in enumerate(MAX_DETECTIONS):
+        scores = np.concatenate([m.scores[:most] for m in matches])
+        order = np.argsort(-scores, kind="stable")
+        matched = np.concatenate([m.matched[:, :, :most] for m in matches], axis=2)[:, :, order]
+        ignored = np.concatenate([m.ignored[:, :, :most] for m in matches], axis=2)[:, :, order]
+        for area in np.flatnonzero(objects):
+            right = np.cumsum(matched[area] & ~ignored[area], axis=1).astype(np.float64)
+            wrong = np.cumsum(~matched[area] & ~ignored[area], axis=1).astype(np.float64)
+            for t in range(shape[0]):
+                precision[t, :, area, position], recall[t, area, position] = _curve(
+                    right[t], wrong[t], int(objects[area])
+                )
+    return precision, recall
+
+
+def _curve(
+    right: NDArray[np.float64], wrong: NDArray[np.float64], objects: int
+) -> tuple[NDArray[np.float64], float]:
+    """Precision at the recall points, made falling from right to left, and the recall reached."""
+    sampled = np.zeros(len(RECALL_POINTS))
+    if not len(right):
+        return sampled, 0.0
+    recall = right / objects
+    precision = right / (right + wrong + np.spacing(1))
+    precision = np.maximum.accumulate(precision[::-1])[::-1]
+    index = np.searchsorted(recall, RECALL_POINTS, side="left")
+    reached = index < len(precision)
+    sampled[reached] = precision[index[reached]]
+    return sampled, float(recall[-1])
