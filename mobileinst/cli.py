@@ -14,6 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from . import __version__
+from .evaluation.command import add_eval_parser
 
 if TYPE_CHECKING:
     from .commands import Summary, TrackOutputs
@@ -235,6 +236,7 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("--classes", type=int, default=80, help="number of classes, for a backbone (80)")
     info.add_argument("--queries", type=int, default=100, help="number of queries, for a backbone (100)")
 
+    add_eval_parser(commands)
     command("doctor", _doctor, "say what this installation has and what it lacks")
     return parser
 

@@ -133,6 +133,20 @@ def evaluate(
     return total
 
 
+def best_class_only(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Results with each track in its best class only, as a user would be shown it.
+
+    Files for average precision may hold a track once for each class; :mod:`.runner` says so by "track_id".
+    Results without it are kept.
+    """
+    best: dict[Any, Mapping[str, Any]] = {}
+    for index, result in enumerate(results):
+        key = (result["video_id"], result["track_id"]) if "track_id" in result else index
+        if key not in best or result["score"] > best[key]["score"]:
+            best[key] = result
+    return [dict(result) for result in best.values()]
+
+
 def _grouped(
     entries: Sequence[Mapping[str, Any]], known: set[Any], any_class: bool
 ) -> dict[tuple[Any, Any], list[Mapping[str, Any]]]:

@@ -61,7 +61,7 @@ def decompress(text: str | bytes) -> NDArray[np.int64]:
         raw = text.encode("ascii") if isinstance(text, str) else bytes(text)
     except UnicodeEncodeError:
         raise ValueError("compressed run lengths contain characters outside ASCII") from None
-    return _native.rle_decompress(raw).astype(np.int64)
+    return np.asarray(_native.rle_decompress(raw), np.int64)
 
 
 def frame_runs(segmentation: Any, height: int, width: int) -> NDArray[np.int64]:
