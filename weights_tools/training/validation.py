@@ -48,7 +48,7 @@ def predict(
 
     height, width = pixels.shape[:2]
     device = mean.device
-    image = torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(2, 0, 1)[None].float()
+    image = torch.from_numpy(np.array(pixels)).to(device).permute(2, 0, 1)[None].float()
     image = F.interpolate(image, input_size(height, width, size), mode="bilinear", align_corners=False)
     with torch.autocast(device.type, torch.bfloat16):
         out = model(((image - mean) / std).contiguous(memory_format=torch.channels_last))
