@@ -16,6 +16,7 @@
 #include "kernels/conv_direct/conv_direct.h"
 #include "kernels/depthwise/depthwise.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/inverted_residual/inverted_residual.h"
 
 using namespace mobileinst;
 
@@ -228,6 +229,54 @@ void test_conv_direct() {
                 });
 }
 
+void test_inverted_residual() {
+    InvertedResidualArgs args;
+    args.height = pick({1, 2, 3, 5, 8, 17});
+    args.width = pick({1, 2, 3, 4, 7, 16, 33, 700});
+    args.in_channels = pick({1, 3, 8, 16, 17});
+    const bool expands = pick({0, 1, 1}) != 0;
+    args.hidden = expands ? pick({1, 3, 8, 16, 17, 48, 96}) : args.in_channels;
+    args.out_channels = pick({1, 3, 8, 16, 17, 33});
+    args.kernel = pick({3, 5});
+    args.stride = pick({1, 2});
+    args.input_ld = args.in_channels + pick({0, 1, 8});
+    args.activation = kActivations[pick({0, 1, 2})];
+    const std::vector<float> input = random_floats(args.height * args.width * args.input_ld);
+    const std::vector<float> expand = random_floats(args.hidden * args.in_channels);
+    const std::vector<float> filter = random_floats(args.hidden * args.kernel * args.kernel);
+    const std::vector<float> project = random_floats(args.out_channels * args.hidden);
+    const std::vector<float> biases = random_floats(2 * args.hidden);
+    const EpilogueData data(args.out_height() * args.out_width(), args.out_channels);
+    args.input = input.data();
+    args.expand_bias = biases.data();
+    args.depthwise_bias = pick({0, 1}) ? biases.data() + args.hidden : nullptr;
+    args.epilogue = data.epilogue;
+    check_tiers(
+        "inverted_residual" + text({args.height, args.width, args.in_channels, args.hidden, args.out_channels,
+                                    args.kernel, args.stride, expands}),
+        args.out_height() * args.out_width(), args.out_channels, 5e-5f,
+        [&](Tier tier, size_t parts, Output& output) {
+            const GemmKernels& gemm = gemm_kernels(tier);
+            const DepthwiseKernels& depthwise = depthwise_kernels(tier);
+            const InvertedResidualKernels& kernels = inverted_residual_kernels(tier);
+            AlignedBuffer packed_expand(gemm.packed_size(args.hidden, args.in_channels));
+            AlignedBuffer packed_filter(depthwise.packed_size(args.hidden, args.kernel));
+            AlignedBuffer packed_project(gemm.packed_size(args.out_channels, args.hidden));
+            gemm.pack(expand.data(), args.in_channels, args.hidden, args.in_channels, packed_expand.data());
+            depthwise.pack(filter.data(), args.hidden, args.kernel, packed_filter.data());
+            gemm.pack(project.data(), args.hidden, args.out_channels, args.hidden, packed_project.data());
+            args.expand = expands ? packed_expand.data() : nullptr;
+            args.depthwise = packed_filter.data();
+            args.project = packed_project.data();
+            args.output = output.data();
+            args.output_ld = output.ld;
+            AlignedBuffer scratch(kernels.scratch_size(args));
+            std::fill_n(scratch.data(), scratch.size(), NAN);
+            run_in_parts(args.out_height(), parts,
+                         [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });
+        });
+}
+
 }  // namespace
 
 int main() {
@@ -236,6 +285,7 @@ int main() {
         test_conv3x3();
         test_depthwise();
         test_conv_direct();
+        test_inverted_residual();
     }
     std::printf("%d checks, %d failures, tiers:", checks, failures);
     for (const Tier tier : supported_tiers()) {

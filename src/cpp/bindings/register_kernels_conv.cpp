@@ -6,6 +6,7 @@
 #include "kernels/conv_direct/conv_direct.h"
 #include "kernels/depthwise/depthwise.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/inverted_residual/inverted_residual.h"
 
 namespace mobileinst {
 namespace {
@@ -207,6 +208,76 @@ py::array conv_direct(const py::object& x, const py::object& weight, py::ssize_t
     return out.array;
 }
 
+/// Weights and biases of an inverted residual before its projection.
+struct BlockWeights {
+    py::object expand, expand_bias, depthwise, depthwise_bias, project;
+};
+
+AlignedBuffer packed_matrix(const GemmKernels& kernels, const FloatArray& weight) {
+    const auto n = static_cast<size_t>(weight.shape(0)), k = static_cast<size_t>(weight.shape(1));
+    AlignedBuffer packed(kernels.packed_size(n, k));
+    kernels.pack(weight.data(), k, n, k, packed.data());
+    return packed;
+}
+
+py::array inverted_residual(const py::object& x, const BlockWeights& weights, py::ssize_t stride,
+                            const py::object& block_activation, const Options& options) {
+    const Tier tier = tier_argument(options.tier);
+    const InvertedResidualKernels& kernels = inverted_residual_kernels(tier);
+    const DepthwiseKernels& depthwise_kernels_ = depthwise_kernels(tier);
+    const View map = view_argument(x, "x", {kAny, kAny, kAny});
+    const auto filters = checked_array<float>(weights.depthwise, "depthwise", {kAny, 1, kAny, kAny});
+    const py::ssize_t hidden = filters.shape(0);
+    const auto project = checked_array<float>(weights.project, "project", {kAny, hidden});
+    InvertedResidualArgs args;
+    args.kernel = kernel_argument(filters, stride);
+    check_range("kernel", static_cast<long long>(args.kernel), 3, 5);
+    check_range("stride", stride, 1, 2);
+    args.stride = static_cast<size_t>(stride);
+    args.input = map.data();
+    args.input_ld = map.ld;
+    args.height = map.size(0);
+    args.width = map.size(1);
+    args.in_channels = map.size(2);
+    args.hidden = static_cast<size_t>(hidden);
+    args.out_channels = static_cast<size_t>(project.shape(0));
+    args.activation = activation_argument(block_activation);
+    AlignedBuffer packed_expand;
+    FloatArray expand_bias, depthwise_bias;
+    if (!weights.expand.is_none()) {
+        packed_expand = packed_matrix(
+            gemm_kernels(tier), checked_array<float>(weights.expand, "expand", {hidden, map.array.shape(2)}));
+        args.expand = packed_expand.data();
+    } else if (hidden != map.array.shape(2)) {
+        throw std::invalid_argument(
+            "expand: expected weights, as x has another number of channels than depthwise");
+    }
+    if (!weights.expand_bias.is_none()) {
+        expand_bias = checked_array<float>(weights.expand_bias, "expand_bias", {hidden});
+        args.expand_bias = expand_bias.data();
+    }
+    if (!weights.depthwise_bias.is_none()) {
+        depthwise_bias = checked_array<float>(weights.depthwise_bias, "depthwise_bias", {hidden});
+        args.depthwise_bias = depthwise_bias.data();
+    }
+    const std::vector<py::ssize_t> shape = {signed_size(args.out_height()), signed_size(args.out_width()),
+                                            project.shape(0)};
+    View out = output_argument(options.out, shape);
+    const EpilogueArrays extras(options, shape);
+    AlignedBuffer packed_filters(depthwise_kernels_.packed_size(args.hidden, args.kernel));
+    depthwise_kernels_.pack(filters.data(), args.hidden, args.kernel, packed_filters.data());
+    const AlignedBuffer packed_project = packed_matrix(gemm_kernels(tier), project);
+    args.depthwise = packed_filters.data();
+    args.project = packed_project.data();
+    args.output = out.mutable_data();
+    args.output_ld = out.ld;
+    args.epilogue = extras.epilogue;
+    AlignedBuffer scratch(kernels.scratch_size(args));
+    run_in_parts(args.out_height(), options.parts,
+                 [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });
+    return out.array;
+}
+
 constexpr const char* kCommonDoc =
     "\n\nResult = activation(sum + bias) + residual, float32. `activation`: None, 'relu', 'relu6' or "
     "'hard_sigmoid'. "
@@ -259,6 +330,22 @@ void register_kernels_conv(py::module_& kernels) {
             return conv_direct(x, weight, stride, groups, {bias, activation, residual, out, tier, parts});
         },
         py::arg("x"), py::arg("weight"), py::arg("stride") = 1, py::arg("groups") = 1);
+    define(
+        kernels, "inverted_residual",
+        "Inverted residual of x (H, W, C): expansion (hidden, C) or None, depthwise (hidden, 1, k, k) with k "
+        "3 or 5 "
+        "and stride 1 or 2, projection (O, hidden): (H', W', O). `block_activation` follows the first two; "
+        "the "
+        "other arguments are of the projection.",
+        [](Object x, Object expand, Object depthwise, Object project, py::ssize_t stride, Object expand_bias,
+           Object depthwise_bias, Object block_activation, Object bias, Object activation, Object residual,
+           Object out, size_t parts, Object tier) {
+            return inverted_residual(x, {expand, expand_bias, depthwise, depthwise_bias, project}, stride,
+                                     block_activation, {bias, activation, residual, out, tier, parts});
+        },
+        py::arg("x"), py::arg("expand"), py::arg("depthwise"), py::arg("project"), py::arg("stride") = 1,
+        py::arg("expand_bias") = py::none(), py::arg("depthwise_bias") = py::none(),
+        py::arg("block_activation") = py::none());
 }
 
 }  // namespace mobileinst

@@ -1,17 +1,9 @@
 // clang-format off: each builds on the one before
 #include "core/simd_avx512.h"
 #include "core/finish.inl.h"
-// clang-format on
-
-namespace mobileinst {
-namespace {
-
-constexpr int kPixels = 4;
-
-}  // namespace
-}  // namespace mobileinst
-
+#include "kernels/depthwise/rows.inl.h"
 #include "kernels/depthwise/depthwise.inl.h"
+// clang-format on
 
 namespace mobileinst {
 

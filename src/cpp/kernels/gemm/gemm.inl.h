@@ -7,7 +7,7 @@
 namespace mobileinst {
 namespace {
 
-void gemm_pack(const float* weight, size_t ldw, size_t n, size_t k, float* packed) {
+inline void gemm_pack(const float* weight, size_t ldw, size_t n, size_t k, float* packed) {
     for (size_t first = 0; first < n; first += kPanelColumns) {
         const size_t columns = panel_columns(n, first);
         for (size_t i = 0; i < k; ++i) {

@@ -1,0 +1,13 @@
+// clang-format off: each builds on the one before
+#include "kernels/gemm/shape_avx512.inl.h"
+#include "kernels/gemm/gemm.inl.h"
+#include "kernels/depthwise/rows.inl.h"
+#include "kernels/inverted_residual/inverted_residual.inl.h"
+// clang-format on
+
+namespace mobileinst {
+
+const InvertedResidualKernels inverted_residual_f32_avx512 = {inverted_residual_scratch_size,
+                                                              inverted_residual_run};
+
+}  // namespace mobileinst

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstddef>
+
+#include "core/activation.h"
+#include "core/tier.h"
+
+namespace mobileinst {
+
+/// An inverted residual block (MobileNetV2, arXiv 1801.04381, section 3.3) of one NHWC image in one pass: 1x1
+/// expansion with activation, depthwise convolution with activation, 1x1 projection with its epilogue.
+/// Output must not overlap input, unless as `epilogue.residual`, which may be the input.
+struct InvertedResidualArgs {
+    const float* input = nullptr;  ///< (height, width, in_channels)
+    size_t input_ld = 0;
+    float* output = nullptr;  ///< (out_height(), out_width(), out_channels)
+    size_t output_ld = 0;
+    size_t height = 0, width = 0, in_channels = 0, hidden = 0, out_channels = 0;
+    size_t kernel = 3;  ///< 3 or 5
+    size_t stride = 1;  ///< 1 or 2
+    /// Weights packed by gemm_kernels(tier) (hidden, in_channels); null if the block has no expansion, and
+    /// then hidden = in_channels.
+    const float* expand = nullptr;
+    const float* expand_bias = nullptr;
+    const float* depthwise = nullptr;  ///< packed by depthwise_kernels(tier)
+    const float* depthwise_bias = nullptr;
+    const float* project = nullptr;            ///< packed by gemm_kernels(tier) (out_channels, hidden)
+    Activation activation = Activation::None;  ///< after expansion and depthwise convolution
+    Epilogue epilogue;                         ///< of the projection
+
+    size_t out_height() const { return (height - 1) / stride + 1; }
+    size_t out_width() const { return (width - 1) / stride + 1; }
+};
+
+/// The block of one tier. It pays where the expanded map would not stay in cache: at high resolution.
+struct InvertedResidualKernels {
+    /// Floats of scratch that one run() needs; concurrent runs need one each, 64-byte aligned.
+    size_t (*scratch_size)(const InvertedResidualArgs& args);
+    /// Computes output rows [begin, end) of [0, out_height()). Any split gives the same bits, equal to those
+    /// of the three kernels run one after the other; each range expands kernel - stride rows again that its
+    /// neighbour has.
+    void (*run)(const InvertedResidualArgs& args, size_t begin, size_t end, float* scratch);
+};
+
+// One table per tier, each defined in the file of its name and built only where its instructions exist.
+extern const InvertedResidualKernels inverted_residual_f32_ref;
+extern const InvertedResidualKernels inverted_residual_f32_neon;
+extern const InvertedResidualKernels inverted_residual_f32_avx2;
+extern const InvertedResidualKernels inverted_residual_f32_avx512;
+
+/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
+const InvertedResidualKernels& inverted_residual_kernels(Tier tier);
+
+}  // namespace mobileinst
