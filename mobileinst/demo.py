@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .video import Frame, FrameSource
 
-SIZE = (400, 640)
+SIZE = (416, 768)
 FRAMES = 72
 
 
@@ -28,7 +28,7 @@ class DemoSource(FrameSource):
 
     def __init__(self) -> None:
         data = _photographs()
-        self._astronaut = _rgb(data.astronaut())[:400]
+        self._astronaut = _rgb(data.astronaut())[: SIZE[0]]
         self._cat = _rgb(data.chelsea())
 
     def __iter__(self) -> Iterator[Frame]:
@@ -37,12 +37,10 @@ class DemoSource(FrameSource):
 
     def _compose(self, at: float) -> NDArray[np.uint8]:
         """The frame at 0..1 of the clip."""
-        height, width = SIZE
-        # The ground is the portrait's own upper left corner, a plain wall, so that nothing else is seen.
-        canvas = np.full((height, width, 3), (96, 104, 112), np.uint8)
+        canvas = np.full((*SIZE, 3), (96, 104, 112), np.uint8)
         swing = 0.5 - 0.5 * np.cos(2 * np.pi * at)
-        _paste(canvas, self._astronaut, 0, round(110 * swing) - 90)
-        _paste(canvas, self._cat, round(100 * (1 - swing)), round(width - 330 - 80 * swing))
+        _paste(canvas, self._astronaut, 0, round(70 * swing) - 80)
+        _paste(canvas, self._cat, round(15 + 90 * (1 - swing)), round(400 - 70 * swing))
         return canvas
 
 

@@ -6,12 +6,17 @@ import importlib
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterator
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import __version__
+
+if TYPE_CHECKING:
+    from .weights import Weights
 
 #: (extra, package to install, module to import, what it is for)
 _EXTRAS = (
@@ -74,6 +79,20 @@ def _weights_report() -> Iterator[tuple[bool, str]]:
             yield False, f"weights {name}: {error}"
         else:
             yield True, f"weights {name}: {weights.config.backbone}, classes {', '.join(weights.classes)}"
+            yield _trial(weights)
+
+
+def _trial(weights: Weights) -> tuple[bool, str]:
+    """One small frame through the whole engine."""
+    try:
+        from .segmenter import Segmenter
+
+        segmenter = Segmenter(weights, size=64)
+        start = time.perf_counter()
+        segmenter.segment(np.full((64, 64, 3), 128, np.uint8))
+    except Exception as error:  # whatever goes wrong here is the finding
+        return False, f"engine: fails on a frame of 64x64: {type(error).__name__}: {error}"
+    return True, f"engine: works, {1000 * (time.perf_counter() - start):.1f} ms for a frame of 64x64"
 
 
 def _extra(extra: str, package: str, module: str, purpose: str) -> str:
