@@ -100,7 +100,7 @@ def _frame(canvas: NDArray[np.uint8], box: _Rectangle, color: tuple[int, int, in
 
 
 def _draw_labels(canvas: NDArray[np.uint8], instances: Instances, colors: list[tuple[int, int, int]]) -> None:
-    scale = max(1, round(min(canvas.shape[:2]) / 240))
+    scale = max(1, round(min(canvas.shape[:2]) / 320))
     taken: list[_Rectangle] = []
     for i, name in enumerate(instances.names):
         track = f"#{instances.ids[i]} " if instances.ids[i] != NO_ID else ""
