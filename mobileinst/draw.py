@@ -44,7 +44,7 @@ def draw(
 
     Example:
         >>> image = np.zeros((2, 3, 3), np.uint8)
-        >>> (draw(image, Instances.empty((2, 3))) == image).all()
+        >>> bool((draw(image, Instances.empty((2, 3))) == image).all())
         True
     """
     canvas: NDArray[np.uint8] = check_frame(image).copy()

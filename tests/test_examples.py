@@ -8,7 +8,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", ["assignment", "draw", "results", "segmenter", "tracking", "video"])
+@pytest.mark.parametrize("name", ["assignment", "draw", "results", "segmenter", "tracking"])
 def test_examples(name: str) -> None:
     module = importlib.import_module(f"mobileinst.{name}")
     result = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
