@@ -119,7 +119,7 @@ def find_weights(path_or_name: str | os.PathLike[str] | None = None) -> Path:
 
 
 def load_weights(path_or_name: str | os.PathLike[str] | None = None) -> Weights:
-    """Read a weights file of this project; half precision is widened to float32.
+    """Read a weights file of this project; half precision and int8 with scales are widened to float32.
 
     Raises WeightsError for a missing, truncated, damaged or foreign file.
     """
@@ -133,7 +133,7 @@ def load_weights(path_or_name: str | os.PathLike[str] | None = None) -> Weights:
             )
         parameters = {
             name: _as_parameter(name, tensor)
-            for name, tensor in raw.items()
+            for name, tensor in _widen_int8(raw).items()
             if not name.endswith(".num_batches_tracked")
         }
         weights = Weights(parameters, _parse_json(metadata["mobileinst"], "the 'mobileinst' metadata"))
@@ -146,15 +146,18 @@ def load_weights(path_or_name: str | os.PathLike[str] | None = None) -> Weights:
 def save_weights(
     path: str | os.PathLike[str], tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
 ) -> None:
-    """Write a weights file; it appears whole or not at all. Tensors are kept as float32 or float16.
+    """Write a weights file; it appears whole or not at all. Tensors are kept as float32, float16 or int8.
+
+    An int8 tensor ``name`` comes with ``name.scale``, float32, one factor for each output channel.
 
     Raises WeightsError when the tensors or the metadata are not what `load_weights` accepts.
     """
     checked = Weights({}, metadata)
     arrays = {name: np.asarray(tensor) for name, tensor in tensors.items()}
-    for name, array in arrays.items():
+    wide = _widen_int8(arrays)
+    for name, array in wide.items():
         _as_parameter(name, array)
-    _check_shapes(arrays, tensor_shapes(checked.config))
+    _check_shapes(wide, tensor_shapes(checked.config))
     write_safetensors(path, arrays, {"mobileinst": json.dumps(dict(metadata), allow_nan=False)})
 
 
@@ -319,6 +322,21 @@ def _view(data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], begin: int)
         # A byte other than 0 and 1 is no valid NumPy bool.
         return np.asarray(np.frombuffer(data, np.uint8, count, begin).reshape(shape) != 0)
     return np.frombuffer(data, dtype, count, begin).reshape(shape)
+
+
+def _widen_int8(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Replace int8 tensors by the float32 product with their scales, which disappear."""
+    wide = dict(tensors)
+    for name, tensor in tensors.items():
+        if tensor.dtype != np.dtype(np.int8) or tensor.ndim == 0:
+            continue
+        scale = wide.pop(f"{name}.scale", None)
+        if scale is None or scale.dtype != np.dtype(np.float32) or scale.shape != tensor.shape[:1]:
+            raise WeightsError(
+                f"int8 tensor {name!r} needs {name + '.scale'!r}, float32 of shape {tensor.shape[:1]}"
+            )
+        wide[name] = tensor.astype(np.float32) * scale.reshape(-1, *[1] * (tensor.ndim - 1))
+    return wide
 
 
 def _as_parameter(name: str, tensor: NDArray[Any]) -> NDArray[np.float32]:

@@ -260,6 +260,12 @@ def test_export_makes_a_weights_file(tmp_path):
     state = weights_of(run)["average"]
     for name, tensor in weights.tensors.items():
         np.testing.assert_allclose(tensor, state[name].numpy(), rtol=1e-3, atol=1e-4, err_msg=name)
+    export(config, run, tmp_path / "small.safetensors", last=True, int8=["backbone.trans."])
+    small = load_weights(tmp_path / "small.safetensors")
+    for name, tensor in small.tensors.items():
+        step = np.abs(weights.tensors[name]).max() / 127
+        np.testing.assert_allclose(tensor, weights.tensors[name], rtol=0, atol=0.55 * step, err_msg=name)
+    assert (tmp_path / "small.safetensors").stat().st_size < (tmp_path / "w.safetensors").stat().st_size
     with pytest.raises(ValueError, match="neither"):
         export(config, tmp_path / "set", tmp_path / "x.safetensors")
 

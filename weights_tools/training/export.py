@@ -21,19 +21,37 @@ from weights_tools.training.config import TrainingConfig, expand, load_config
 FORMAT = 1
 
 
-def arrays(state: Mapping[str, torch.Tensor], *, half: bool) -> dict[str, NDArray[Any]]:
+#: Parts whose convolutions are stored as int8: they see the 1/64 grid only, where rounding matters least.
+INT8_PARTS = ("backbone.trans.", "backbone.embed.")
+
+
+def arrays(
+    state: Mapping[str, torch.Tensor], *, half: bool, int8: Sequence[str] = ()
+) -> dict[str, NDArray[Any]]:
     """Tensors of a model as arrays for a weights file.
 
     With ``half``, weights of convolutions and linear layers are stored as float16; norms, biases and
-    statistics stay float32 (small variances would not survive).
+    statistics stay float32 (small variances would not survive). Convolutions below the prefixes ``int8`` are
+    rounded to 8 bits with a scale for each output channel.
     """
-    found = {}
+    found: dict[str, NDArray[Any]] = {}
     for name, tensor in state.items():
         if name.endswith("num_batches_tracked"):
             continue
         array = tensor.detach().cpu().float().contiguous().numpy()
-        found[name] = array.astype(np.float16) if half and array.ndim >= 2 else array
+        if array.ndim == 4 and name.startswith(tuple(int8)):
+            found[name], found[f"{name}.scale"] = _rounded(array)
+        else:
+            found[name] = array.astype(np.float16) if half and array.ndim >= 2 else array
     return found
+
+
+def _rounded(array: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """An array as int8 with the scale of each output channel."""
+    largest = np.abs(array).reshape(len(array), -1).max(1)
+    scale = np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
+    values = np.rint(array / scale.reshape(-1, 1, 1, 1)).clip(-127, 127)
+    return values.astype(np.int8), scale
 
 
 def card(
@@ -63,6 +81,7 @@ def export(
     *,
     last: bool = False,
     half: bool = True,
+    int8: Sequence[str] = (),
     size: int | None = None,
     score_threshold: float | Sequence[float] = 0.3,
     notes: str = "",
@@ -95,7 +114,7 @@ def export(
         "version": __version__,
         "card": {**card(config, state, log), **({"notes": notes} if notes else {})},
     }
-    save_weights(output, arrays(state["average"], half=half), metadata)
+    save_weights(output, arrays(state["average"], half=half, int8=int8), metadata)
     return metadata
 
 
@@ -107,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("output", type=Path, help="weights file to write (.safetensors)")
     parser.add_argument("--last", action="store_true", help="the last weights instead of the best validated")
     parser.add_argument("--fp32", action="store_true", help="store everything as float32")
+    parser.add_argument("--small", action="store_true", help="8 bits for the convolutions of the 1/64 grid")
     parser.add_argument("--size", type=int, help="default input size (shorter side)")
     parser.add_argument(
         "--score-threshold", type=float, nargs="+", default=[0.3], help="one, or one per class"
@@ -121,6 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.output,
             last=options.last,
             half=not options.fp32,
+            int8=INT8_PARTS if options.small else (),
             size=options.size,
             score_threshold=threshold,
             notes=options.notes,
