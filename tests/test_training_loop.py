@@ -325,11 +325,13 @@ def toml(values, prefix="") -> str:
     return "\n".join(plain)
 
 
-def test_sigterm_leaves_a_checkpoint_that_resumes(tmp_path):
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_sigterm_leaves_a_checkpoint_that_resumes(tmp_path, processes):
     values = settings(*write_set(tmp_path / "set"), images=100_000, checkpoint_minutes=60.0)
     (tmp_path / "c.toml").write_text(toml(values))
     run = tmp_path / "run"
-    process = subprocess.Popen(command(tmp_path / "c.toml", run), env=environment(), cwd=ROOT)
+    started = command(tmp_path / "c.toml", run, "--processes", str(processes), "--device", "cpu")
+    process = subprocess.Popen(started, env=environment(), cwd=ROOT)
     try:
         deadline = time.time() + 120
         while not (run / LOG).exists() and time.time() < deadline:

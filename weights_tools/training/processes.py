@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 from collections.abc import Callable, Sequence
+from types import FrameType
 
 import torch
 import torch.distributed as dist
@@ -112,6 +115,24 @@ def run_processes(work: Callable[[Group], None], processes: int = 1, device: str
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        torch.multiprocessing.spawn(  # type: ignore[attr-defined]
-            _spawned, (work, processes, port, device), processes
-        )
+        _spawn(work, processes, port, device)
+
+
+def _spawn(work: Callable[[Group], None], processes: int, port: int, device: str) -> None:
+    """Start processes and wait for them; SIGTERM and SIGINT are passed on, so that all end alike."""
+    context = torch.multiprocessing.start_processes(  # type: ignore[attr-defined]
+        _spawned, (work, processes, port, device), processes, join=False, start_method="spawn"
+    )
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        for pid in context.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    old = {number: signal.signal(number, forward) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        while not context.join():
+            pass
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
