@@ -221,6 +221,20 @@ def test_deadline_is_the_next_such_time():
         next_time_of_day("soon", now)
 
 
+def test_what_is_frozen_may_change_when_resuming(tmp_path):
+    config = configuration(tmp_path)
+    train(config, RunOptions(tmp_path / "run", stop_after=2), Group())
+    before = weights_of(tmp_path / "run")
+    frozen = dataclasses.replace(config, frozen=("backbone.tpm.", "mask_decoder."))
+    train(frozen, RunOptions(tmp_path / "run", stop_after=2), Group())
+    after = weights_of(tmp_path / "run")
+    for name, tensor in before["model"].items():
+        if name.endswith("conv.weight") or name.endswith("c.weight"):
+            same = torch.equal(tensor, after["model"][name])
+            assert same == name.startswith(frozen.frozen), name
+    assert set(after["optimiser"]) < set(before["optimiser"])
+
+
 def test_budget_can_be_changed_when_resuming(tmp_path):
     config = configuration(tmp_path)
     train(config, RunOptions(tmp_path / "run", stop_after=2), Group())

@@ -39,9 +39,7 @@ def load_averaged(config: TrainingConfig, path: Path) -> MobileInst:
     return trained
 
 
-def _measure(
-    config: TrainingConfig, path: Path, sizes: Sequence[int], limit: int, group: Group
-) -> None:
+def _measure(config: TrainingConfig, path: Path, sizes: Sequence[int], limit: int, group: Group) -> None:
     settings = config.validation
     if settings is None:
         raise ValueError("the configuration has no [validation]")
@@ -60,7 +58,7 @@ def _measure(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure mask AP, and per class the best F1 with its score threshold, on the validation set of CONFIG."""
+    """Measure mask AP and, per class, the best F1 and its score threshold on CONFIG's validation set."""
     name = "python -m weights_tools.training.measure"
     parser = argparse.ArgumentParser(prog=name, description=main.__doc__)
     parser.add_argument("config", type=Path, help="TOML file of the run")
