@@ -98,9 +98,10 @@ class TorchOps:
             rows, keys, values = (x.mean(squeezed) for x in (q, k, v))
             rows = rows + positions(f"{axis}q", rows.shape[2])
             keys = keys + positions(f"{axis}k", keys.shape[2])
-            y = self.attention(rows.mT, keys.mT, values.mT, heads, scale, name)
+            rows, keys, values = (x.transpose(1, 2) for x in (rows, keys, values))
+            y = self.attention(rows, keys, values, heads, scale, name).transpose(1, 2)
             encode = f"{name}.proj_encode_{axis}.1"
-            y = F.conv2d(F.relu6(y.mT.unsqueeze(squeezed)), self._get(f"{encode}.c.weight"))
+            y = F.conv2d(F.relu6(y.unsqueeze(squeezed)), self._get(f"{encode}.c.weight"))
             out = out + self._root.get_submodule(f"{encode}.bn")(y)
         return F.relu6(out)
 
@@ -169,6 +170,10 @@ class MobileInst(nn.Module):
             _add_parameter(self, name, spec)
         self._ops = TorchOps(self)
         _initialise_heads(self)
+
+    def use_ops(self, ops: TorchOps) -> None:
+        """Compute with other operations on the same parameters from now on."""
+        self._ops = ops
 
     def backbone_features(self, images: Tensor) -> BackboneFeatures[Tensor]:
         """X3..X6 of normalised images (B, 3, H, W)."""
