@@ -115,8 +115,9 @@ class VideoSource(FrameSource):
         with self._open() as container:
             number, end = 0, 0.0
             start: float | None = None
+            base = container.streams.video[0].time_base
             for frame in self._decode(container):
-                at = frame.time if frame.time is not None else number / float(self.rate or DEFAULT_RATE)
+                at = _time(frame, base, number, self.rate)
                 start = at if start is None else start
                 end = at - start + 1 / float(self.rate or DEFAULT_RATE)
                 yield Frame(_upright(frame), at - start, f"frame {number}")
@@ -191,7 +192,8 @@ class CameraSource(FrameSource):
             raise VideoError(f"{self.name}: {self._file} can't be opened: {_reason(error)}") from None
         with container:
             self.rate = _usable_rate(container.streams.video[0].average_rate)
-            start = None
+            start: float | None = None
+            base = container.streams.video[0].time_base
             frames = enumerate(container.decode(video=0))
             while True:
                 try:
@@ -200,7 +202,7 @@ class CameraSource(FrameSource):
                     raise VideoError(f"{self.name}: stopped: {_reason(error)}") from None
                 if frame is None:
                     return
-                at = frame.time if frame.time is not None else number / float(self.rate or DEFAULT_RATE)
+                at = _time(frame, base, number, self.rate)
                 start = at if start is None else start
                 yield Frame(_upright(frame), at - start, f"frame {number}")
 
@@ -279,6 +281,13 @@ def _import_pillow() -> tuple[Any, Any]:
     except ImportError as error:
         raise ImportError(f'images need Pillow: pip install "mobileinst[image]" ({error})') from None
     return Image, ImageOps
+
+
+def _time(frame: Any, base: Fraction | None, number: int, rate: Fraction | None) -> float:
+    """Seconds by the stream's clock (frames flushed from the decoder carry none themselves), or by count."""
+    if frame.pts is not None and base:
+        return float(frame.pts * base)
+    return float(number / (rate or DEFAULT_RATE))
 
 
 def _upright(frame: Any) -> NDArray[np.uint8]:

@@ -32,6 +32,7 @@ from weights_tools.training.export import export  # noqa: E402
 from weights_tools.training.initial import TrainedModel, grid_queries, load_folded_backbone  # noqa: E402
 from weights_tools.training.loop import Run, RunOptions, train  # noqa: E402
 from weights_tools.training.losses import Assignment  # noqa: E402
+from weights_tools.training.measure import main as measure  # noqa: E402
 from weights_tools.training.objective import carry  # noqa: E402
 from weights_tools.training.processes import Group, run_processes  # noqa: E402
 from weights_tools.training.schedule import Clock, crop_size, next_time_of_day, rate_factor  # noqa: E402
@@ -220,6 +221,20 @@ def test_deadline_is_the_next_such_time():
         next_time_of_day("soon", now)
 
 
+def test_what_is_frozen_may_change_when_resuming(tmp_path):
+    config = configuration(tmp_path)
+    train(config, RunOptions(tmp_path / "run", stop_after=2), Group())
+    before = weights_of(tmp_path / "run")
+    frozen = dataclasses.replace(config, frozen=("backbone.tpm.", "mask_decoder."))
+    train(frozen, RunOptions(tmp_path / "run", stop_after=2), Group())
+    after = weights_of(tmp_path / "run")
+    for name, tensor in before["model"].items():
+        if name.endswith("conv.weight") or name.endswith("c.weight"):
+            same = torch.equal(tensor, after["model"][name])
+            assert same == name.startswith(frozen.frozen), name
+    assert set(after["optimiser"]) < set(before["optimiser"])
+
+
 def test_budget_can_be_changed_when_resuming(tmp_path):
     config = configuration(tmp_path)
     train(config, RunOptions(tmp_path / "run", stop_after=2), Group())
@@ -289,7 +304,33 @@ def test_perfect_results_have_full_ap():
     table = evaluate(truth, [result], ["person"])
     assert table["AP"] == pytest.approx(100.0)
     assert table["AP50 person"] == pytest.approx(100.0)
+    assert (table["F1 person"], table["threshold person"]) == (pytest.approx(100.0), pytest.approx(0.9))
+    wrong = coco_mask.encode(np.asfortranarray(1 - mask))
+    results = [{**result, "score": 0.6}, {**result, "score": 0.8, "segmentation": wrong}]
+    table = evaluate(truth, [*results, {**result, "score": 0.5}], ["person"])
+    assert table["F1 person"] == pytest.approx(100 * 2 / 3)
+    assert table["threshold person"] == pytest.approx(0.6)
     assert evaluate(truth, [], ["person"])["AP"] == 0.0
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "weights"])
+def test_measure_reads_checkpoints_and_weights(tmp_path, capsys, kind):
+    path, images = write_set(tmp_path / "set")
+    validation = {"annotations": str(path), "images": str(images), "size": 64}
+    values = settings(path, images, images=4, validation=validation)
+    (tmp_path / "c.toml").write_text(toml(values))
+    config = parse_config(values)
+    run = RunOptions(tmp_path / "run")
+    train(config, run, Group())
+    file = tmp_path / "run" / CHECKPOINT
+    if kind == "weights":
+        file = tmp_path / "w.safetensors"
+        export(config, tmp_path / "run", file)
+    assert measure([str(tmp_path / "c.toml"), str(file), "--size", "64", "96", "--device", "cpu"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["size 64", "size 96"]
+    assert "AP50 vehicle" in lines[0]
+    assert measure([str(tmp_path / "c.toml"), str(tmp_path / "no.pt")]) == 2
 
 
 @pytest.mark.parametrize(

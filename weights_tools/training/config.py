@@ -93,6 +93,7 @@ class TrainingConfig:
         backbone: File of initial backbone weights; environment variables are expanded.
         init: Weights file (safetensors) of a whole model to start from; heads that do not fit start new.
         frozen_norms: Prefixes of batch norms whose statistics stay as they are.
+        frozen: Prefixes of parameters that are not trained; may be changed when a run is resumed.
         query_grid: Start queries from a sine grid, query projections equal to the key projections.
         cache: Folder for decoded images, or empty to decode at every access.
         workers: Processes that load data per training process; 0 loads in the training process itself.
@@ -109,6 +110,7 @@ class TrainingConfig:
     backbone: str = ""
     init: str = ""
     frozen_norms: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
     query_grid: bool = False
     cache: str = ""
     workers: int = 0

@@ -65,6 +65,8 @@ def parameter_groups(model: nn.Module, objective: nn.Module, config: TrainingCon
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for owner in (model, objective):
         for name, parameter in owner.named_parameters():
+            if not parameter.requires_grad:
+                continue
             slow = owner is model and name.startswith("backbone.features.")
             slow = slow or (owner is model and name.startswith(("backbone.tpm.", "backbone.smb")))
             plain = parameter.ndim < 2 or name.startswith("instance_decoder.query")
@@ -88,6 +90,8 @@ class Run:
         self.objective = objective.to(self.device)
         self.average: TrainedModel = copy.deepcopy(self.model).requires_grad_(False)
         self.average._ops = type(self.model._ops)(self.average, *_prefixes(config))
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(not name.startswith(config.frozen))
         groups = parameter_groups(self.model, self.objective, config)
         self.parameters = [p for g in groups for p in g["params"]]
         self.optimiser = torch.optim.AdamW(groups, lr=config.optimiser.lr, fused=True)
@@ -107,13 +111,19 @@ class Run:
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "objective": self.objective.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": {name: dict(self.optimiser.state[p]) for name, p in self._trained()},
             "step": self.step,
             "images": self.images,
             "best": self.best,
             "progress": self.clock.progress(self.images),
             "config": dataclasses.asdict(self.config),
         }
+
+    def _trained(self) -> list[tuple[str, nn.Parameter]]:
+        """Trained parameters by unique name."""
+        owners = (("model", self.model), ("objective", self.objective))
+        named = [(f"{owner}.{name}", p) for owner, module in owners for name, p in module.named_parameters()]
+        return [(name, p) for name, p in named if p.requires_grad]
 
     def _restore(self) -> None:
         state = load_file(self.options.folder / CHECKPOINT, self.device)
@@ -122,11 +132,10 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.objective.load_state_dict(state["objective"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        # rates and decay follow the configuration, which may have changed
-        now = parameter_groups(self.model, self.objective, self.config)
-        for fresh, group in zip(now, self.optimiser.param_groups, strict=True):
-            group.update(peak=fresh["peak"], weight_decay=fresh["weight_decay"])
+        # by name, so that what is trained, its rates and its decay may have changed
+        for name, parameter in self._trained():
+            if name in state["optimiser"]:
+                self.optimiser.state[parameter] = dict(state["optimiser"][name])
         self.step, self.images, self.best = state["step"], state["images"], state["best"]
         if self.options.deadline is not None:
             # what the last deadline had already annealed stays so

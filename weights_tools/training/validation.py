@@ -129,7 +129,7 @@ def evaluate(
         reference = COCO()
         reference.dataset = truth
         reference.createIndex()
-        run = COCOeval(reference, reference.loadRes(results), "segm")
+        run = COCOeval(reference, reference.loadRes([dict(item) for item in results]), "segm")
         run.evaluate()
         run.accumulate()
         run.summarize()
@@ -139,4 +139,31 @@ def evaluate(
         for label, part in (("AP", precision[:, :, index]), ("AP50", precision[:1, :, index])):
             valid = part[part > -1]
             table[f"{label} {name}"] = 100.0 * float(valid.mean()) if valid.size else float("nan")
+        table[f"F1 {name}"], table[f"threshold {name}"] = best_f1(run.evalImgs, index, len(run.params.imgIds))
     return table
+
+
+def best_f1(records: Sequence[Any], label: int, images: int) -> tuple[float, float]:
+    """Largest F1 of a class at IoU 0.5, and the score threshold that reaches it.
+
+    Args:
+        records: ``COCOeval.evalImgs`` with 4 area ranges, the first of all areas.
+        label: Index of the class.
+        images: Number of images.
+    """
+    scores, hits, positives = [], [], 0
+    for record in records[label * 4 * images : (label * 4 + 1) * images]:
+        if record is None:
+            continue
+        counted = ~np.asarray(record["dtIgnore"][0], bool)
+        scores.append(np.asarray(record["dtScores"])[counted])
+        hits.append(np.asarray(record["dtMatches"][0])[counted] > 0)
+        positives += int((~np.asarray(record["gtIgnore"], bool)).sum())
+    if not scores or positives == 0:
+        return 0.0, 0.5
+    score, hit = np.concatenate(scores), np.concatenate(hits)
+    order = np.argsort(-score, kind="stable")
+    found = np.cumsum(hit[order])
+    f1 = 2.0 * found / (np.arange(1, len(order) + 1) + positives)
+    best = int(f1.argmax()) if len(f1) else 0
+    return (100.0 * float(f1[best]), float(score[order][best])) if len(f1) else (0.0, 0.5)

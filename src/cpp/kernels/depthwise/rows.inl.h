@@ -9,7 +9,7 @@
 namespace mobileinst {
 namespace {
 
-constexpr int kPixels = 4;  // outputs of a row computed together
+constexpr int kPixels = 6;  // outputs of a row computed together
 
 /// The part of a row of outputs whose windows lie between the left and right borders.
 struct Interior {
@@ -171,15 +171,26 @@ void border_pixel(const DepthwiseArgs& args, const Finish& finish, const RowWind
     }
 }
 
+template <int KERNEL, int STRIDE, int PIXELS>
+inline void inner_pixels_of(size_t pixels, const DepthwiseArgs& args, const Finish& finish,
+                            const RowWindow& window, size_t y, size_t x) {
+    if constexpr (PIXELS > 1) {
+        if (pixels < PIXELS) {
+            return inner_pixels_of<KERNEL, STRIDE, PIXELS - 1>(pixels, args, finish, window, y, x);
+        }
+    }
+    inner_pixels<KERNEL, STRIDE, PIXELS>(args, finish, window, y, x);
+}
+
 template <int KERNEL, int STRIDE>
 void inner_row(const DepthwiseArgs& args, const Finish& finish, const RowWindow& window, size_t y,
                const Interior& interior) {
-    size_t x = interior.begin;
-    for (; x + kPixels <= interior.end; x += kPixels) {
-        inner_pixels<KERNEL, STRIDE, kPixels>(args, finish, window, y, x);
-    }
-    for (; x < interior.end; ++x) {
-        inner_pixels<KERNEL, STRIDE, 1>(args, finish, window, y, x);
+    for (size_t x = interior.begin; x < interior.end;) {
+        const size_t left = interior.end - x;
+        const size_t pixels =
+            divide_up(left, divide_up(left, kPixels));  // even steps: no thin one at the end
+        inner_pixels_of<KERNEL, STRIDE, kPixels>(pixels, args, finish, window, y, x);
+        x += pixels;
     }
 }
 

@@ -1,0 +1,118 @@
+"""Native engine of mobileinst: tiers, plans, masks, and single kernels for tests.
+
+Arrays are checked for dtype (TypeError) and shape (ValueError) and never converted; any strides are taken.
+Tensors of a plan go by number. `tier=None` means the tier in use.
+"""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_F32 = NDArray[np.float32]
+_U32 = NDArray[np.uint32]
+
+kernels: Any  # single kernels on arrays, of any tier, for tests
+benchmark: Any  # timing of single kernels
+
+def tier() -> str:
+    """Name of the tier in use; ValueError if MOBILEINST_TIER names one that is unknown or can't run here."""
+
+def supported_tiers() -> list[str]: ...
+def cpu_features() -> list[str]: ...
+def rle_from_logits(
+    logits: _F32, height: int, width: int, threshold: float, *, tier: str | None = None
+) -> list[_U32]: ...
+def maskness(logits: _F32, threshold_prob: float = 0.45, *, tier: str | None = None) -> _F32: ...
+def preprocess(
+    frame: NDArray[np.uint8],
+    height: int,
+    width: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    bgr: bool = False,
+    *,
+    tier: str | None = None,
+) -> _F32: ...
+def rle_compress(counts: _U32) -> bytes: ...
+def rle_decompress(text: bytes | str) -> _U32: ...
+def rle_decode(counts: _U32, height: int, width: int) -> NDArray[np.bool_]: ...
+def rle_boxes_areas(counts: Sequence[_U32], height: int) -> tuple[_F32, NDArray[np.int64]]: ...
+
+@final
+class ThreadPool:
+    def __init__(self, threads: int) -> None: ...
+    @property
+    def threads(self) -> int: ...
+
+@final
+class ConvWeights:
+    def __init__(
+        self,
+        weight: _F32,
+        bias: _F32 | None = None,
+        stride: int = 1,
+        groups: int = 1,
+        tier: str | None = None,
+    ) -> None: ...
+    @property
+    def kind(self) -> str: ...
+
+@final
+class PlanBuilder:
+    def __init__(self, tier: str | None = None) -> None: ...
+    def tensor(self, height: int, width: int, channels: int) -> int: ...
+    def constant(self, values: _F32) -> int: ...
+    def slice(self, tensor: int, offset: int, channels: int) -> int: ...
+    def reshape(self, tensor: int, height: int, width: int) -> int: ...
+    def keep(self, tensor: int, from_start: bool = False) -> None: ...
+    def conv(
+        self,
+        name: str,
+        x: int,
+        weights: ConvWeights,
+        y: int,
+        activation: str | None = None,
+        residual: int | None = None,
+    ) -> None: ...
+    def elementwise(
+        self, name: str, op: str, a: int, b: int | None, c: int | None, y: int, activation: str | None = None
+    ) -> None: ...
+    def resize(
+        self, name: str, x: int, local: int | None, shift: int | None, y: int, activation: str | None = None
+    ) -> None: ...
+    def pool(self, name: str, average: bool, x: int, y: int) -> None: ...
+    def layer_norm(self, name: str, x: int, weight: _F32, bias: _F32, eps: float, y: int) -> None: ...
+    def attention(
+        self,
+        name: str,
+        q: int,
+        k: int,
+        v: int,
+        heads: int,
+        scale: float,
+        y: int,
+        activation: str | None = None,
+    ) -> None: ...
+    def next_section(self) -> None: ...
+    def build(self, pool: ThreadPool) -> Plan: ...
+
+@final
+class Plan:
+    def run(self, section: int = 0) -> None: ...
+    def load_frame(
+        self,
+        tensor: int,
+        frame: NDArray[np.uint8],
+        mean: Sequence[float],
+        std: Sequence[float],
+        bgr: bool = False,
+    ) -> None: ...
+    def write(self, tensor: int, planes: _F32, name: str = "planes") -> None: ...
+    def read(self, tensor: int) -> _F32: ...
+    def read_tokens(self, tensor: int) -> _F32: ...
+    def mask_logits(self, tensor: int, kernels: _F32) -> _F32: ...
+    def profile(self) -> list[dict[str, Any]]: ...
+    @property
+    def arena_bytes(self) -> int: ...

@@ -1,0 +1,178 @@
+"""From a graph to a native plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobileinst import _native
+from mobileinst.compiler.graph import VIEWS, Graph, Node
+from mobileinst.compiler.parameters import Parameters
+from mobileinst.compiler.passes import simplify
+from mobileinst.network.ops import NORM_EPS
+
+
+class Program:
+    """A native plan with the numbers of its named inputs and outputs.
+
+    Attributes:
+        plan: The plan; ``plan.run(section)`` runs a section.
+        tensors: Tensor number of each input and output by name.
+    """
+
+    def __init__(self, plan: _native.Plan, tensors: dict[str, int]) -> None:
+        self.plan = plan
+        self.tensors = tensors
+
+    def read(self, name: str) -> NDArray[np.float32]:
+        """An output as float32 (C, H, W)."""
+        return self.plan.read(self.tensors[name])
+
+    def read_tokens(self, name: str) -> NDArray[np.float32]:
+        """An output as float32 (N, C)."""
+        return self.plan.read_tokens(self.tensors[name])
+
+
+def compile_program(
+    graph: Graph, parameters: Parameters, outputs: Mapping[str, Node], pool: _native.ThreadPool
+) -> Program:
+    """Simplify a recorded graph and plan it; all sections share one arena.
+
+    Args:
+        graph: What was recorded; it is used up.
+        parameters: Where layers come from.
+        outputs: Nodes by the names under which they are read. They and the inputs keep their values until the
+            plan runs again.
+        pool: Threads that run the plan.
+    """
+    final = simplify(graph, set(outputs.values()))
+    named = {name: final[node] for name, node in outputs.items()}
+    _fold_constants(graph, parameters, named, pool)
+    named |= {node.name: node for node in graph.nodes if node.kind == "input"}
+    return _Emitter(graph, parameters, named).build(pool)
+
+
+def _fold_constants(
+    graph: Graph, parameters: Parameters, outputs: dict[str, Node], pool: _native.ThreadPool
+) -> None:
+    """Compute now what depends on parameters only (the query side of the first decoder)."""
+    fixed: set[Node] = set()
+    for node in graph.nodes:
+        if node.kind == "constant" or (node.inputs and all(source in fixed for source in node.inputs)):
+            fixed.add(node)
+    wanted = [
+        node
+        for node in graph.nodes
+        if node in fixed
+        and node.kind not in ("constant", *VIEWS)
+        and (node in outputs.values() or any(user not in fixed or user.kind in VIEWS for user in node.users))
+    ]
+    if not wanted:
+        return
+    part = Graph()
+    part.nodes = [node for node in graph.nodes if node in fixed]
+    for node in part.nodes:
+        node.section = 0
+    named = {str(i): node for i, node in enumerate(wanted)}
+    program = _Emitter(part, parameters, named).build(pool)
+    program.plan.run(0)
+    for key, node in named.items():
+        for source in node.inputs:
+            source.users.remove(node)
+        node.kind, node.inputs, node.activation = "constant", [], None
+        node.attributes = {"values": program.read_tokens(key)}
+    graph.remove_dead(outputs.values())
+
+
+class _Emitter:
+    """Gives every node memory, then adds the nodes to a native builder."""
+
+    def __init__(self, graph: Graph, parameters: Parameters, outputs: dict[str, Node]) -> None:
+        self._graph = graph
+        self._parameters = parameters
+        self._outputs = outputs
+        self._builder = _native.PlanBuilder(parameters.tier)
+        self._tensors: dict[Node, int] = {}
+        self._slices: dict[Node, tuple[Node, int]] = {}
+        for node in graph.nodes:
+            if node.kind == "concat":
+                self._place_in(node)
+
+    def build(self, pool: _native.ThreadPool) -> Program:
+        tensors = {name: self._tensor(node) for name, node in self._outputs.items()}
+        for name, node in self._outputs.items():
+            self._builder.keep(tensors[name], node.kind == "input")
+        section = 0
+        for node in self._graph.nodes:
+            while section < node.section:
+                self._builder.next_section()
+                section += 1
+            self._emit(node)
+        return Program(self._builder.build(pool), tensors)
+
+    def _place_in(self, concat: Node) -> None:
+        """Let the inputs of a concatenation be written where it wants them; others are copied there."""
+        offset = 0
+        for source in concat.inputs:
+            if source.kind not in ("input", "constant", "concat", *VIEWS) and source not in self._slices:
+                self._slices[source] = (concat, offset)
+            offset += source.channels
+
+    def _tensor(self, node: Node) -> int:
+        """The number of a node's tensor, made at first use."""
+        if node not in self._tensors:
+            self._tensors[node] = self._new_tensor(node)
+        return self._tensors[node]
+
+    def _new_tensor(self, node: Node) -> int:
+        if node in self._slices:
+            concat, offset = self._slices[node]
+            return self._builder.slice(self._tensor(concat), offset, node.channels)
+        if node.kind == "constant":
+            values = self._builder.constant(node.attributes["values"])
+            return self._builder.reshape(values, node.height, node.width)
+        if node.kind == "slice":
+            return self._builder.slice(self._tensor(node.inputs[0]), node.attributes["offset"], node.channels)
+        if node.kind == "reshape":
+            return self._builder.reshape(self._tensor(node.inputs[0]), node.height, node.width)
+        return self._builder.tensor(node.height, node.width, node.channels)
+
+    def _emit(self, node: Node) -> None:
+        if node.kind in ("input", "constant", *VIEWS):
+            return
+        inputs: list[int | None] = [self._tensor(source) for source in node.inputs]
+        inputs += [None] * (3 - len(inputs))
+        x, y, builder = self._tensor(node.inputs[0]), self._tensor(node), self._builder
+        if node.kind == "conv":
+            weights = self._parameters.packed(node.attributes["layer"])
+            builder.conv(node.name, x, weights, y, node.activation, inputs[1])
+        elif node.kind == "elementwise":
+            builder.elementwise(node.name, node.attributes["op"], x, inputs[1], inputs[2], y, node.activation)
+        elif node.kind == "resize":
+            builder.resize(node.name, x, inputs[1], inputs[2], y, node.activation)
+        elif node.kind == "pool":
+            builder.pool(node.name, node.attributes["average"], x, y)
+        elif node.kind == "layer_norm":
+            prefix = node.attributes["prefix"]
+            weight, bias = (self._parameters.array(f"{prefix}.{leaf}") for leaf in ("weight", "bias"))
+            builder.layer_norm(node.name, x, weight, bias, NORM_EPS, y)
+        elif node.kind == "attention":
+            q, k, v = (self._tensor(source) for source in node.inputs)
+            builder.attention(
+                node.name, q, k, v, node.attributes["heads"], node.attributes["scale"], y, node.activation
+            )
+        else:
+            self._emit_copies(node)
+
+    def _emit_copies(self, concat: Node) -> None:
+        offset, placed = 0, set()
+        for source in concat.inputs:
+            if self._slices.get(source) != (concat, offset) or source in placed:
+                target = self._builder.slice(self._tensor(concat), offset, source.channels)
+                self._builder.elementwise(
+                    f"{concat.name}[{offset}:]", "copy", self._tensor(source), None, None, target
+                )
+            placed.add(source)
+            offset += source.channels

@@ -1,0 +1,201 @@
+#include "plan/conv_nodes.h"
+
+#include <stdexcept>
+#include <utility>
+
+#include "kernels/conv3x3/conv3x3.h"
+#include "kernels/conv_direct/conv_direct.h"
+#include "kernels/depthwise/depthwise.h"
+#include "kernels/gemm/gemm.h"
+
+namespace mobileinst {
+namespace {
+
+std::vector<TensorId> inputs_of(const ConvNodeSpec& spec) {
+    std::vector<TensorId> inputs = {spec.x};
+    if (spec.residual) {
+        inputs.push_back(*spec.residual);
+    }
+    return inputs;
+}
+
+/// What the four kinds share: the memory of input, output and epilogue.
+class ConvNode : public Node {
+  public:
+    explicit ConvNode(ConvNodeSpec spec)
+        : Node(spec.name, kind_name(spec.weights->kind()), inputs_of(spec), spec.y), spec_(std::move(spec)) {}
+
+    bool in_place(TensorId input) const override { return spec_.residual == input && spec_.x != input; }
+
+    void bind(const std::vector<Tensor>& tensors) final {
+        x_ = tensors[spec_.x];
+        y_ = tensors[spec_.y];
+        epilogue_.bias = weights().bias();
+        epilogue_.activation = spec_.activation;
+        if (spec_.residual) {
+            epilogue_.residual = tensors[*spec_.residual].data;
+            epilogue_.residual_ld = tensors[*spec_.residual].ld;
+        }
+        bind_args();
+    }
+
+    uint64_t macs() const override { return y_.pixels() * conv().weight_count(); }
+    uint64_t parameter_bytes() const override {
+        return (conv().weight_count() + conv().out_channels) * sizeof(float);
+    }
+
+  protected:
+    virtual void bind_args() = 0;
+
+    const ConvWeights& weights() const { return *spec_.weights; }
+    const ConvSpec& conv() const { return spec_.weights->spec(); }
+
+    Tensor x_, y_;
+    Epilogue epilogue_;
+
+  private:
+    ConvNodeSpec spec_;
+};
+
+class GemmNode final : public ConvNode {
+  public:
+    using ConvNode::ConvNode;
+
+    void run(const Workers& workers) const override {
+        workers.pool.run(args_.m, kernels_->row_tile, workers.chunks(macs(), 2),
+                         [&](size_t begin, size_t end, size_t) { kernels_->run(args_, begin, end); });
+    }
+
+  protected:
+    void bind_args() override {
+        kernels_ = &gemm_kernels(weights().tier());
+        args_.a = x_.data;
+        args_.lda = x_.ld;
+        args_.packed = weights().packed();
+        args_.c = y_.data;
+        args_.ldc = y_.ld;
+        args_.m = y_.pixels();
+        args_.n = conv().out_channels;
+        args_.k = conv().in_channels;
+        args_.epilogue = epilogue_;
+    }
+
+  private:
+    const GemmKernels* kernels_ = nullptr;
+    GemmArgs args_;
+};
+
+class Conv3x3Node final : public ConvNode {
+  public:
+    using ConvNode::ConvNode;
+
+    size_t scratch_size() const override {
+        return kernels_->scratch_size(conv().in_channels, conv().out_channels);
+    }
+
+    void run(const Workers& workers) const override {
+        workers.pool.run(kernels_->units(args_), 1, workers.chunks(macs(), 1),
+                         [&](size_t begin, size_t end, size_t thread) {
+                             kernels_->run(args_, begin, end, workers.scratch_of(thread));
+                         });
+    }
+
+  protected:
+    void bind_args() override {
+        kernels_ = &conv3x3_kernels(weights().tier());
+        args_.input = x_.data;
+        args_.input_ld = x_.ld;
+        args_.packed = weights().packed();
+        args_.output = y_.data;
+        args_.output_ld = y_.ld;
+        args_.height = x_.height;
+        args_.width = x_.width;
+        args_.in_channels = conv().in_channels;
+        args_.out_channels = conv().out_channels;
+        args_.epilogue = epilogue_;
+    }
+
+  private:
+    const Conv3x3Kernels* kernels_ = nullptr;
+    Conv3x3Args args_;
+};
+
+class DepthwiseNode final : public ConvNode {
+  public:
+    using ConvNode::ConvNode;
+
+    void run(const Workers& workers) const override {
+        workers.pool.run(y_.height, 1, workers.chunks(macs() * 4, 2),
+                         [&](size_t begin, size_t end, size_t) { kernels_->run(args_, begin, end); });
+    }
+
+  protected:
+    void bind_args() override {
+        kernels_ = &depthwise_kernels(weights().tier());
+        args_.input = x_.data;
+        args_.input_ld = x_.ld;
+        args_.packed = weights().packed();
+        args_.output = y_.data;
+        args_.output_ld = y_.ld;
+        args_.height = x_.height;
+        args_.width = x_.width;
+        args_.channels = conv().in_channels;
+        args_.kernel = conv().kernel;
+        args_.stride = conv().stride;
+        args_.epilogue = epilogue_;
+    }
+
+  private:
+    const DepthwiseKernels* kernels_ = nullptr;
+    DepthwiseArgs args_;
+};
+
+class ConvDirectNode final : public ConvNode {
+  public:
+    using ConvNode::ConvNode;
+
+    void run(const Workers& workers) const override {
+        workers.pool.run(y_.height, 1, workers.chunks(macs(), 2),
+                         [&](size_t begin, size_t end, size_t) { kernels_->run(args_, begin, end); });
+    }
+
+  protected:
+    void bind_args() override {
+        kernels_ = &conv_direct_kernels(weights().tier());
+        args_.input = x_.data;
+        args_.input_ld = x_.ld;
+        args_.packed = weights().packed();
+        args_.output = y_.data;
+        args_.output_ld = y_.ld;
+        args_.height = x_.height;
+        args_.width = x_.width;
+        args_.in_channels = conv().in_channels;
+        args_.out_channels = conv().out_channels;
+        args_.kernel = conv().kernel;
+        args_.stride = conv().stride;
+        args_.groups = conv().groups;
+        args_.epilogue = epilogue_;
+    }
+
+  private:
+    const ConvDirectKernels* kernels_ = nullptr;
+    ConvDirectArgs args_;
+};
+
+}  // namespace
+
+std::unique_ptr<Node> make_conv_node(ConvNodeSpec spec) {
+    switch (spec.weights->kind()) {
+        case ConvKind::Gemm:
+            return std::make_unique<GemmNode>(std::move(spec));
+        case ConvKind::Conv3x3:
+            return std::make_unique<Conv3x3Node>(std::move(spec));
+        case ConvKind::Depthwise:
+            return std::make_unique<DepthwiseNode>(std::move(spec));
+        case ConvKind::Direct:
+            return std::make_unique<ConvDirectNode>(std::move(spec));
+    }
+    throw std::logic_error("unknown kind of convolution");
+}
+
+}  // namespace mobileinst

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <vector>
+
+#include "core/aligned_buffer.h"
+#include "core/tensor.h"
+#include "core/thread_pool.h"
+#include "kernels/preprocess/preprocess.h"
+
+namespace mobileinst {
+
+/// Brings frames of any size into an input tensor (height, width, 3). Tables and scratch are kept from frame
+/// to frame, so nothing is allocated while the frames' size stays the same.
+class FrameLoader {
+  public:
+    explicit FrameLoader(Tier tier) : kernels_(preprocess_kernels(tier)) {}
+
+    /// `args` gives frame, normalisation and order of colours; the rest is filled in. The caller holds the
+    /// pool.
+    void load(ThreadPool& pool, PreprocessArgs args, const Tensor& input);
+
+  private:
+    const PreprocessKernels& kernels_;
+    std::vector<LinearTap> columns_;
+    size_t frame_width_ = 0;
+    AlignedBuffer scratch_;
+};
+
+}  // namespace mobileinst

@@ -1,0 +1,46 @@
+#include "plan/layout.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace mobileinst {
+namespace {
+
+constexpr size_t kAlignment = 16;
+
+bool overlap(const Block& a, const Block& b) { return a.first <= b.last && b.first <= a.last; }
+
+}  // namespace
+
+Layout lay_out(const std::vector<Block>& blocks) {
+    std::vector<size_t> order(blocks.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return blocks[a].floats > blocks[b].floats; });
+    Layout layout;
+    layout.offsets.resize(blocks.size());
+    std::vector<size_t> placed;  // by offset
+    for (const size_t index : order) {
+        const size_t floats = (blocks[index].floats + kAlignment - 1) / kAlignment * kAlignment;
+        size_t offset = 0;
+        for (const size_t other : placed) {
+            if (!overlap(blocks[index], blocks[other])) {
+                continue;
+            }
+            if (offset + floats <= layout.offsets[other]) {
+                break;  // fits into the gap before it
+            }
+            offset = std::max(offset, layout.offsets[other] +
+                                          (blocks[other].floats + kAlignment - 1) / kAlignment * kAlignment);
+        }
+        layout.offsets[index] = offset;
+        layout.floats = std::max(layout.floats, offset + floats);
+        const auto after =
+            std::upper_bound(placed.begin(), placed.end(), offset,
+                             [&](size_t value, size_t other) { return value < layout.offsets[other]; });
+        placed.insert(after, index);
+    }
+    return layout;
+}
+
+}  // namespace mobileinst

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/tensor.h"
+#include "core/thread_pool.h"
+
+namespace mobileinst {
+
+/// Number of a tensor within a plan.
+using TensorId = size_t;
+
+/// Threads and their scratch memory, while a plan runs.
+struct Workers {
+    ThreadPool& pool;
+    float* scratch;
+    size_t scratch_stride;  ///< floats from one thread's scratch to the next
+
+    float* scratch_of(size_t thread) const { return scratch + thread * scratch_stride; }
+
+    /// Ranges to split work into: enough to balance threads, none so small that handing it over costs more.
+    /// `macs` is the whole work, `per_thread` how many ranges a thread may get.
+    size_t chunks(uint64_t macs, size_t per_thread) const {
+        constexpr uint64_t kSmallest = 1 << 15;
+        const size_t most = pool.threads() == 1 ? 1 : pool.threads() * per_thread;
+        const uint64_t worth = macs / kSmallest + 1;
+        return worth < most ? static_cast<size_t>(worth) : most;
+    }
+};
+
+/// One operation of a plan. Built with tensor numbers, bound to memory once, then run many times.
+class Node {
+  public:
+    Node(std::string name, std::string op, std::vector<TensorId> inputs, TensorId output)
+        : name_(std::move(name)), op_(std::move(op)), inputs_(std::move(inputs)), output_(output) {}
+    virtual ~Node() = default;
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
+
+    const std::string& name() const { return name_; }
+    const std::string& op() const { return op_; }
+    const std::vector<TensorId>& inputs() const { return inputs_; }
+    TensorId output() const { return output_; }
+
+    /// Whether the output may be written over that input.
+    virtual bool in_place(TensorId /*input*/) const { return false; }
+    /// Resolves tensor numbers to memory.
+    virtual void bind(const std::vector<Tensor>& tensors) = 0;
+    /// Floats of scratch that each thread needs, once bound.
+    virtual size_t scratch_size() const { return 0; }
+    /// Multiply-adds of one run, once bound; 0 for operations that only move or compare.
+    virtual uint64_t macs() const { return 0; }
+    /// Bytes of parameters read.
+    virtual uint64_t parameter_bytes() const { return 0; }
+    virtual void run(const Workers& workers) const = 0;
+
+  private:
+    std::string name_, op_;
+    std::vector<TensorId> inputs_;
+    TensorId output_;
+};
+
+}  // namespace mobileinst
