@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -116,17 +116,20 @@ def run_youtube_vis(
     options = make()
 
     def one(video: Mapping[str, Any], progress: Progress) -> list[dict[str, Any]]:
-        recorder = ScoreRecorder.like(make())
-        frames = (_read(Path(images) / name, video) for name in video["file_names"])
-        tracked = segmenter.track(
-            frames, keyframe_every=keyframe_every, score_threshold=score_threshold, tracker=recorder
+        def frames() -> Iterator[NDArray[np.uint8]]:
+            for name in video["file_names"]:
+                yield _read(Path(images) / name, video)
+                progress.step(str(video.get("name", "")))
+
+        return track_video(
+            segmenter,
+            frames(),
+            video["id"],
+            mapping,
+            keyframe_every=keyframe_every,
+            score_threshold=score_threshold,
+            tracker=make(),
         )
-        found = []
-        for instances in tracked:
-            found.append(instances)
-            progress.step(str(video.get("name", "")))
-        means = recorder.mean_scores()
-        return _track_entries(found, means, video["id"], segmenter.classes, mapping, score_threshold)
 
     settings = {
         "keyframe_every": keyframe_every,
@@ -134,6 +137,52 @@ def run_youtube_vis(
         "tracker": [options.min_cosine, options.iou_weight, options.keep_ratio, options.forget_after],
     }
     return _run(segmenter, data["videos"], Path(images), one, mapping, output, settings, quiet)
+
+
+def track_video(
+    segmenter: Segmenter,
+    frames: Iterable[NDArray[np.uint8]],
+    video_id: int,
+    mapping: CategoryMap,
+    *,
+    keyframe_every: int = 3,
+    score_threshold: float | Sequence[float] | None = TRACK_SCORE,
+    tracker: Tracker | None = None,
+) -> list[dict[str, Any]]:
+    """Results of one video in YouTube-VIS format, best first, as `run_youtube_vis` describes them.
+
+    `tracker` gives the options of tracking; a `ScoreRecorder` is used itself. With None as
+    `score_threshold` tracks begin at the weights' own, and every class of them gives a result.
+    """
+    recorder = tracker if isinstance(tracker, ScoreRecorder) else ScoreRecorder.like(tracker or Tracker())
+    found = list(
+        segmenter.track(
+            frames, keyframe_every=keyframe_every, score_threshold=score_threshold, tracker=recorder
+        )
+    )
+    masks: dict[int, list[dict[str, Any] | None]] = {}
+    for number, instances in enumerate(found):
+        for track, mask in zip(instances.ids.tolist(), instances.rle(), strict=True):
+            masks.setdefault(track, [None] * len(found))[number] = mask
+    ids = dict(zip(mapping.names, mapping.ids, strict=True))
+    least = 0.0 if score_threshold is None else float(np.min(score_threshold))
+    means = recorder.mean_scores()
+    ranked = sorted(
+        (-float(score), track, segmenter.classes[label])
+        for track in masks
+        for label, score in enumerate(means[track])
+        if score >= least and segmenter.classes[label] in ids
+    )
+    return [
+        {
+            "video_id": video_id,
+            "category_id": ids[name],
+            "score": -negative,
+            "track_id": track,
+            "segmentations": masks[track],
+        }
+        for negative, track, name in ranked[:MOST_TRACKS]
+    ]
 
 
 class ScoreRecorder(Tracker):
@@ -197,38 +246,6 @@ def _coco_entries(
     ids = dict(zip(mapping.names, mapping.ids, strict=True))
     known = found[np.array([classes[label] in ids for label in found.labels], np.bool_)]
     return coco_results(known, image_id, [ids.get(name, -1) for name in classes])
-
-
-def _track_entries(
-    found: Sequence[Instances],
-    scores: Mapping[int, NDArray[np.float64]],
-    video_id: int,
-    classes: Sequence[str],
-    mapping: CategoryMap,
-    score_threshold: float,
-) -> list[dict[str, Any]]:
-    """Results of one video, best first: each track once for each class that reaches the threshold."""
-    masks: dict[int, list[dict[str, Any] | None]] = {}
-    for number, instances in enumerate(found):
-        for track, mask in zip(instances.ids.tolist(), instances.rle(), strict=True):
-            masks.setdefault(track, [None] * len(found))[number] = mask
-    ids = dict(zip(mapping.names, mapping.ids, strict=True))
-    ranked = sorted(
-        (-float(score), track, classes[label])
-        for track in masks
-        for label, score in enumerate(scores[track])
-        if score >= score_threshold and classes[label] in ids
-    )
-    return [
-        {
-            "video_id": video_id,
-            "category_id": ids[name],
-            "score": -negative,
-            "track_id": track,
-            "segmentations": masks[track],
-        }
-        for negative, track, name in ranked[:MOST_TRACKS]
-    ]
 
 
 def _names(item: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,305 @@
+"""Identities and track AP over the keyframe interval and the rule of association.
+
+    python benchmarks/tracking.py --data shared/data --output benchmarks/results/tracking
+
+Measures every weights file on two sets: the videos of data/davis_val, and clips made of data/coco_val with
+crossings, occlusions, exits and re-entries (support/made_clips.py). Writes OUTPUT.json, OUTPUT.md and
+OUTPUT.svg. Each frame goes through the network once; trackers then run on the recording, so that all compare
+on the same outputs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from support.line_chart import Panel, line_charts
+from support.made_clips import make_clips
+from support.recorded import RecordedModel
+
+from mobileinst import Segmenter, __version__
+from mobileinst.assignment import linear_assignment
+from mobileinst.evaluation import identity, youtube_vis
+from mobileinst.evaluation.files import CategoryMap
+from mobileinst.evaluation.identity import IdentityCounts, best_class_only
+from mobileinst.evaluation.runner import TRACK_SCORE, ScoreRecorder, track_video
+from mobileinst.overlap import mask_iou
+from mobileinst.tracking import Detections
+from mobileinst.video import read_image
+
+INTERVALS = (1, 2, 3, 5, 8)
+MIN_OVERLAP = 0.1
+
+
+class OverlapTracker(ScoreRecorder):
+    """Associates by the overlap of masks alone, as trackers by detection do."""
+
+    def _pairs(
+        self,
+        detections: Detections,
+        born: NDArray[np.bool_],
+        kept: NDArray[np.bool_],
+        predicted: NDArray[np.bool_] | None,
+    ) -> list[tuple[int, int]]:
+        if predicted is None or not len(detections):
+            return []
+        overlap = mask_iou(predicted, detections.masks)
+        was_visible = np.array([track.missed == 1 for track in self.tracks])
+        allowed = (overlap >= MIN_OVERLAP) & np.where(was_visible[:, None], kept, born)
+        rows, columns = linear_assignment(np.where(allowed, -overlap, 0))
+        return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if allowed[r, c]]
+
+
+#: How tracks are continued: name in tables -> tracker.
+ASSOCIATIONS: dict[str, Callable[[], ScoreRecorder]] = {
+    "paper": lambda: ScoreRecorder(iou_weight=0, min_cosine=-1, keep_ratio=0.02, forget_after=10**6),
+    "cosine": lambda: ScoreRecorder(iou_weight=0),
+    "IoU": lambda: OverlapTracker(),
+    "both": lambda: ScoreRecorder(),
+}
+EXPLAINED = {
+    "paper": "cosine without a gate: every track goes on while any candidate is left, none is ever dropped",
+    "cosine": "cosine of kernels of at least 0.2, tracks dropped after 10 keyframes without their object",
+    "IoU": f"overlap of masks of at least {MIN_OVERLAP} alone, kernels not compared",
+    "both": "cosine plus overlap of masks (the default)",
+}
+
+
+@dataclass(frozen=True)
+class Video:
+    """Frames and annotations of one video, and the groups of videos that it counts in."""
+
+    name: str
+    groups: tuple[str, ...]
+    frames: Sequence[NDArray[np.uint8]]
+    dataset: Mapping[str, Any]
+
+
+def all_videos(data: Path, each: int, seed: int) -> Iterator[Video]:
+    """The videos of davis_val, then the made clips: one at a time, for they take much memory."""
+    folder = data / "davis_val"
+    annotated = json.loads((folder / "instances.json").read_text(encoding="utf-8"))
+    for video in annotated["videos"]:
+        frames = [read_image(folder / "frames" / name) for name in video["file_names"]]
+        annotations = [a for a in annotated["annotations"] if a["video_id"] == video["id"]]
+        dataset = {**annotated, "videos": [video], "annotations": annotations}
+        yield Video(video["name"], ("davis_val",), frames, dataset)
+    for clip in make_clips(data / "coco_val", each, seed):
+        yield Video(clip.name, ("made clips", clip.name.rpartition("-")[0]), list(clip.frames), clip.dataset)
+
+
+Key = tuple[str, int, str]
+
+
+class Collected:
+    """Results and annotations of the videos of each setting: (group of videos, interval, association)."""
+
+    def __init__(self) -> None:
+        self.results: dict[Key, list[dict[str, Any]]] = {}
+        self.identities: dict[Key, IdentityCounts] = {}
+        self.datasets: dict[str, dict[str, Any]] = {}
+
+    def add_video(self, group: str, dataset: Mapping[str, Any]) -> None:
+        merged = self.datasets.setdefault(
+            group, {"videos": [], "categories": dataset["categories"], "annotations": []}
+        )
+        merged["videos"] += dataset["videos"]
+        merged["annotations"] += dataset["annotations"]
+
+    def rows(self, classes: Sequence[str]) -> list[dict[str, Any]]:
+        """One row of numbers for each setting."""
+        rows = []
+        for (group, interval, association), results in self.results.items():
+            evaluation = youtube_vis.evaluate(self.datasets[group], results, classes=classes)
+            counts = self.identities[group, interval, association]
+            rows.append(
+                {
+                    "set": group,
+                    "interval": interval,
+                    "association": association,
+                    **{name: evaluation[name] for name in ("AP", "AP50", "AR10")},
+                    **counts.to_dict(),
+                }
+            )
+        return rows
+
+
+def measure(weights: str | None, videos: Iterable[Video], size: int | None) -> dict[str, Any]:
+    """All intervals and associations on all videos, with one weights file."""
+    segmenter = Segmenter(weights, size=size)
+    recorded = RecordedModel(segmenter._model)
+    segmenter._model = recorded  # type: ignore[assignment]
+    collected = Collected()
+    for video in videos:
+        print(f"{weights or 'default'}: {video.name}", file=sys.stderr)
+        mapping = CategoryMap.of(video.dataset["categories"], segmenter.classes)
+        for group in video.groups:
+            collected.add_video(group, video.dataset)
+        for interval, association in itertools.product(INTERVALS, ASSOCIATIONS):
+            for threshold in (TRACK_SCORE, None):
+                found = track_video(
+                    segmenter,
+                    video.frames,
+                    video.dataset["videos"][0]["id"],
+                    mapping,
+                    keyframe_every=interval,
+                    score_threshold=threshold,
+                    tracker=ASSOCIATIONS[association](),
+                )
+                for group in video.groups:
+                    _collect(collected, (group, interval, association), video, found, threshold, segmenter)
+        recorded.forget()
+    medians = {part: statistics.median(times) for part, times in recorded.milliseconds.items()}
+    return {
+        "weights": Path(weights).name if weights else "default",
+        "config": segmenter.config.to_dict(),
+        "size": segmenter.size,
+        "score_threshold": segmenter.weights.score_threshold,
+        "frames": len(recorded.milliseconds["features"]),
+        "milliseconds": medians,
+        "rows": collected.rows(segmenter.classes),
+    }
+
+
+def _collect(
+    collected: Collected,
+    key: Key,
+    video: Video,
+    found: list[dict[str, Any]],
+    threshold: float | None,
+    segmenter: Segmenter,
+) -> None:
+    """The low threshold is for average precision; identities are those that a user is shown."""
+    if threshold is not None:
+        collected.results.setdefault(key, []).extend(found)
+        return
+    counts = identity.evaluate(video.dataset, best_class_only(found), classes=segmenter.classes)
+    collected.identities[key] = collected.identities.get(key, IdentityCounts()) + counts
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """The numbers as tables, a pair for each weights file: whole sets, and the kinds of made clips."""
+    lines = [
+        f"Measured {report['date']} with mobileinst {report['version']}; {report['clips']} made clips of "
+        f"each kind, seed {report['seed']}. AP over tracks of a score from {TRACK_SCORE}, the rest over the "
+        "tracks that a user is shown.",
+        "",
+        *(f"- **{name}**: {text}" for name, text in EXPLAINED.items()),
+    ]
+    for run in report["runs"]:
+        lines += ["", f"### {run['weights']}, size {run['size']}, {run['frames']} frames", ""]
+        lines += _table(("set", "association", "T", *_MEASURES), _whole_rows(run))
+        lines += ["", f"Kinds of made clips at T = {_KIND_INTERVAL}, switches / fragments / IDF1:", ""]
+        kinds = [k for k in dict.fromkeys(row["set"] for row in run["rows"]) if k not in SETS]
+        lines += _table(("association", *kinds), _kind_rows(run, kinds))
+    return "\n".join([*lines, ""])
+
+
+SETS = ("davis_val", "made clips")
+_KIND_INTERVAL = 3
+_MEASURES = ("track AP", "AP50", "IDF1", "switches", "fragments", "misses", "false masks", "MOTA")
+
+
+def _whole_rows(run: Mapping[str, Any]) -> list[list[str]]:
+    rows = [row for row in run["rows"] if row["set"] in SETS]
+    rows.sort(key=lambda row: (SETS.index(row["set"]), list(ASSOCIATIONS).index(row["association"])))
+    return [
+        [
+            row["set"],
+            row["association"],
+            str(row["interval"]),
+            *(f"{100 * row[key]:.1f}" for key in ("AP", "AP50", "idf1")),
+            *(str(row[key]) for key in ("switches", "fragments", "misses", "false_positives")),
+            f"{100 * row['mota']:.1f}",
+        ]
+        for row in rows
+    ]
+
+
+def _kind_rows(run: Mapping[str, Any], kinds: Sequence[str]) -> list[list[str]]:
+    values = {(r["association"], r["set"]): r for r in run["rows"] if r["interval"] == _KIND_INTERVAL}
+    return [
+        [
+            name,
+            *(
+                f"{row['switches']} / {row['fragments']} / {100 * row['idf1']:.0f}"
+                for row in (values[name, kind] for kind in kinds)
+            ),
+        ]
+        for name in ASSOCIATIONS
+    ]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def picture(report: Mapping[str, Any]) -> str:
+    """Track AP, IDF1, switches and fragments over T, a row of panels for each weights file and main set."""
+    measures = [("AP", "track AP, %", 100), ("idf1", "IDF1, %", 100)]
+    measures += [("switches", "switches", 1), ("fragments", "fragments", 1)]
+    rows = []
+    for run in report["runs"]:
+        for group in SETS:
+            values = {(r["association"], r["interval"]): r for r in run["rows"] if r["set"] == group}
+            if not values:
+                continue
+            name = f"{Path(run['weights']).stem}, {group}: "
+            rows.append(
+                [
+                    Panel(
+                        (name if not i else "") + label,
+                        {a: [values[a, t][key] * scale for t in INTERVALS] for a in ASSOCIATIONS},
+                    )
+                    for i, (key, label, scale) in enumerate(measures)
+                ]
+            )
+    return line_charts("Tracking over the keyframe interval", "keyframe every T frames", INTERVALS, rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with davis_val and coco_val")
+    parser.add_argument("--weights", nargs="*", help="weights files or names (default: the shipped ones)")
+    parser.add_argument("--output", type=Path, required=True, help="stem of the files that are written")
+    parser.add_argument("--size", type=int, help="shorter side of the network's input")
+    parser.add_argument("--clips", type=int, default=3, help="made clips of each kind (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the made clips (%(default)s)")
+    options = parser.parse_args()
+    from support.machine import describe_machine, today
+
+    runs = [
+        measure(weights, all_videos(options.data, options.clips, options.seed), options.size)
+        for weights in options.weights or [None]
+    ]
+    report = {
+        "date": today(),
+        "version": __version__,
+        "machine": describe_machine(),
+        "seed": options.seed,
+        "clips": options.clips,
+        "runs": runs,
+    }
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    for suffix, text in (
+        (".json", json.dumps(report, indent=1) + "\n"),
+        (".md", markdown(report)),
+        (".svg", picture(report)),
+    ):
+        options.output.with_suffix(suffix).write_text(text, encoding="utf-8")
+    print(f"wrote {options.output}.json, .md and .svg")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
