@@ -76,6 +76,17 @@ class PlanBuilder:
         activation: str | None = None,
         residual: int | None = None,
     ) -> None: ...
+    def inverted_residual(
+        self,
+        name: str,
+        x: int,
+        expand: ConvWeights | None,
+        depthwise: ConvWeights,
+        project: ConvWeights,
+        y: int,
+        activation: str | None = None,
+        residual: int | None = None,
+    ) -> None: ...
     def elementwise(
         self, name: str, op: str, a: int, b: int | None, c: int | None, y: int, activation: str | None = None
     ) -> None: ...

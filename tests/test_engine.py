@@ -196,17 +196,24 @@ def test_missing_and_misshapen_tensors_are_named() -> None:
 
 
 def test_profile_names_every_node_and_counts_all_multiply_adds() -> None:
-    session = NativeModel(make_weights(SMALL), threads=1).session(64, 96)
-    session.load_input(random_input(64, 96))
+    size = (192, 320)
+    session = NativeModel(make_weights(SMALL), threads=1).session(*size)
+    session.load_input(random_input(*size))
     profile = session.profile(runs=2)
     assert all(node["milliseconds"] >= 0 and node["bytes"] > 0 for node in profile)
-    counted = [layer for layer in count_layers(SMALL, 64, 96) if layer.name != "masks"]
-    names = {layer.name for layer in counted}
-    assert {node["name"] for node in profile} <= names
+    layers = [layer for layer in count_layers(SMALL, *size) if layer.name != "masks"]
     # The query side of the first decoder is computed once, when the plan is made.
-    fixed = {"instance_decoder.global.cross.query"}
-    expected = {layer.name: layer.macs for layer in counted if layer.macs and layer.name not in fixed}
-    assert {node["name"]: node["macs"] for node in profile if node["macs"]} == expected
+    macs = {layer.name: layer.macs for layer in layers if "global.cross.query" not in layer.name}
+    assert len({node["name"] for node in profile}) == len(profile)
+    assert any(node["op"] == "inverted residual" for node in profile)
+    for node in profile:
+        if node["op"] == "inverted residual":  # named after the block
+            parts = [name for name in macs if name.startswith(node["name"] + ".") and macs[name]]
+            assert len(parts) in (2, 3)
+            assert node["macs"] == sum(macs.pop(name) for name in parts)
+        else:
+            assert node["macs"] == macs.pop(node["name"])
+    assert not any(macs.values())
     with pytest.raises(ValueError, match="runs: expected at least 1, got 0"):
         session.profile(0)
 

@@ -148,6 +148,11 @@ class _Emitter:
         if node.kind == "conv":
             weights = self._parameters.packed(node.attributes["layer"])
             builder.conv(node.name, x, weights, y, node.activation, inputs[1])
+        elif node.kind == "inverted_residual":
+            first, *rest = node.attributes["layers"]
+            expand = None if first is None else self._parameters.packed(first)
+            depthwise, project = (self._parameters.packed(layer) for layer in rest)
+            builder.inverted_residual(node.name, x, expand, depthwise, project, y, node.activation, inputs[1])
         elif node.kind == "elementwise":
             builder.elementwise(node.name, node.attributes["op"], x, inputs[1], inputs[2], y, node.activation)
         elif node.kind == "resize":

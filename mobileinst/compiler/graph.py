@@ -19,7 +19,8 @@ from mobileinst.network.position import sine_position_embedding
 Kind = Literal[
     "input",
     "constant",  # attributes: values
-    "conv",  # layer (ConvLayer); inputs: x, [residual]
+    "conv",  # layer (ConvLayer), kernel; inputs: x, [residual]
+    "inverted_residual",  # layers (expand or None, depthwise, project); inputs: x, [residual]
     "layer_norm",  # prefix
     "attention",  # heads, scale; inputs: q, k, v
     "elementwise",  # op: "add", "multiply", "multiply_add"
@@ -145,12 +146,14 @@ class NativeOps:
         expected = (out_channels, x.channels // groups, kernel, kernel)
         self.parameters.check_shape(f"{name}.weight", expected)
         size = ((x.height - 1) // stride + 1, (x.width - 1) // stride + 1)
-        return self._add("conv", name, (*size, out_channels), [x], activation, layer=layer)
+        return self._add("conv", name, (*size, out_channels), [x], activation, layer=layer, kernel=kernel)
 
     def linear(self, x: Node, name: str, out_features: int, *, activation: Activation | None = None) -> Node:
         self.parameters.check_shape(f"{name}.weight", (out_features, x.channels))
         layer = ConvLayer(name, None, True, 1, 1)
-        return self._add("conv", name, (x.height, x.width, out_features), [x], activation, layer=layer)
+        return self._add(
+            "conv", name, (x.height, x.width, out_features), [x], activation, layer=layer, kernel=1
+        )
 
     def layer_norm(self, x: Node, name: str) -> Node:
         return self._add("layer_norm", name, x.shape, [x], prefix=name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from mobileinst.compiler.graph import Graph, Node
+from mobileinst.compiler.parameters import ConvLayer
 
 #: Nodes whose kernels end in an activation.
 _ACTIVATED = ("conv", "attention", "elementwise", "resize")
@@ -22,7 +23,7 @@ def simplify(graph: Graph, outputs: Collection[Node]) -> dict[Node, Node]:
     """
     rewriter = _Rewriter(graph, outputs)
     rewriter.drop_dead()
-    for rule in (_activation, _resized_gate, _multiply_add, _resize_add, _residual):
+    for rule in (_activation, _resized_gate, _multiply_add, _resize_add, _residual, _inverted_residual):
         rewriter.apply(rule)
         rewriter.drop_dead()
     return rewriter.outputs
@@ -145,3 +146,59 @@ def _residual(rewriter: _Rewriter, node: Node) -> Node | None:
             rewriter.graph.set_inputs(node, inputs)
             return node
     return None
+
+
+#: Expanded maps of fewer floats stay in cache anyway, and computing them whole splits better over threads.
+_FUSED_FROM = 1 << 18
+
+
+def _inverted_residual(rewriter: _Rewriter, node: Node) -> Node | None:
+    """1x1, depthwise and 1x1 convolution in one pass, so that the expanded map is never in memory."""
+    if node.kind != "conv" or not _is_pointwise(node) or node.activation is not None:
+        return None
+    depthwise = node.inputs[0]
+    if not (_is_depthwise(depthwise) and rewriter.private(depthwise)):
+        return None
+    source = expanded = depthwise.inputs[0]
+    layers = [None, depthwise.attributes["layer"], node.attributes["layer"]]
+    if (
+        source.kind == "conv"
+        and _is_pointwise(source)
+        and len(source.inputs) == 1
+        and source.activation == depthwise.activation
+        and rewriter.private(source)
+    ):
+        layers[0] = source.attributes["layer"]
+        source = source.inputs[0]
+    if expanded.height * expanded.width * expanded.channels < _FUSED_FROM:
+        return None
+    node.name = _common_prefix(layers[1].name, layers[2].name)
+    node.kind, node.activation = "inverted_residual", depthwise.activation
+    node.attributes = {"layers": layers}
+    rewriter.graph.set_inputs(node, [source, *node.inputs[1:]])
+    return node
+
+
+def _is_pointwise(conv: Node) -> bool:
+    """A dense 1x1 convolution of a map, stride 1."""
+    layer: ConvLayer = conv.attributes["layer"]
+    return conv.attributes["kernel"] == 1 and layer.stride == 1 and layer.groups == 1
+
+
+def _is_depthwise(node: Node) -> bool:
+    """A depthwise convolution that the fused kernel knows, without residual."""
+    if node.kind != "conv" or len(node.inputs) > 1:
+        return False
+    layer: ConvLayer = node.attributes["layer"]
+    known = node.attributes["kernel"] in (3, 5) and layer.stride in (1, 2)
+    return known and layer.groups == node.channels == node.inputs[0].channels
+
+
+def _common_prefix(a: str, b: str) -> str:
+    """The dotted parts that two names begin with."""
+    parts = []
+    for x, y in zip(a.split("."), b.split("."), strict=False):
+        if x != y:
+            break
+        parts.append(x)
+    return ".".join(parts)

@@ -223,6 +223,17 @@ void register_builder(py::module_& module) {
             arg("name"), arg("x"), arg("weights").none(false), arg("y"), arg("activation") = py::none(),
             arg("residual") = py::none())
         .def(
+            "inverted_residual",
+            [](PlanBuilder& self, const std::string& name, TensorId x,
+               const std::shared_ptr<ConvWeights>& expand, const std::shared_ptr<ConvWeights>& depthwise,
+               const std::shared_ptr<ConvWeights>& project, TensorId y, const py::object& activation,
+               MaybeTensor residual) {
+                self.inverted_residual(name, x, expand, depthwise, project, y,
+                                       activation_argument(activation), residual);
+            },
+            arg("name"), arg("x"), arg("expand"), arg("depthwise").none(false), arg("project").none(false),
+            arg("y"), arg("activation") = py::none(), arg("residual") = py::none())
+        .def(
             "elementwise",
             [](PlanBuilder& self, const std::string& name, const std::string& op, TensorId a, MaybeTensor b,
                MaybeTensor c, TensorId y, const py::object& activation) {

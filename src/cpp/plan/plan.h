@@ -57,6 +57,12 @@ class PlanBuilder {
 
     void conv(const std::string& name, TensorId x, const std::shared_ptr<const ConvWeights>& weights,
               TensorId y, Activation activation, std::optional<TensorId> residual);
+    /// `expand` may be null; the activation follows expansion and depthwise convolution.
+    void inverted_residual(const std::string& name, TensorId x,
+                           const std::shared_ptr<const ConvWeights>& expand,
+                           const std::shared_ptr<const ConvWeights>& depthwise,
+                           const std::shared_ptr<const ConvWeights>& project, TensorId y,
+                           Activation activation, std::optional<TensorId> residual);
     void elementwise(const std::string& name, ElementwiseOp op, TensorId a, std::optional<TensorId> b,
                      std::optional<TensorId> c, TensorId y, Activation activation);
     void resize(const std::string& name, TensorId x, std::optional<TensorId> local,

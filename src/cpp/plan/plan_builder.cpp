@@ -2,6 +2,7 @@
 #include <stdexcept>
 
 #include "plan/conv_nodes.h"
+#include "plan/inverted_residual_node.h"
 #include "plan/light_nodes.h"
 #include "plan/plan.h"
 
@@ -90,6 +91,32 @@ void PlanBuilder::conv(const std::string& name, TensorId x, const std::shared_pt
            {residual.value_or(y), y});
     expect(weights->tier() == tier_, name, "weights packed for the plan's tier", {});
     push(make_conv_node({name, x, y, residual, weights, activation}));
+}
+
+void PlanBuilder::inverted_residual(const std::string& name, TensorId x,
+                                    const std::shared_ptr<const ConvWeights>& expand,
+                                    const std::shared_ptr<const ConvWeights>& depthwise,
+                                    const std::shared_ptr<const ConvWeights>& project, TensorId y,
+                                    Activation activation, std::optional<TensorId> residual) {
+    const ConvSpec &filter = depthwise->spec(), &last = project->spec();
+    const PlannedTensor &in = at(x), &out = at(y);
+    expect(depthwise->kind() == ConvKind::Depthwise && project->kind() == ConvKind::Gemm &&
+               (expand == nullptr || expand->kind() == ConvKind::Gemm),
+           name, "1x1, depthwise and 1x1 weights", {});
+    expect((filter.kernel == 3 || filter.kernel == 5) && filter.stride <= 2, name,
+           "a depthwise kernel of 3 or 5 and a stride of 1 or 2", {});
+    const size_t first = expand == nullptr ? filter.in_channels : expand->spec().in_channels;
+    const size_t hidden = expand == nullptr ? filter.in_channels : expand->spec().out_channels;
+    expect(in.channels == first && filter.in_channels == hidden && last.in_channels == hidden &&
+               out.channels == last.out_channels && out.height == (in.height - 1) / filter.stride + 1 &&
+               out.width == (in.width - 1) / filter.stride + 1,
+           name, "inverted residual of input into output", {x, y});
+    expect(!residual || same_shape(*residual, y), name, "residual of the output's shape",
+           {residual.value_or(y), y});
+    expect(depthwise->tier() == tier_ && project->tier() == tier_ &&
+               (expand == nullptr || expand->tier() == tier_),
+           name, "weights packed for the plan's tier", {});
+    push(make_inverted_residual_node({name, x, y, residual, expand, depthwise, project, activation}));
 }
 
 void PlanBuilder::elementwise(const std::string& name, ElementwiseOp op, TensorId a,
