@@ -1,11 +1,11 @@
 """Identities and track AP over the keyframe interval and the rule of association.
 
-    python benchmarks/tracking.py --data shared/data --output benchmarks/results/tracking
+    OPENBLAS_NUM_THREADS=1 python benchmarks/tracking.py --data DIR --output benchmarks/results/tracking
 
 Measures every weights file on two sets: the videos of data/davis_val, and clips made of data/coco_val with
 crossings, occlusions, exits and re-entries (support/made_clips.py). Writes OUTPUT.json, OUTPUT.md and
 OUTPUT.svg. Each frame goes through the network once; trackers then run on the recording, so that all compare
-on the same outputs.
+on the same outputs. (One thread for NumPy: its matrices here are small.)
 """
 
 from __future__ import annotations

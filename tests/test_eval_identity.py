@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from eval_data import annotations, box, results
 
-from mobileinst.evaluation.identity import IdentityCounts, evaluate
+from mobileinst.evaluation.files import DataError
+from mobileinst.evaluation.identity import IdentityCounts, best_class_only, evaluate
 
 A, B = box(20, 30, 0, 0, 6, 6), box(20, 30, 10, 12, 6, 6)
 
@@ -114,6 +115,25 @@ def test_without_objects_or_tracks() -> None:
     assert evaluate(annotations([[A]]), []).misses == 1
     lone = evaluate(annotations([[A]]) | {"annotations": []}, results([[A]]))
     assert (lone.false_positives, lone.idf1, lone.mota) == (1, 0, -1)
+
+
+def test_each_track_in_its_best_class_only() -> None:
+    found = [
+        {"video_id": 1, "track_id": 4, "category_id": 1, "score": 0.2},
+        {"video_id": 1, "track_id": 4, "category_id": 2, "score": 0.6},
+        {"video_id": 2, "track_id": 4, "category_id": 1, "score": 0.1},
+        {"video_id": 1, "category_id": 1, "score": 0.1},
+        {"video_id": 1, "category_id": 2, "score": 0.1},
+    ]
+    assert best_class_only(found) == found[1:]
+
+
+def test_results_that_are_wrong() -> None:
+    gt = annotations([[A]])
+    with pytest.raises(DataError, match="result 0: video_id 7 is not in the annotations"):
+        evaluate(gt, [results([[A]])[0] | {"video_id": 7}])
+    with pytest.raises(DataError, match="result 0: expected a finite number as score, got None"):
+        evaluate(gt, [results([[A]])[0] | {"score": None}])
 
 
 def test_counts_add_up() -> None:

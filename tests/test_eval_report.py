@@ -51,7 +51,7 @@ def test_picture_is_well_formed(evaluation: Evaluation) -> None:
     width, height = float(root.attrib["width"]), float(root.attrib["height"])
     for line in lines:
         points = np.array([[float(v) for v in p.split(",")] for p in line.attrib["points"].split()])
-        assert len(points) == 101
+        assert len(points) in (51 + 1, 101)
         assert (points >= 0).all()
         assert (points <= [width, height]).all()
 

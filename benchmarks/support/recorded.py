@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from typing import Any
 
@@ -11,14 +10,14 @@ from numpy.typing import NDArray
 
 
 class RecordedModel:
-    """Stands in for the network of a Segmenter; frames are known again by their content.
+    """Stands in for the network of a Segmenter; a frame is known again as the same array object.
 
     milliseconds: times of the features and of the instances, one entry per frame that was run.
     """
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._outputs: dict[bytes, tuple[Any, ...]] = {}
+        self._outputs: dict[tuple[int, ...], tuple[Any, ...]] = {}
         self.milliseconds: dict[str, list[float]] = {"features": [], "instances": []}
 
     def session(self, height: int, width: int) -> _RecordedSession:
@@ -29,8 +28,9 @@ class RecordedModel:
         """Drop the outputs of the frames so far."""
         self._outputs.clear()
 
-    def outputs(self, key: bytes, session: Any, frame: NDArray[np.uint8], bgr: bool) -> tuple[Any, ...]:
+    def outputs(self, session: Any, frame: NDArray[np.uint8], bgr: bool) -> tuple[Any, ...]:
         """Class logits, objectness logits, kernels and mask features of a frame."""
+        key = (id(frame), session.height, session.width, bgr)
         if key not in self._outputs:
             begin = time.perf_counter()
             session.load_frame(frame, bgr=bgr)
@@ -40,7 +40,8 @@ class RecordedModel:
             end = time.perf_counter()
             self.milliseconds["features"].append(1000 * (middle - begin))
             self.milliseconds["instances"].append(1000 * (end - middle))
-            self._outputs[key] = (*instances, np.array(session.mask_features()))
+            # The frame is kept too, so that no other one can take its address.
+            self._outputs[key] = (*instances, np.array(session.mask_features()), frame)
         return self._outputs[key]
 
 
@@ -51,8 +52,7 @@ class _RecordedSession:
         self._now: tuple[Any, ...] = ()
 
     def load_frame(self, frame: NDArray[np.uint8], *, bgr: bool = False) -> None:
-        key = hashlib.blake2b(frame.tobytes() + bytes([bgr, self.height % 251, self.width % 251])).digest()
-        self._now = self._model.outputs(key, self._session, frame, bgr)
+        self._now = self._model.outputs(self._session, frame, bgr)
 
     def run_features(self) -> None:
         """Done by load_frame."""

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..assignment import linear_assignment
-from .files import DataError, collapse, read_annotations, read_results
+from .files import collapse, read_annotations, read_results
 from .run_lengths import MaskTrack, frame_intersections
-from .youtube_vis import track_of
+from .youtube_vis import check_results, track_of
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,11 @@ def evaluate(
     videos = {video["id"]: video for video in data["videos"]}
     total = IdentityCounts()
     truths = _grouped(data["annotations"], known, any_class)
-    chosen = []
-    for index, result in enumerate(predictions):
-        if result.get("video_id") not in videos:
-            raise DataError(f"result {index}: video_id {result.get('video_id')!r} is not in the annotations")
-        if result["score"] >= score_threshold:
-            chosen.append({**result, "id": index})
+    chosen = [
+        {**result, "id": index}
+        for index, result in enumerate(check_results(predictions, videos))
+        if result["score"] >= score_threshold
+    ]
     found = _grouped(chosen, known, any_class)
     for key in sorted({*truths, *found}):
         video = videos.get(key[0])
@@ -141,7 +140,7 @@ def best_class_only(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
     """
     best: dict[Any, Mapping[str, Any]] = {}
     for index, result in enumerate(results):
-        key = (result["video_id"], result["track_id"]) if "track_id" in result else index
+        key = (result.get("video_id"), result["track_id"]) if "track_id" in result else index
         if key not in best or result["score"] > best[key]["score"]:
             best[key] = result
     return [dict(result) for result in best.values()]

@@ -116,9 +116,11 @@ def _panel(
     turned = f'transform="translate({x - 28} {y + _PLOT / 2:g}) rotate(-90)" text-anchor="middle" fill="#666"'
     parts.append(f"<text {turned}>precision</text>")
     for (_, _, color), curve in zip(_CURVES, curves, strict=True):
+        # Beyond the recall that is reached, precision is 0 by definition; the line ends where it drops.
+        end = int(np.flatnonzero(curve > 0)[-1]) + 2 if (curve > 0).any() else 0
         points = " ".join(
             f"{x + r * _PLOT:.1f},{y + (1 - p) * _PLOT:.1f}"
-            for r, p in zip(RECALL_POINTS, np.maximum(curve, 0), strict=True)
+            for r, p in zip(RECALL_POINTS[:end], np.maximum(curve, 0)[:end], strict=True)
         )
         parts.append(
             f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="2" '

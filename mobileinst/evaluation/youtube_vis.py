@@ -62,7 +62,7 @@ def evaluate(
     categories = sorted(data["categories"], key=lambda category: category["id"])
     known = {category["id"] for category in categories}
     truths = _grouped([t for t in data["annotations"] if t.get("video_id") in videos], "annotation", known)
-    found = _grouped(_of_known_videos(predictions, videos), "result", known)
+    found = _grouped(check_results(predictions, videos), "result", known)
     precision, recall, objects, numbers = [], [], [], []
     for category in categories:
         keys = [
@@ -111,9 +111,10 @@ def track_of(entry: Mapping[str, Any], video: Mapping[str, Any], name: str) -> M
 _Entries = list[tuple[str, Mapping[str, Any]]]
 
 
-def _of_known_videos(
+def check_results(
     results: Sequence[Mapping[str, Any]], videos: Mapping[Any, Any]
 ) -> Sequence[Mapping[str, Any]]:
+    """The results themselves, if each has a known video and a finite score; DataError otherwise."""
     for index, result in enumerate(results):
         if result.get("video_id") not in videos:
             raise DataError(f"result {index}: video_id {result.get('video_id')!r} is not in the annotations")

@@ -1,0 +1,76 @@
+"""The pieces of benchmarks/tracking.py: the replayed network, the made clips, the chart."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_model import ColorModel, scene
+from test_weights import make_metadata
+
+from mobileinst import Segmenter, Weights
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def _benchmarks_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+
+def test_replay_gives_the_same_tracks_and_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from support.recorded import RecordedModel
+
+    monkeypatch.setattr("mobileinst.segmenter.NativeModel", ColorModel)
+    metadata = make_metadata(classes=["square", "other"], score_threshold=0.5)
+    plain = Segmenter(Weights({}, metadata), size=(64, 96))
+    replayed = Segmenter(Weights({}, metadata), size=(64, 96))
+    recorded = RecordedModel(replayed._model)
+    replayed._model = recorded  # type: ignore[assignment]
+    frames = [scene(red=(8, 8 + 6 * t), blue=(32, 60 - 6 * t)) for t in range(6)]
+    for interval in (1, 3):
+        expected = [(i.ids.tolist(), i.rle()) for i in plain.track(frames, keyframe_every=interval)]
+        found = [(i.ids.tolist(), i.rle()) for i in replayed.track(frames, keyframe_every=interval)]
+        assert found == expected
+    assert len(recorded.milliseconds["features"]) == len(frames)
+
+
+def test_made_clips(shared: Path) -> None:
+    pytest.importorskip("PIL")
+    from support.made_clips import make_clips
+
+    from mobileinst.evaluation import youtube_vis
+
+    folder = shared / "data" / "coco_val"
+    clips = {clip.name: clip for clip in make_clips(folder, 1, kinds=("occlusion", "reentry"))}
+    for clip in clips.values():
+        assert clip.frames.shape == (48, 480, 640, 3)
+        # The annotations are good as a dataset: each object found as itself is a perfect result.
+        results = [{**entry, "score": 1.0} for entry in clip.dataset["annotations"]]
+        assert youtube_vis.evaluate(clip.dataset, results)["AP"] == pytest.approx(1)
+    seen = [
+        [mask is not None for mask in entry["segmentations"]]
+        for name in ("occlusion-0", "reentry-0")
+        for entry in clips[name].dataset["annotations"]
+    ]
+    hidden, stays, leaves = seen
+    assert all(stays)
+    for track in (hidden, leaves):
+        assert track[0]
+        assert track[-1]
+        assert not all(track)
+    again = next(make_clips(folder, 1, kinds=("occlusion",)))
+    np.testing.assert_array_equal(again.frames, clips["occlusion-0"].frames)
+
+
+def test_chart() -> None:
+    from support.line_chart import Panel, line_charts, nice_ticks
+
+    panels = [Panel("a < b", {"one": [1, 2, 4], "two": [0, None, -3]}), Panel("c", {"one": [0, 0, 0]})]
+    root = ElementTree.fromstring(line_charts("title", "x", (1, 2, 8), [panels, panels[:1]]))
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 2 * 5 + 3
+    assert nice_ticks(0, 4) == [0, 1, 2, 3, 4]
+    assert nice_ticks(-0.3, 0.93) == [-0.5, 0, 0.5, 1.0]
+    assert nice_ticks(0, 0) == [0, 0.25, 0.5, 0.75, 1]
