@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from eval_data import box, rle
 
+from mobileinst.evaluation import evaluate as evaluation_of_either
 from mobileinst.evaluation.coco import evaluate
 from mobileinst.evaluation.files import DataError
 
@@ -82,6 +83,7 @@ def test_equals_pycocotools(seed: int, tmp_path: Path) -> None:
     again = evaluate(str(tmp_path / "gt.json"), tmp_path / "results.json")
     np.testing.assert_array_equal(again.stats, evaluation.stats)
     np.testing.assert_array_equal(evaluate(truth, found).stats, evaluation.stats)
+    np.testing.assert_array_equal(evaluation_of_either(gt, found).stats, evaluation.stats)
 
 
 def test_per_class_is_the_evaluation_of_that_class_alone() -> None:

@@ -15,6 +15,7 @@ from eval_data import annotations, box, results, rle, runs_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mobileinst.evaluation import evaluate as evaluation_of_either
 from mobileinst.evaluation.files import DataError
 from mobileinst.evaluation.summary import STATISTICS
 from mobileinst.evaluation.youtube_vis import AREA_RANGES, evaluate
@@ -53,6 +54,8 @@ def test_reads_files(golden: tuple[dict, list, dict], shared: Path) -> None:
     evaluation = evaluate(folder / "gt.json", str(folder / "results.json"))
     assert evaluation["AP"] == pytest.approx(golden[2]["stats"][0], abs=1e-12)
     assert evaluation.to_dict()["AP50"] == evaluation["AP50"]
+    either = evaluation_of_either(folder / "gt.json", folder / "results.json")
+    np.testing.assert_array_equal(either.stats, evaluation.stats)
 
 
 # --- against pycocotools: a video laid out as one wide image is the same problem ---

@@ -6,3 +6,32 @@ switches, fragmentation, IDF1), :mod:`.validate`, :mod:`.report` (tables, precis
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from . import coco, identity, youtube_vis
+from .files import CategoryMap, DataError, read_json
+from .summary import STATISTICS, Evaluation
+
+
+def evaluate(gt: Any, results: Any, *, classes: Sequence[str] | None = None) -> Evaluation:
+    """Measure results in COCO or YouTube-VIS format: annotations with "videos" are the latter.
+
+    Arguments, result and errors as :func:`.coco.evaluate` and :func:`.youtube_vis.evaluate`.
+    """
+    data = read_json(gt, "annotations")
+    module = youtube_vis if isinstance(data, dict) and "videos" in data else coco
+    return module.evaluate(data, results, classes=classes)
+
+
+__all__ = [
+    "STATISTICS",
+    "CategoryMap",
+    "DataError",
+    "Evaluation",
+    "coco",
+    "evaluate",
+    "identity",
+    "youtube_vis",
+]
