@@ -55,23 +55,42 @@ size_t winograd_packed_size(size_t in_channels, size_t out_channels) {
     return kPositions * gemm_packed_size(out_channels, in_channels);
 }
 
+/// Both dimensions of the weight transform: (3, 3) to 36 values `step` apart.
+inline void transform_filter(const float* weight, float* output, size_t step) {
+    double g[9], half[18], u[kPositions];
+    for (size_t tap = 0; tap < 9; ++tap) {
+        g[tap] = weight[tap];
+    }
+    for (size_t x = 0; x < 3; ++x) {
+        transform_weight(g + x, 3, half + x, 3);
+    }
+    for (size_t y = 0; y < 6; ++y) {
+        transform_weight(half + 3 * y, 1, u + 6 * y, 1);
+    }
+    for (size_t position = 0; position < kPositions; ++position) {
+        output[position * step] = static_cast<float>(u[position]);
+    }
+}
+
 void winograd_pack(const float* weight, size_t in_channels, size_t out_channels, float* packed) {
+    float block[kPositions * kPanelColumns] = {};  // one input channel's part, so that it is written in runs
     for (size_t first = 0; first < out_channels; first += kPanelColumns) {
-        const size_t columns = panel_columns(out_channels, first);
-        for (size_t j = 0; j < columns; ++j) {
-            for (size_t i = 0; i < in_channels; ++i) {
-                double g[9] = {}, half[18], u[kPositions];
-                for (size_t tap = 0; tap < 9 && first + j < out_channels; ++tap) {
-                    g[tap] = weight[((first + j) * in_channels + i) * 9 + tap];
+        const size_t columns = panel_columns(out_channels, first),
+                     existing = smaller(columns, out_channels - first);
+        for (size_t i = 0; i < in_channels; ++i) {
+            for (size_t j = 0; j < columns; ++j) {
+                if (j < existing) {
+                    transform_filter(weight + ((first + j) * in_channels + i) * 9, block + j, kPanelColumns);
+                } else {
+                    for (size_t position = 0; position < kPositions; ++position) {
+                        block[position * kPanelColumns + j] = 0.0f;
+                    }
                 }
-                for (size_t x = 0; x < 3; ++x) {
-                    transform_weight(g + x, 3, half + x, 3);
-                }
-                for (size_t y = 0; y < 6; ++y) {
-                    transform_weight(half + 3 * y, 1, u + 6 * y, 1);
-                }
-                for (size_t position = 0; position < kPositions; ++position) {
-                    packed[(position * in_channels + i) * columns + j] = static_cast<float>(u[position]);
+            }
+            for (size_t position = 0; position < kPositions; ++position) {
+                float* run = packed + (position * in_channels + i) * columns;
+                for (size_t j = 0; j < columns; ++j) {
+                    run[j] = block[position * kPanelColumns + j];
                 }
             }
         }
