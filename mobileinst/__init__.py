@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .backbone import Backbone
     from .results import Instances
     from .segmenter import Segmenter
     from .tracking import Tracker, associate_kernels
     from .weights import Weights, WeightsError, available_weights, load_weights
 
 _HOMES = {
+    "Backbone": "backbone",
     "Instances": "results",
     "Segmenter": "segmenter",
     "Tracker": "tracking",
@@ -32,6 +34,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Backbone",
     "Instances",
     "Segmenter",
     "Tracker",

@@ -1,7 +1,8 @@
 """Weights files: a bounded safetensors reader, the model card in its metadata, and an atomic writer.
 
 A weights file is a `.safetensors` file whose metadata has one key, ``mobileinst``: JSON that names the
-configuration, classes, normalisation, default size and threshold. Nothing in it is ever executed, every
+configuration, classes, normalisation, default size and threshold. It holds a whole model or, if its ``kind``
+says so, a backbone alone. Nothing in it is ever executed, every
 number in its header is checked before it is used, and whatever is wrong raises :class:`WeightsError`.
 """
 
@@ -11,7 +12,7 @@ import json
 import math
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ from .network.counter import tensor_shapes
 DEFAULT_NAME = "default"
 ASSETS = Path(__file__).parent / "assets"
 FORMAT = 1
+
+KINDS = ("model", "backbone")
+BACKBONE_PREFIX = "backbone."
 
 MAX_HEADER_BYTES = 16 << 20
 MAX_FILE_BYTES = 2 << 30
@@ -60,9 +64,10 @@ class Weights:
         self.tensors = tensors
         self.metadata = dict(metadata)
         _check_metadata(self.metadata)
+        self.kind: str = self.metadata.get("kind", "model")
         self.config: ModelConfig = _config(self.metadata["config"])
         self.classes: tuple[str, ...] = tuple(self.metadata["classes"])
-        if len(self.classes) != self.config.classes:
+        if self.kind == "model" and len(self.classes) != self.config.classes:
             raise WeightsError(
                 f"metadata names {len(self.classes)} classes, its configuration has {self.config.classes}"
             )
@@ -118,10 +123,13 @@ def find_weights(path_or_name: str | os.PathLike[str] | None = None) -> Path:
     raise WeightsError(f"{what}; names of weights that ship with the package: {names}")
 
 
-def load_weights(path_or_name: str | os.PathLike[str] | None = None) -> Weights:
+def load_weights(
+    path_or_name: str | os.PathLike[str] | None = None, *, kind: str | None = "model"
+) -> Weights:
     """Read a weights file of this project; half precision and int8 with scales are widened to float32.
 
-    Raises WeightsError for a missing, truncated, damaged or foreign file.
+    Raises WeightsError for a missing, truncated, damaged or foreign file, and for one of another kind than
+    `kind` ("model" or "backbone"; None takes both).
     """
     path = find_weights(path_or_name)
     raw, metadata = read_safetensors(path)
@@ -137,7 +145,14 @@ def load_weights(path_or_name: str | os.PathLike[str] | None = None) -> Weights:
             if not name.endswith(".num_batches_tracked")
         }
         weights = Weights(parameters, _parse_json(metadata["mobileinst"], "the 'mobileinst' metadata"))
-        _check_shapes(parameters, tensor_shapes(weights.config))
+        if kind is not None and weights.kind != kind:
+            raise WeightsError(
+                f"expected a whole model, got the backbone {weights.config.backbone} alone "
+                "(mobileinst.Backbone runs it)"
+                if weights.kind == "backbone"
+                else f"expected a {kind} alone, got a whole model"
+            )
+        _check_shapes(parameters, required_shapes(weights.config, weights.kind, parameters))
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
     return weights
@@ -157,8 +172,27 @@ def save_weights(
     wide = _widen_int8(arrays)
     for name, array in wide.items():
         _as_parameter(name, array)
-    _check_shapes(wide, tensor_shapes(checked.config))
+    _check_shapes(wide, required_shapes(checked.config, checked.kind, wide))
     write_safetensors(path, arrays, {"mobileinst": json.dumps(dict(metadata), allow_nan=False)})
+
+
+def required_shapes(
+    config: ModelConfig, kind: str, tensors: Collection[str] = ()
+) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors that a file must hold.
+
+    MobileNetV2 alone may come without the transformer that this project puts behind it (X6): then `tensors`
+    has none of its names.
+    """
+    shapes = tensor_shapes(config)
+    if kind == "model":
+        return shapes
+    shapes = {name: shape for name, shape in shapes.items() if name.startswith(BACKBONE_PREFIX)}
+    if config.backbone == "mobilenetv2":
+        pyramid = f"{BACKBONE_PREFIX}features."
+        if not any(name in shapes and not name.startswith(pyramid) for name in tensors):
+            shapes = {name: shape for name, shape in shapes.items() if name.startswith(pyramid)}
+    return shapes
 
 
 def read_safetensors(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -380,8 +414,14 @@ def _check_metadata(metadata: dict[str, Any]) -> None:
             raise WeightsError(f"metadata {key!r} must be a {kind.__name__}, got {_short(metadata[key])}")
     if metadata["format"] != FORMAT:
         raise WeightsError(f"format {metadata['format']} is unknown, this version reads format {FORMAT}")
+    kind = metadata.get("kind", "model")
+    if kind not in KINDS:
+        raise WeightsError(f"metadata 'kind' must be one of {', '.join(KINDS)}, got {_short(kind)}")
     classes = metadata["classes"]
-    if not classes or not all(isinstance(c, str) and c for c in classes) or len(set(classes)) != len(classes):
+    if kind == "backbone" and classes:
+        raise WeightsError(f"metadata 'classes' of a backbone must be empty, got {_short(classes)}")
+    names = all(isinstance(c, str) and c for c in classes) and len(set(classes)) == len(classes)
+    if not names or (kind == "model" and not classes):
         raise WeightsError(f"metadata 'classes' must be different names, got {_short(classes)}")
     for key in ("mean", "std"):
         values = metadata[key]

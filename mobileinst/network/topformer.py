@@ -74,10 +74,8 @@ def semantic_injection(ops: Ops[T], local: T, semantics: T, name: str, channels:
     return ops.add(x, ops.resize(shift, size, f"{name}.shift"), f"{name}.add")
 
 
-def topformer(
-    ops: Ops[T], image: T, variant: str, *, use_sim: bool = False, prefix: str = ""
-) -> BackboneFeatures[T]:
-    """X3, X4, X5 (strides 8, 16, 32) and X6 (stride 64); X3..X5 injected with semantics if ``use_sim``."""
+def topformer_pyramid(ops: Ops[T], image: T, variant: str, *, prefix: str = "") -> BackboneFeatures[T]:
+    """X3, X4, X5 from the token pyramid (strides 8, 16, 32) and X6 from the transformer (stride 64)."""
     spec = TOPFORMER[variant]
     pyramid = token_pyramid(ops, image, f"{prefix}tpm", spec)
     x6 = transformer(
@@ -86,11 +84,25 @@ def topformer(
         f"{prefix}trans",
         TransformerSpec(blocks=4, heads=spec.heads, key_dim=16, mlp_ratio=2),
     )
-    local = pyramid[1:]
-    if use_sim:
-        semantics = ops.split(x6, spec.channels)
-        local = [
-            semantic_injection(ops, x, semantics[i], f"{prefix}SIM.{i}", spec.sim_channels)
-            for i, x in enumerate(local, start=1)
-        ]
-    return BackboneFeatures(local[0], local[1], local[2], x6)
+    return BackboneFeatures(pyramid[1], pyramid[2], pyramid[3], x6)
+
+
+def inject(
+    ops: Ops[T], levels: BackboneFeatures[T], variant: str, *, prefix: str = ""
+) -> BackboneFeatures[T]:
+    """X3, X4, X5 injected with the semantics that X6 holds for them; official outputs with SIM."""
+    spec = TOPFORMER[variant]
+    semantics = ops.split(levels.x6, spec.channels)
+    injected = [
+        semantic_injection(ops, x, semantics[i], f"{prefix}SIM.{i}", spec.sim_channels)
+        for i, x in enumerate((levels.x3, levels.x4, levels.x5), start=1)
+    ]
+    return BackboneFeatures(injected[0], injected[1], injected[2], levels.x6)
+
+
+def topformer(
+    ops: Ops[T], image: T, variant: str, *, use_sim: bool = False, prefix: str = ""
+) -> BackboneFeatures[T]:
+    """X3, X4, X5 (strides 8, 16, 32) and X6 (stride 64); X3..X5 injected with semantics if ``use_sim``."""
+    levels = topformer_pyramid(ops, image, variant, prefix=prefix)
+    return inject(ops, levels, variant, prefix=prefix) if use_sim else levels

@@ -1,0 +1,105 @@
+"""The backbone alone, for those who build something else on its features."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _native
+from .compiler import Graph, NativeOps, Node, Parameters, Program, compile_program
+from .engine import CACHED_SESSIONS, usable_processors
+from .inputs import check_network_input
+from .network.mobilenetv2 import mobilenetv2_pyramid
+from .network.model import backbone
+from .network.topformer import inject, topformer_pyramid
+from .weights import BACKBONE_PREFIX, Weights, load_weights, required_shapes
+
+
+class Backbone:
+    """The feature maps of a backbone, computed by the native engine.
+
+    Args:
+        weights: path of a weights file (a backbone alone, as ``python -m weights_tools.convert`` makes of
+            official checkpoints, or a whole model), name of shipped weights, loaded Weights, or None for the
+            default.
+        threads: threads of the network; None means one for each processor of this process. Results are the
+            same bit for bit for any number.
+
+    Attributes:
+        weights: what was loaded; ``weights.config.backbone`` names the architecture.
+
+    Raises:
+        WeightsError: for weights that are missing, damaged or not of this project.
+        ValueError: for a number of threads out of range.
+
+    Example:
+        >>> from mobileinst import Backbone
+        >>> levels = Backbone("topformer_t.safetensors").features(x)  # doctest: +SKIP
+        >>> {name: level.shape for name, level in levels.items()}  # doctest: +SKIP
+        {'x3': (32, 64, 64), 'x4': (64, 32, 32), 'x5': (96, 16, 16), 'x6': (208, 8, 8)}
+    """
+
+    def __init__(
+        self, weights: Weights | str | os.PathLike[str] | None = None, *, threads: int | None = None
+    ) -> None:
+        self.weights = weights if isinstance(weights, Weights) else load_weights(weights, kind=None)
+        self._pool = _native.ThreadPool(usable_processors() if threads is None else threads)
+        self._parameters = Parameters(self.weights.tensors, _native.tier())
+        self._programs: OrderedDict[tuple[int, int], Program] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def features(self, x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Feature maps of a normalised image.
+
+        Args:
+            x: float32 (3, H, W), normalised as the weights expect (``weights.mean``, ``weights.std``), at
+                least 1x1.
+
+        Returns:
+            New float32 arrays (C, h, w). ``x3``, ``x4``, ``x5``: local features at strides 8, 16, 32;
+            ``x6``: global features at stride 64. With TopFormer weights that have semantic injection modules
+            also ``sim3``, ``sim4``, ``sim5``, the injected maps (the official outputs). MobileNetV2 weights
+            from elsewhere have no ``x6``: its transformer is this project's.
+
+        Raises:
+            TypeError, ValueError: for anything else than such an array.
+        """
+        image = check_network_input(x)
+        with self._lock:
+            program = self._program((image.shape[1], image.shape[2]))
+            program.plan.write(program.tensors["image"], image, "x")
+            program.plan.run()
+            return {name: program.read(name) for name in program.tensors if name != "image"}
+
+    def _program(self, size: tuple[int, int]) -> Program:
+        if size not in self._programs:
+            graph = Graph()
+            ops = NativeOps(graph, self._parameters)
+            levels = _levels(ops, ops.input("image", *size, 3), self.weights)
+            self._programs[size] = compile_program(graph, self._parameters, levels, self._pool)
+        self._programs.move_to_end(size)
+        while len(self._programs) > CACHED_SESSIONS:
+            self._programs.popitem(last=False)
+        return self._programs[size]
+
+
+def _levels(ops: NativeOps, image: Node, weights: Weights) -> dict[str, Node]:
+    config = weights.config
+    shapes = required_shapes(config, "backbone", weights.tensors)
+    if config.backbone == "mobilenetv2" and f"{BACKBONE_PREFIX}embed.c.weight" not in shapes:
+        pyramid = mobilenetv2_pyramid(ops, image, prefix=BACKBONE_PREFIX)
+        return dict(zip(("x3", "x4", "x5"), pyramid[1:], strict=True))
+    if not config.use_sim:
+        return _named("x", backbone(ops, image, config))
+    plain = topformer_pyramid(ops, image, config.backbone, prefix=BACKBONE_PREFIX)
+    injected = inject(ops, plain, config.backbone, prefix=BACKBONE_PREFIX)
+    return {**_named("x", plain), **{k: v for k, v in _named("sim", injected).items() if k != "sim6"}}
+
+
+def _named(prefix: str, levels: Any) -> dict[str, Node]:
+    return {f"{prefix}{i}": getattr(levels, f"x{i}") for i in (3, 4, 5, 6)}
