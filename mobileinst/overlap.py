@@ -34,3 +34,16 @@ def suppress_duplicates(
         if not kept or overlap[i, kept].max() <= max_iou:
             kept.append(int(i))
     return np.array(kept, np.int64)
+
+
+def own_share(scores: NDArray[np.float32], masks: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Share of each mask that no mask of a better score covers, float32 (n,); 0 for empty masks.
+
+    Ties of scores count the lower index as better.
+    """
+    shares = np.zeros(len(masks), np.float32)
+    covered = np.zeros(masks.shape[1:], np.bool_)
+    for i in np.argsort(-scores, kind="stable"):
+        shares[i] = int((masks[i] & ~covered).sum()) / max(int(masks[i].sum()), 1)
+        covered |= masks[i]
+    return shares

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .assignment import linear_assignment
-from .overlap import mask_iou
+from .overlap import mask_iou, own_share
 
 #: Keyframes over which a track's class scores are averaged, at most.
 CLASS_MEMORY = 10
@@ -100,9 +100,12 @@ class Tracker:
             track's old kernel gives in the new frame (ours; the paper uses kernels alone: 0). Up: position
             counts more, which separates objects that look alike; down: looks count more, which finds an
             object again after a jump or a cut.
-        keep_ratio: a track that was seen in the last keyframe goes on with a score of at least this share of
-            the score threshold. Up (to 1): shorter tracks that flicker; down: objects are held longer, some
-            of them wrongly. A track that was missed comes back by the whole threshold only.
+        keep_ratio: a track that was seen in the last keyframe goes on where the score of its own class is at
+            least this share of the score threshold. Up (to 1): shorter tracks that flicker; down: objects
+            are held longer, some of them wrongly. The whole threshold, in any class, is needed by a track
+            that was missed to come back, and by one whose object looks like another class now.
+        min_own: least share of a new track's mask that no better candidate covers. Up: fewer ids for parts
+            of objects that are tracked already; down: objects in front of larger ones are found sooner.
         forget_after: keyframes without the object after which its track is dropped. Up: objects get their id
             back after a longer absence, and more work is done on tracks that are gone; down: they come back
             with a new id.
@@ -117,6 +120,7 @@ class Tracker:
         min_cosine: float = 0.2,
         iou_weight: float = 1.0,
         keep_ratio: float = 0.5,
+        min_own: float = 0.3,
         forget_after: int = 10,
     ) -> None:
         if not -1 <= min_cosine <= 1:
@@ -125,13 +129,22 @@ class Tracker:
             raise ValueError(f"iou_weight must be at least 0, got {iou_weight}")
         if not 0 < keep_ratio <= 1:
             raise ValueError(f"keep_ratio must be above 0 and at most 1, got {keep_ratio}")
+        if not 0 <= min_own <= 1:
+            raise ValueError(f"min_own must be in 0..1, got {min_own}")
         if isinstance(forget_after, bool) or not isinstance(forget_after, int) or forget_after < 0:
             raise ValueError(f"forget_after must be a number of keyframes >= 0, got {forget_after!r}")
         self.min_cosine = float(min_cosine)
         self.iou_weight = float(iou_weight)
         self.keep_ratio = float(keep_ratio)
+        self.min_own = float(min_own)
         self.forget_after = forget_after
         self.reset()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The parameters that it was made with, by name."""
+        names = ("min_cosine", "iou_weight", "keep_ratio", "min_own", "forget_after")
+        return {name: getattr(self, name) for name in names}
 
     def reset(self) -> None:
         """Forget everything: the next frame starts a new stream with ids from 1."""
@@ -189,25 +202,25 @@ class Tracker:
                 f"the tracker holds kernels of length {self.tracks[0].kernel.size}, got "
                 f"{detections.kernels.shape[1]}: a Tracker can't be shared by different models"
             )
-        scores, needed = _scores(detections, thresholds)
-        born = scores >= needed
-        kept = scores >= self.keep_ratio * needed
-        free = np.ones(len(detections), np.bool_)
+        labels = np.argmax(detections.class_scores, 1)
+        scores: NDArray[np.float32] = np.max(detections.class_scores, 1, initial=0)
+        sure = scores >= thresholds[labels]
+        free = sure & (own_share(scores, detections.masks) >= self.min_own)
         for track in self.tracks:
             track.missed += 1
-        for row, chosen in self._pairs(detections, born, kept, predicted):
+        for row, chosen in self._pairs(detections, sure, thresholds, predicted):
             self._continue(self.tracks[row], detections, chosen)
             free[chosen] = False
         self.tracks = [track for track in self.tracks if track.missed <= self.forget_after]
-        for column in np.flatnonzero(free & born):
+        for column in np.flatnonzero(free):
             self._begin(detections, int(column), float(scores[column]))
         return self.visible
 
     def _pairs(
         self,
         detections: Detections,
-        born: NDArray[np.bool_],
-        kept: NDArray[np.bool_],
+        sure: NDArray[np.bool_],
+        thresholds: NDArray[np.float32],
         predicted: NDArray[np.bool_] | None,
     ) -> list[tuple[int, int]]:
         """One-to-one pairs (track, candidate) of the greatest summed similarity above the gate."""
@@ -218,7 +231,9 @@ class Tracker:
         if self.iou_weight and predicted is not None:
             gain = gain + self.iou_weight * mask_iou(predicted, detections.masks)
         was_visible = np.array([track.missed == 1 for track in self.tracks])
-        allowed = (cosine >= self.min_cosine) & np.where(was_visible[:, None], kept, born)
+        labels = [track.label for track in self.tracks]
+        kept = self.keep_ratio * thresholds[labels][:, None] <= detections.class_scores[:, labels].T
+        allowed = (cosine >= self.min_cosine) & (sure | (was_visible[:, None] & kept))
         # Worth 0 outside the gate: such a pair never displaces one that counts.
         rows, columns = linear_assignment(np.where(allowed, -gain, 0))
         return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if allowed[r, c]]
@@ -236,14 +251,6 @@ class Tracker:
         kernel, class_scores = detections.kernels[column].copy(), detections.class_scores[column].copy()
         self.tracks.append(Track(self._next_id, kernel, class_scores, score, detection=column))
         self._next_id += 1
-
-
-def _scores(
-    detections: Detections, thresholds: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Best class score of each candidate and the threshold of that class."""
-    labels = np.argmax(detections.class_scores, 1)
-    return np.max(detections.class_scores, 1, initial=0), thresholds[labels]
 
 
 def _normalised(kernels: NDArray[Any]) -> NDArray[Any]:

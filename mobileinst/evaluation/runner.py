@@ -196,12 +196,7 @@ class ScoreRecorder(Tracker):
     @classmethod
     def like(cls, tracker: Tracker) -> ScoreRecorder:
         """With the options of another Tracker."""
-        return cls(
-            min_cosine=tracker.min_cosine,
-            iou_weight=tracker.iou_weight,
-            keep_ratio=tracker.keep_ratio,
-            forget_after=tracker.forget_after,
-        )
+        return cls(**tracker.options)
 
     def update(
         self,
