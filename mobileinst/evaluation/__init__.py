@@ -21,8 +21,9 @@ def evaluate(gt: Any, results: Any, *, classes: Sequence[str] | None = None) -> 
     Arguments, result and errors as :func:`.coco.evaluate` and :func:`.youtube_vis.evaluate`.
     """
     data = read_json(gt, "annotations")
-    module = youtube_vis if isinstance(data, dict) and "videos" in data else coco
-    return module.evaluate(data, results, classes=classes)
+    if isinstance(data, dict) and "videos" in data:
+        return youtube_vis.evaluate(data, results, classes=classes)
+    return coco.evaluate(data, results, classes=classes)
 
 
 __all__ = [
