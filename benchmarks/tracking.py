@@ -48,22 +48,26 @@ class OverlapTracker(ScoreRecorder):
     def _pairs(
         self,
         detections: Detections,
-        born: NDArray[np.bool_],
-        kept: NDArray[np.bool_],
+        sure: NDArray[np.bool_],
+        thresholds: NDArray[np.float32],
         predicted: NDArray[np.bool_] | None,
     ) -> list[tuple[int, int]]:
-        if predicted is None or not len(detections):
+        if predicted is None or not self.tracks or not len(detections):
             return []
         overlap = mask_iou(predicted, detections.masks)
         was_visible = np.array([track.missed == 1 for track in self.tracks])
-        allowed = (overlap >= MIN_OVERLAP) & np.where(was_visible[:, None], kept, born)
+        labels = [track.label for track in self.tracks]
+        kept = self.keep_ratio * thresholds[labels][:, None] <= detections.class_scores[:, labels].T
+        allowed = (overlap >= MIN_OVERLAP) & (sure | (was_visible[:, None] & kept))
         rows, columns = linear_assignment(np.where(allowed, -overlap, 0))
         return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if allowed[r, c]]
 
 
 #: How tracks are continued: name in tables -> tracker.
 ASSOCIATIONS: dict[str, Callable[[], ScoreRecorder]] = {
-    "paper": lambda: ScoreRecorder(iou_weight=0, min_cosine=-1, keep_ratio=0.02, forget_after=10**6),
+    "paper": lambda: ScoreRecorder(
+        iou_weight=0, min_cosine=-1, keep_ratio=0.02, min_own=0, forget_after=10**6
+    ),
     "cosine": lambda: ScoreRecorder(iou_weight=0),
     "IoU": lambda: OverlapTracker(),
     "both": lambda: ScoreRecorder(),

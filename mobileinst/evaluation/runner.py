@@ -113,7 +113,6 @@ def run_youtube_vis(
     data = read_annotations(annotations, "videos")
     mapping = _mapping(segmenter, data)
     make = Tracker if tracker is None else tracker
-    options = make()
 
     def one(video: Mapping[str, Any], progress: Progress) -> list[dict[str, Any]]:
         def frames() -> Iterator[NDArray[np.uint8]]:
@@ -134,7 +133,7 @@ def run_youtube_vis(
     settings = {
         "keyframe_every": keyframe_every,
         "score_threshold": score_threshold,
-        "tracker": [options.min_cosine, options.iou_weight, options.keep_ratio, options.forget_after],
+        "tracker": make().options,
     }
     return _run(segmenter, data["videos"], Path(images), one, mapping, output, settings, quiet)
 
