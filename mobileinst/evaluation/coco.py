@@ -54,6 +54,7 @@ def evaluate(gt: Any, results: Any, *, classes: Sequence[str] | None = None) -> 
         tuple(_count(predictions, i) for i in ids),
         run.eval["precision"],
         run.eval["recall"],
+        run.eval["scores"],
     )
 
 

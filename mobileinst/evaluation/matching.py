@@ -19,6 +19,19 @@ AREA_NAMES = ("all", "small", "medium", "large")
 
 
 @dataclass(frozen=True, eq=False)
+class Curves:
+    """Precision over recall: T IoU thresholds, R recall points, A areas, M limits of the predictions.
+
+    precision, scores: float64 (T, R, A, M), the score at which each recall is reached. recall: float64
+    (T, A, M), the greatest. -1 where a category has no object that counts.
+    """
+
+    precision: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    recall: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class Matches:
     """One category in one image or video: D predictions, best first, and G objects, in A area ranges.
 
@@ -77,16 +90,13 @@ def match(
     return Matches(scores, matched, ignored, (~ignore).sum(1))
 
 
-def accumulate(
-    matches: Sequence[Matches],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Precision (T, R, A, M) and recall (T, A, M) of one category; -1 where it has no object that counts."""
+def accumulate(matches: Sequence[Matches]) -> Curves:
+    """The curves of one category over all images or videos."""
     ranges = len(AREA_NAMES)
     shape = (len(IOU_THRESHOLDS), len(RECALL_POINTS), ranges, len(MAX_DETECTIONS))
-    precision = np.full(shape, -1.0)
-    recall = np.full((shape[0], shape[2], shape[3]), -1.0)
+    curves = Curves(np.full(shape, -1.0), np.full(shape, -1.0), np.full((shape[0], *shape[2:]), -1.0))
     if not matches:
-        return precision, recall
+        return curves
     objects = np.sum([m.objects for m in matches], axis=0)
     for position, most in enumerate(MAX_DETECTIONS):
         scores = np.concatenate([m.scores[:most] for m in matches])
@@ -97,23 +107,25 @@ def accumulate(
             right = np.cumsum(matched[area] & ~ignored[area], axis=1).astype(np.float64)
             wrong = np.cumsum(~matched[area] & ~ignored[area], axis=1).astype(np.float64)
             for t in range(shape[0]):
-                precision[t, :, area, position], recall[t, area, position] = _curve(
-                    right[t], wrong[t], int(objects[area])
+                at = t, slice(None), area, position
+                curves.precision[at], curves.scores[at], curves.recall[t, area, position] = _curve(
+                    right[t], wrong[t], scores[order], int(objects[area])
                 )
-    return precision, recall
+    return curves
 
 
 def _curve(
-    right: NDArray[np.float64], wrong: NDArray[np.float64], objects: int
-) -> tuple[NDArray[np.float64], float]:
-    """Precision at the recall points, made falling from right to left, and the recall reached."""
-    sampled = np.zeros(len(RECALL_POINTS))
+    right: NDArray[np.float64], wrong: NDArray[np.float64], scores: NDArray[np.float64], objects: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Precision at the recall points, made falling, the scores there, and the recall reached."""
+    sampled, at = np.zeros(len(RECALL_POINTS)), np.zeros(len(RECALL_POINTS))
     if not len(right):
-        return sampled, 0.0
+        return sampled, at, 0.0
     recall = right / objects
     precision = right / (right + wrong + np.spacing(1))
     precision = np.maximum.accumulate(precision[::-1])[::-1]
     index = np.searchsorted(recall, RECALL_POINTS, side="left")
     reached = index < len(precision)
     sampled[reached] = precision[index[reached]]
-    return sampled, float(recall[-1])
+    at[reached] = scores[index[reached]]
+    return sampled, at, float(recall[-1])

@@ -32,15 +32,22 @@ def percent(value: float) -> str:
 
 
 def evaluation_table(evaluation: Evaluation) -> str:
-    """The statistics, in percent, of all classes together and of each one that has objects."""
-    rows = [["class", "objects", "predicted", *_COLUMNS]]
+    """The statistics, in percent, of all classes together and of each one that has objects.
+
+    F1 is the greatest at IoU 0.5, and the score threshold beside it the one that gives it.
+    """
+    rows = [["class", "objects", "predicted", *_COLUMNS, "F1", "at score"]]
     measured = [k for k, objects in enumerate(evaluation.objects) if objects]
-    for k in measured if len(evaluation.classes) > 1 else []:
+    for k in measured:
         name = evaluation.classes[k]
         values = [percent(evaluation.per_class[name][column]) for column in _COLUMNS]
+        f1, threshold = evaluation.best_f1(name)
+        values += [percent(f1), f"{threshold:.2f}"]
         rows.append([name, str(evaluation.objects[k]), str(evaluation.predictions[k]), *values])
+    if len(measured) == 1:
+        return text_table(rows)
     totals = [str(sum(evaluation.objects)), str(sum(evaluation.predictions))]
-    rows.append(["all", *totals, *(percent(evaluation[column]) for column in _COLUMNS)])
+    rows.append(["all", *totals, *(percent(evaluation[column]) for column in _COLUMNS), "", ""])
     return text_table(rows)
 
 

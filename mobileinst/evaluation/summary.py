@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .matching import IOU_THRESHOLDS
+from .matching import IOU_THRESHOLDS, RECALL_POINTS
 
 #: Names of the statistics, in the order of the official evaluators.
 STATISTICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
@@ -28,6 +28,7 @@ class Evaluation(Mapping[str, float]):
         precision: float64 (T, R, K, A, M): IoU thresholds 0.50..0.95, recall points 0..1 in steps of 0.01,
             classes, areas (all, small, medium, large), most predictions (1, 10, 100).
         recall: float64 (T, K, A, M).
+        scores: float64 (T, R, K, A, M), the score at which each recall point is reached.
         kind: "coco" or "ytvis".
 
     Example:
@@ -44,6 +45,7 @@ class Evaluation(Mapping[str, float]):
         predictions: tuple[int, ...],
         precision: NDArray[np.float64],
         recall: NDArray[np.float64],
+        scores: NDArray[np.float64],
     ) -> None:
         self.kind = kind
         self.classes = classes
@@ -52,6 +54,7 @@ class Evaluation(Mapping[str, float]):
         self.predictions = predictions
         self.precision = precision
         self.recall = recall
+        self.scores = scores
 
     @cached_property
     def stats(self) -> NDArray[np.float64]:
@@ -80,13 +83,33 @@ class Evaluation(Mapping[str, float]):
             raise ValueError(f"expected an IoU threshold of 0.50, 0.55, ..., 0.95, got {iou}")
         return np.asarray(curves[nearest], np.float64)
 
+    def best_f1(self, class_name: str, iou: float = 0.5) -> tuple[float, float]:
+        """The greatest F1 of precision and recall of one class, and the score threshold that gives it.
+
+        At one IoU threshold, all areas, 100 predictions, at the recall points; (-1, -1) without objects.
+        A good default threshold for showing this class.
+        """
+        precision = self.curve(class_name, iou)
+        nearest = int(np.argmin(np.abs(IOU_THRESHOLDS - iou)))
+        scores = self.scores[nearest, :, self.classes.index(class_name), 0, -1]
+        if precision[0] < 0:
+            return -1.0, -1.0
+        f1 = 2 * precision * RECALL_POINTS / np.maximum(precision + RECALL_POINTS, 1e-12)
+        best = int(np.argmax(f1))
+        return float(f1[best]), float(scores[best])
+
     def to_dict(self) -> dict[str, Any]:
         """Everything but the curves, ready for JSON."""
         return {
             "kind": self.kind,
             **_named(self.stats),
             "per_class": {
-                name: {"objects": self.objects[k], "predictions": self.predictions[k], **self.per_class[name]}
+                name: {
+                    "objects": self.objects[k],
+                    "predictions": self.predictions[k],
+                    **self.per_class[name],
+                    **dict(zip(("F1", "F1_threshold"), self.best_f1(name), strict=True)),
+                }
                 for k, name in enumerate(self.classes)
             },
         }

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .files import DataError, collapse, read_annotations, read_results
-from .matching import MAX_DETECTIONS, Matches, accumulate, match
+from .matching import MAX_DETECTIONS, Curves, Matches, accumulate, match
 from .run_lengths import MaskTrack, intersections, mask_track
 from .summary import Evaluation
 
@@ -63,7 +63,8 @@ def evaluate(
     known = {category["id"] for category in categories}
     truths = _grouped([t for t in data["annotations"] if t.get("video_id") in videos], "annotation", known)
     found = _grouped(check_results(predictions, videos), "result", known)
-    precision, recall, objects, numbers = [], [], [], []
+    curves: list[Curves] = []
+    objects, numbers = [], []
     for category in categories:
         keys = [
             key
@@ -71,9 +72,7 @@ def evaluate(
             if key in truths or key in found
         ]
         entries = [(videos[video], truths[video, c], found[video, c]) for video, c in keys]
-        p, r = accumulate([_match_video(*entry, area_ranges) for entry in entries])
-        precision.append(p)
-        recall.append(r)
+        curves.append(accumulate([_match_video(*entry, area_ranges) for entry in entries]))
         objects.append(sum(not truth.get("iscrowd") for _, ts, _ in entries for _, truth in ts))
         numbers.append(sum(len(ds) for _, _, ds in entries))
     return Evaluation(
@@ -82,8 +81,9 @@ def evaluate(
         tuple(category["id"] for category in categories),
         tuple(objects),
         tuple(numbers),
-        np.stack(precision, axis=2),
-        np.stack(recall, axis=1),
+        np.stack([c.precision for c in curves], axis=2),
+        np.stack([c.recall for c in curves], axis=1),
+        np.stack([c.scores for c in curves], axis=2),
     )
 
 
