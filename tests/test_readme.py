@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobileinst import Segmenter, Tracker, cli
+from mobileinst import Segmenter, Tracker, available_weights, cli
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+needs_default_weights = pytest.mark.skipif("default" not in available_weights(), reason="no default weights")
 
 
 def _blocks(language: str) -> list[str]:
@@ -40,6 +43,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@needs_default_weights
 def test_python(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(files)
     blocks = _blocks("python")
@@ -55,10 +59,11 @@ COMMANDS = sorted(
 )
 
 
+@needs_default_weights
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command(command: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(files)
-    assert cli.main(shlex.split(command)[1:]) in (0, None)
+    assert cli.main(shlex.split(command, comments=True)[1:]) in (0, None)
 
 
 def test_commands_are_found() -> None:
@@ -70,7 +75,7 @@ def test_commands_are_found() -> None:
     [
         (Segmenter.track, "keyframe_every"),
         (Segmenter, "duplicate_iou"),
-        *((Tracker, name) for name in ("min_cosine", "iou_weight", "keep_ratio", "forget_after")),
+        *((Tracker, name) for name in ("min_cosine", "iou_weight", "keep_ratio", "min_own", "forget_after")),
     ],
 )
 def test_default_in_table(callable_: object, name: str) -> None:
