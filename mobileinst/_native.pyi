@@ -106,6 +106,22 @@ class PlanBuilder:
         y: int,
         activation: str | None = None,
     ) -> None: ...
+    def axial_attention(
+        self,
+        name: str,
+        q: int,
+        k: int,
+        v: int,
+        heads: int,
+        scale: float,
+        row_query: _F32,
+        row_key: _F32,
+        row_encode: ConvWeights,
+        column_query: _F32,
+        column_key: _F32,
+        column_encode: ConvWeights,
+        y: int,
+    ) -> None: ...
     def next_section(self) -> None: ...
     def build(self, pool: ThreadPool) -> Plan: ...
 

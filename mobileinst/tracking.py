@@ -16,7 +16,12 @@ CLASS_MEMORY = 10
 
 
 def cosine_similarity(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cosine of the angles between kernels (m, D) and (n, D): float32 (m, n), 0 where a kernel is zero."""
+    """Cosine of the angles between kernels (m, D) and (n, D): float32 (m, n), 0 where a kernel is zero.
+
+    Example:
+        >>> cosine_similarity(np.float32([[2, 0]]), np.float32([[1, 0], [0, 3], [-1, 0]])).tolist()
+        [[1.0, 0.0, -1.0]]
+    """
     return np.asarray(_normalised(a) @ _normalised(b).T, np.float32)
 
 

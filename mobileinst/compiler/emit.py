@@ -168,8 +168,31 @@ class _Emitter:
             builder.attention(
                 node.name, q, k, v, node.attributes["heads"], node.attributes["scale"], y, node.activation
             )
+        elif node.kind == "axial_attention":
+            self._emit_axial_attention(node)
         else:
             self._emit_copies(node)
+
+    def _emit_axial_attention(self, node: Node) -> None:
+        q, k, v = (self._tensor(source) for source in node.inputs)
+        row_q, row_k, column_q, column_k = node.attributes["positions"]
+        row, column = (self._parameters.packed(layer) for layer in node.attributes["encode"])
+        heads, scale = node.attributes["heads"], node.attributes["scale"]
+        self._builder.axial_attention(
+            node.name,
+            q,
+            k,
+            v,
+            heads,
+            scale,
+            row_q,
+            row_k,
+            row,
+            column_q,
+            column_k,
+            column,
+            self._tensor(node),
+        )
 
     def _emit_copies(self, concat: Node) -> None:
         offset, placed = 0, set()

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobileinst.compiler.parameters import ConvLayer, Parameters
-from mobileinst.network.ops import AXIAL_POSITIONS, Activation, Size
-from mobileinst.network.position import sine_position_embedding
+from mobileinst.network.ops import Activation, Size
+from mobileinst.network.position import interpolate_positions, sine_position_embedding
 
 Kind = Literal[
     "input",
@@ -23,6 +23,7 @@ Kind = Literal[
     "inverted_residual",  # layers (expand or None, depthwise, project); inputs: x, [residual]
     "layer_norm",  # prefix
     "attention",  # heads, scale; inputs: q, k, v
+    "axial_attention",  # heads, scale, positions (row q, row k, column q, column k), encode; inputs: q, k, v
     "elementwise",  # op: "add", "multiply", "multiply_add"
     "resize",  # inputs: x, [local, [shift]]
     "pool",  # average
@@ -171,25 +172,23 @@ class NativeOps:
         return self._add("attention", name, shape, [q, k, v], heads=heads, scale=scale)
 
     def axial_attention(self, q: Node, k: Node, v: Node, heads: int, scale: float, name: str) -> Node:
-        height, width = v.height, v.width
-        out = v
-        for axis, size in (("row", (height, 1)), ("column", (1, width))):
-            label = f"{name}.{axis}"
-            tokens = []
-            for part, x in (("q", q), ("k", k), ("v", v)):
-                squeezed = self.tokens(self.average_pool(x, size, f"{label}.{part}"))
-                if part != "v":
-                    squeezed = self.add(
-                        squeezed, self._positions(name, f"{axis}{part}", size), f"{label}.{part}.add"
-                    )
-                tokens.append(squeezed)
-            y = self.attention(tokens[0], tokens[1], tokens[2], heads, scale, f"{label}.attention")
-            y = self.activate(self.as_map(y, size), "relu6", f"{label}.relu6")
-            encode = f"{name}.proj_encode_{axis}.1"
-            y = self.conv(y, f"{encode}.c", v.channels, norm=f"{encode}.bn")
-            # resizing a single column or row repeats it
-            out = self.add(out, self.resize(y, (height, width), f"{label}.spread"), f"{label}.add")
-        return self.activate(out, "relu6", f"{name}.relu6")
+        sides = {"row": v.height, "column": v.width}
+        positions = [self._positions(name, f"{axis}{part}", sides[axis]) for axis in sides for part in "qk"]
+        encode = []
+        for axis in sides:
+            layer = f"{name}.proj_encode_{axis}.1"
+            self.parameters.check_shape(f"{layer}.c.weight", (v.channels, v.channels, 1, 1))
+            encode.append(ConvLayer(f"{layer}.c", f"{layer}.bn", False, 1, 1))
+        return self._add(
+            "axial_attention",
+            f"{name}.axial",
+            v.shape,
+            [q, k, v],
+            heads=heads,
+            scale=scale,
+            positions=positions,
+            encode=encode,
+        )
 
     def add(self, a: Node, b: Node, name: str) -> Node:
         return self._add("elementwise", name, a.shape, [a, b], op="add")
@@ -233,16 +232,10 @@ class NativeOps:
     def sine_embedding(self, size: Size, channels: int) -> Node:
         return self.constant(sine_position_embedding(size, channels), "sine_embedding")
 
-    def _positions(self, name: str, part: str, size: Size) -> Node:
-        """Learned positions (1, C, 16), interpolated to the length of an axis, as tokens."""
+    def _positions(self, name: str, part: str, length: int) -> NDArray[np.float32]:
+        """Learned positions (1, C, 16), interpolated to the length of an axis: (length, C)."""
         key = f"{name}.pos_emb_{part}.pos_embed"
-        table = self.parameters.array(key).astype(np.float64)[0].T
-        length = size[0] * size[1]
-        source = np.clip((np.arange(length) + 0.5) * AXIAL_POSITIONS / length - 0.5, 0, AXIAL_POSITIONS - 1)
-        low = np.minimum(source.astype(np.int64), AXIAL_POSITIONS - 2)
-        weight = (source - low)[:, None]
-        values = table[low] * (1 - weight) + table[low + 1] * weight
-        return self.constant(values.astype(np.float32), key)
+        return interpolate_positions(self.parameters.array(key)[0], length)
 
     def _add(
         self,

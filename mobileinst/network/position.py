@@ -1,4 +1,4 @@
-"""Sine position embedding of the instance decoder's keys (DETR's, spec c.3)."""
+"""Position embeddings: the instance decoder's sines (DETR's), SeaFormer's learned and interpolated ones."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ def sine_position_embedding(size: tuple[int, int], channels: int) -> NDArray[np.
 
     Returns:
         float32 (h * w, channels), rows in reading order.
+
+    Raises:
+        ValueError: for a size or a number of channels that is not as said.
+
+    Example:
+        >>> sine_position_embedding((1, 2), 4).round(2) + 0.0
+        array([[0., 1., 0., -1.],
+               [0., 1., 0., 1.]], dtype=float32)
     """
     height, width = size
     if channels % 4 or channels < 4 or height < 1 or width < 1:
@@ -36,3 +44,33 @@ def sine_position_embedding(size: tuple[int, int], channels: int) -> NDArray[np.
     grid[:, :, :half] = encode(height)[:, None, :]
     grid[:, :, half:] = encode(width)[None, :, :]
     return grid.reshape(height * width, channels)
+
+
+def interpolate_positions(table: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """Learned positions of axial attention at the length of an axis (SeaFormer, linear, half-pixel).
+
+    Args:
+        table: (C, P), the learned embeddings.
+        length: Rows or columns, at least 1.
+
+    Returns:
+        float32 (length, C).
+
+    Raises:
+        ValueError: for a table or a length that is not as said.
+
+    Example:
+        >>> interpolate_positions(np.float32([[0, 4]]), 4).tolist()
+        [[0.0], [1.0], [3.0], [4.0]]
+    """
+    if table.ndim != 2 or not table.size or length < 1:
+        raise ValueError(
+            f"expected a table (C, P) and a length of at least 1; got {table.shape} and {length}"
+        )
+    count = table.shape[1]
+    source = np.clip((np.arange(length) + 0.5) * count / length - 0.5, 0, count - 1)
+    low = np.minimum(source.astype(np.int64), max(count - 2, 0))
+    high = np.minimum(low + 1, count - 1)
+    weight = (source - low)[:, None]
+    rows = table.T.astype(np.float64)
+    return np.ascontiguousarray(rows[low] * (1 - weight) + rows[high] * weight, np.float32)

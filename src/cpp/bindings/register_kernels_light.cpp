@@ -4,7 +4,9 @@
 #include "bindings/bindings.h"
 #include "core/aligned_buffer.h"
 #include "kernels/attention/attention.h"
+#include "kernels/axial_attention/axial_attention.h"
 #include "kernels/elementwise/elementwise.h"
+#include "kernels/gemm/gemm.h"
 #include "kernels/layer_norm/layer_norm.h"
 #include "kernels/mask_product/mask_product.h"
 #include "kernels/pooling/pooling.h"
@@ -233,6 +235,69 @@ FloatArray attention(const py::object& query, const py::object& key, const py::o
     return output.array({q.shape(0), v.shape(1)});
 }
 
+/// Parameters of one axis: positions of queries and keys (length, key channels), weight (C, C), bias (C,).
+struct AxisArrays {
+    FloatArray query, key, weight, bias;
+    AlignedBuffer packed;
+
+    AxisArrays(const py::dict& arrays, py::ssize_t length, py::ssize_t key_channels,
+               py::ssize_t value_channels, Tier tier)
+        : query(checked_array<float>(arrays["query"], "query positions", {length, key_channels})),
+          key(checked_array<float>(arrays["key"], "key positions", {length, key_channels})),
+          weight(checked_array<float>(arrays["weight"], "weight", {value_channels, value_channels})),
+          bias(checked_array<float>(arrays["bias"], "bias", {value_channels})) {
+        const GemmKernels& gemm = gemm_kernels(tier);
+        const auto channels = static_cast<size_t>(value_channels);
+        packed = AlignedBuffer(gemm.packed_size(channels, channels));
+        gemm.pack(weight.data(), channels, channels, channels, packed.data());
+    }
+};
+
+FloatArray axial(const py::object& query, const py::object& key, const py::object& value, size_t heads,
+                 float scale, const py::dict& rows, const py::dict& columns, const py::object& tier,
+                 size_t padding, size_t parts) {
+    const Way way(tier, padding, parts);
+    const FloatArray q = checked_array<float>(query, "query", {kAny, kAny, kAny});
+    const FloatArray k = checked_array<float>(key, "key", shape_of(q));
+    const FloatArray v = checked_array<float>(value, "value", {q.shape(0), q.shape(1), kAny});
+    AxialAttentionArgs args;
+    args.heads = heads;
+    args.key_dim = heads == 0 ? 0 : static_cast<size_t>(q.shape(2)) / heads;
+    args.value_dim = heads == 0 ? 0 : static_cast<size_t>(v.shape(2)) / heads;
+    if (args.key_channels() != static_cast<size_t>(q.shape(2)) ||
+        args.value_channels() != static_cast<size_t>(v.shape(2))) {
+        throw std::invalid_argument("heads: expected a divisor of " + std::to_string(q.shape(2)) + " and " +
+                                    std::to_string(v.shape(2)) + ", got " + std::to_string(heads));
+    }
+    const AxisArrays axes[] = {{rows, q.shape(0), q.shape(2), v.shape(2), way.tier},
+                               {columns, q.shape(1), q.shape(2), v.shape(2), way.tier}};
+    Rows q_rows(q, padding), k_rows(k, padding), output(v, padding);  // in place, as plans may do
+    args.query = q_rows.data();
+    args.query_ld = q_rows.ld();
+    args.key = k_rows.data();
+    args.key_ld = k_rows.ld();
+    args.value = args.output = output.data();
+    args.value_ld = args.output_ld = output.ld();
+    args.height = static_cast<size_t>(v.shape(0));
+    args.width = static_cast<size_t>(v.shape(1));
+    args.scale = scale;
+    for (size_t axis = 0; axis < kAxes; ++axis) {
+        args.query_positions[axis] = axes[axis].query.data();
+        args.key_positions[axis] = axes[axis].key.data();
+        args.encode[axis] = axes[axis].packed.data();
+        args.encode_bias[axis] = axes[axis].bias.data();
+    }
+    AlignedBuffer workspace(axial_workspace_size(args));
+    args.workspace = workspace.data();
+    AlignedBuffer scratch(axial_scratch_size(way.tier, args));
+    for (size_t step = 0; step < kAxialSteps; ++step) {
+        way.split(axial_units(args, step), [&](size_t begin, size_t end) {
+            axial_attention(way.tier, args, step, begin, end, scratch.data());
+        });
+    }
+    return output.array(shape_of(v));
+}
+
 FloatArray masks(const py::object& kernels, const py::object& features, const py::object& tier,
                  size_t padding, size_t parts) {
     const Way way(tier, padding, parts);
@@ -278,6 +343,11 @@ void register_kernels_light(py::module_& kernels) {
                 tier, padding, parts, "Layer norm over the channels of tokens (N, C).");
     kernels.def("attention", &attention, arg("query"), arg("key"), arg("value"), arg("heads"), arg("scale"),
                 only, activation, tier, padding, parts, "Multi-head attention of tokens (N, heads * dim).");
+    kernels.def(
+        "axial_attention", &axial, arg("query"), arg("key"), arg("value"), arg("heads"), arg("scale"),
+        arg("rows"), arg("columns"), only, tier, padding, parts,
+        "relu6(value + rows + columns) of maps (H, W, heads * dim), see AxialAttentionArgs; `rows` and "
+        "`columns` hold query and key positions (length, C), weight (C, C) and bias (C,).");
     kernels.def("mask_product", &masks, arg("kernels"), arg("features"), only, tier, padding, parts,
                 "Mask logits (n, pixels) of kernels (n, D) and mask features (pixels, D).");
 }

@@ -179,6 +179,14 @@ AlignedBuffer buffer_of(const py::object& object, const char* name) {
     return buffer;
 }
 
+/// Positions (length, channels) as a buffer; the plan checks their number.
+AlignedBuffer positions_of(const py::object& object, const char* name) {
+    const FloatArray array = checked_array<float>(object, name, {kAny, kAny});
+    AlignedBuffer buffer(static_cast<size_t>(array.size()));
+    std::copy_n(array.data(), array.size(), buffer.data());
+    return buffer;
+}
+
 ElementwiseOp elementwise_argument(const std::string& op) {
     if (op == "copy") {
         return ElementwiseOp::Copy;
@@ -263,6 +271,21 @@ void register_builder(py::module_& module) {
             },
             arg("name"), arg("q"), arg("k"), arg("v"), arg("heads"), arg("scale"), arg("y"),
             arg("activation") = py::none())
+        .def(
+            "axial_attention",
+            [](PlanBuilder& self, const std::string& name, TensorId q, TensorId k, TensorId v, size_t heads,
+               float scale, const py::object& row_query, const py::object& row_key,
+               const std::shared_ptr<ConvWeights>& row_encode, const py::object& column_query,
+               const py::object& column_key, const std::shared_ptr<ConvWeights>& column_encode, TensorId y) {
+                AxialParameters rows{positions_of(row_query, "row_query"), positions_of(row_key, "row_key"),
+                                     row_encode};
+                AxialParameters columns{positions_of(column_query, "column_query"),
+                                        positions_of(column_key, "column_key"), column_encode};
+                self.axial_attention(name, q, k, v, heads, scale, std::move(rows), std::move(columns), y);
+            },
+            arg("name"), arg("q"), arg("k"), arg("v"), arg("heads"), arg("scale"), arg("row_query"),
+            arg("row_key"), arg("row_encode").none(false), arg("column_query"), arg("column_key"),
+            arg("column_encode").none(false), arg("y"))
         .def("next_section", &PlanBuilder::next_section, "Nodes from here on are run by themselves.")
         .def(
             "build",

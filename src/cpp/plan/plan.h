@@ -12,6 +12,7 @@
 #include "core/tensor.h"
 #include "core/tier.h"
 #include "kernels/elementwise/elementwise.h"
+#include "plan/axial_attention_node.h"
 #include "plan/conv_weights.h"
 #include "plan/node.h"
 
@@ -72,6 +73,10 @@ class PlanBuilder {
                     TensorId y);
     void attention(const std::string& name, TensorId q, TensorId k, TensorId v, size_t heads, float scale,
                    TensorId y, Activation activation);
+
+    /// Squeezed axial attention of maps; positions are interpolated to the sides of the maps already.
+    void axial_attention(const std::string& name, TensorId q, TensorId k, TensorId v, size_t heads,
+                         float scale, AxialParameters rows, AxialParameters columns, TensorId y);
 
     /// Nodes from here on belong to the next section; sections are run one by one.
     void next_section() { section_ends_.push_back(nodes_.size()); }

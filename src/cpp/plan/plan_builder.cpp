@@ -163,6 +163,28 @@ void PlanBuilder::attention(const std::string& name, TensorId q, TensorId k, Ten
     push(make_attention_node(name, tier_, q, k, v, heads, scale, activation, y));
 }
 
+void PlanBuilder::axial_attention(const std::string& name, TensorId q, TensorId k, TensorId v, size_t heads,
+                                  float scale, AxialParameters rows, AxialParameters columns, TensorId y) {
+    const PlannedTensor &keys = at(k), &values = at(v);
+    expect(heads > 0 && keys.channels % heads == 0 && values.channels % heads == 0, name,
+           "heads that divide the channels", {k, v});
+    expect(same_shape(q, k) && same_shape(v, y) && keys.height == values.height && keys.width == values.width,
+           name, "fitting query, key, value and output", {q, k, v, y});
+    for (const auto& [parameters, length] :
+         {std::make_pair(&rows, keys.height), std::make_pair(&columns, keys.width)}) {
+        const size_t positions = length * keys.channels;
+        expect(
+            parameters->query_positions.size() == positions && parameters->key_positions.size() == positions,
+            name, "positions of (side of the map, key channels)", {k});
+        const ConvSpec& spec = parameters->encode->spec();
+        expect(parameters->encode->kind() == ConvKind::Gemm && parameters->encode->tier() == tier_ &&
+                   spec.in_channels == values.channels && spec.out_channels == values.channels,
+               name, "1x1 convolutions from and to the value's channels", {v});
+    }
+    push(make_axial_attention_node(name, tier_, q, k, v, heads, scale, std::move(rows), std::move(columns),
+                                   y));
+}
+
 std::unique_ptr<Plan> PlanBuilder::build(std::shared_ptr<ThreadPool> pool) {
     next_section();
     auto plan = std::make_unique<Plan>(tier_, std::move(tensors_), std::move(nodes_),
