@@ -24,8 +24,8 @@ def sine_position_embedding(size: tuple[int, int], channels: int) -> NDArray[np.
 
     Example:
         >>> sine_position_embedding((1, 2), 4).round(2) + 0.0
-        array([[0., 1., 0., -1.],
-               [0., 1., 0., 1.]], dtype=float32)
+        array([[ 0.,  1.,  0., -1.],
+               [ 0.,  1.,  0.,  1.]], dtype=float32)
     """
     height, width = size
     if channels % 4 or channels < 4 or height < 1 or width < 1:
