@@ -1,0 +1,124 @@
+"""Cycles of the NEON kernels' inner loops by llvm-mca, and their share of the core's multiply-add rate.
+
+    python benchmarks/arm/inner_loops.py                          # needs g++-aarch64-linux-gnu and llvm-19
+    python benchmarks/arm/inner_loops.py gemm conv3x3 --cores neoverse-n1 cortex-a72
+
+Each kernel's file is compiled as in the package; of its innermost loops those are listed that consist mostly
+of multiply-adds. neoverse-n1 stands for Cortex-A76, whose own model LLVM lacks; it issues two vector
+multiply-adds in a cycle, cortex-a72 is modelled with one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from support.table import markdown_table
+
+SOURCES = Path(__file__).resolve().parents[2] / "src" / "cpp"
+#: Vector multiply-adds that a core starts in a cycle, in LLVM's model.
+ISSUE = {"neoverse-n1": 2, "cortex-a72": 1}
+_LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*?)\s*(?:<.*>)?\s*(?://.*)?$")
+
+_BRANCH = re.compile(r"b$|b\.|cbn?z$|tbn?z$")
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One line of a disassembly."""
+
+    address: int
+    mnemonic: str
+    operands: str
+
+    @property
+    def multiplies(self) -> bool:
+        return self.mnemonic in ("fmla", "fmls")
+
+
+def compile_kernel(name: str, folder: Path, compiler: str) -> Path:
+    """Object file of a kernel's NEON source, with the flags of a release build."""
+    target = folder / f"{name}.o"
+    source = SOURCES / "kernels" / name / "neon.cpp"
+    flags = ["-std=c++17", "-O3", "-DNDEBUG", "-ffp-contract=off", "-fPIC", "-fvisibility=hidden"]
+    subprocess.run([compiler, *flags, "-I", str(SOURCES), "-c", str(source), "-o", str(target)], check=True)
+    return target
+
+
+def disassemble(path: Path, tool: str) -> list[Instruction]:
+    """Instructions of an object file in order."""
+    done = subprocess.run(
+        [tool, "-d", "--no-show-raw-insn", str(path)], check=True, capture_output=True, text=True
+    )
+    matches = (_LINE.match(line) for line in done.stdout.splitlines())
+    return [Instruction(int(m[1], 16), m[2], m[3]) for m in matches if m]
+
+
+def innermost_loops(code: list[Instruction]) -> list[list[Instruction]]:
+    """Bodies from a backward branch's target to the branch, that hold no other such body."""
+    index = {instruction.address: i for i, instruction in enumerate(code)}
+    spans = []
+    for i, instruction in enumerate(code):
+        if not _BRANCH.match(instruction.mnemonic):
+            continue
+        target = re.search(r"([0-9a-f]+)$", instruction.operands)
+        start = index.get(int(target[1], 16)) if target else None
+        if start is not None and start < i:
+            spans.append((start, i))
+    inner = [s for s in spans if not any(o != s and s[0] <= o[0] and o[1] <= s[1] for o in spans)]
+    return [code[start : end + 1] for start, end in sorted(set(inner))]
+
+
+def cycles(body: list[Instruction], core: str, tool: str) -> float:
+    """Cycles of one pass in the steady state."""
+    # mca knows no addresses: branches, which are not on the multiply-adds' pipes, are left out.
+    lines = [f"{x.mnemonic} {x.operands}" for x in body if not _BRANCH.match(x.mnemonic)]
+    command = [tool, "-mtriple=aarch64", f"-mcpu={core}", "-iterations=300"]
+    done = subprocess.run(command, input="\n".join(lines) + "\n", capture_output=True, text=True)
+    total = re.search(r"Total Cycles:\s+(\d+)", done.stdout)
+    if total is None:
+        raise RuntimeError(f"{tool} failed: {done.stderr[-500:]}")
+    return int(total[1]) / 300
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kernels", nargs="*", default=["gemm", "conv3x3"])
+    parser.add_argument("--cores", nargs="+", default=list(ISSUE), choices=list(ISSUE))
+    parser.add_argument("--compiler", default="aarch64-linux-gnu-g++")
+    parser.add_argument("--objdump", default="aarch64-linux-gnu-objdump")
+    parser.add_argument("--mca", default="llvm-mca-19")
+    parser.add_argument(
+        "--least", type=int, default=8, help="multiply-adds that a loop must hold to be listed"
+    )
+    options = parser.parse_args()
+    header = ["kernel, loop at", "instructions", "multiply-adds"]
+    for core in options.cores:
+        header += [f"{core} cycles", "of issue"]
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.kernels:
+            code = disassemble(compile_kernel(name, Path(folder), options.compiler), options.objdump)
+            for body in innermost_loops(code):
+                count = sum(x.multiplies for x in body)
+                if count < options.least:
+                    continue
+                row = [f"{name} {body[0].address:x}", len(body), count]
+                for core in options.cores:
+                    taken = cycles(body, core, options.mca)
+                    row += [f"{taken:.1f}", f"{count / ISSUE[core] / taken:.0%}"]
+                rows.append(row)
+    print(markdown_table(header, rows), end="")
+
+
+if __name__ == "__main__":
+    main()
