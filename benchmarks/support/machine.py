@@ -26,6 +26,7 @@ def describe_machine() -> dict[str, object]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "architecture": platform.machine(),
+        "load": round(os.getloadavg()[0], 1),
     }
 
 

@@ -1,0 +1,80 @@
+"""What a contestant is and what it is given."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+Outputs = dict[str, Array]
+
+#: Outputs of each part in the order of the ONNX file (weights_tools.export_onnx), whose input is "image".
+OUTPUTS = {
+    "model": ["class_logits", "objectness_logits", "kernels", "mask_features", "mask_logits"],
+    "features": ["mask_features", "pooled", "x6"],
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison: the network, the input's size, which part of it, and how many threads.
+
+    ``part`` is "model" (all outputs) or "features" (backbone and mask decoder).
+    """
+
+    backbone: str
+    width: int
+    height: int
+    image_width: int
+    part: str
+    threads: int
+
+    @property
+    def label(self) -> str:
+        """Short text for tables."""
+        size = f"{self.height}x{self.image_width}"
+        return f"{self.backbone} w{self.width} {size} {self.part} {self.threads}t"
+
+
+@dataclass(frozen=True)
+class Files:
+    """The same network for everyone; engines with a format of their own put it beside the ONNX file."""
+
+    weights: Path
+    onnx: Path
+
+    def converted(self, suffix: str) -> Path:
+        """Path of the network in another format."""
+        return self.onnx.with_suffix(suffix)
+
+
+class Contestant(Protocol):
+    """An engine. Each step runs in a process of the contestant's own."""
+
+    def convert(self, files: Files, case: Case) -> None:
+        """Write the engine's own format, where it needs one and isn't there yet."""
+        ...
+
+    def load(self, files: Files, case: Case) -> None:
+        """Make ready to run on ``case.threads`` threads in single precision."""
+        ...
+
+    def run(self, image: Array) -> Outputs:
+        """Outputs by name for a normalised image (3, H, W); shapes may have a leading 1."""
+        ...
+
+    def version(self) -> str:
+        """Version of the engine."""
+        ...
+
+
+def run_tool(arguments: list[str], folder: Path) -> None:
+    """Run a converter; RuntimeError with the end of what it said if it fails."""
+    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        raise RuntimeError(f"{arguments[0]} failed ({done.returncode}): {(done.stdout + done.stderr)[-800:]}")

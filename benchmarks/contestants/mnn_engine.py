@@ -1,0 +1,62 @@
+"""MNN, converted by mnnconvert from the ONNX file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import MNN
+import numpy as np
+from support.machine import package_version
+
+from contestants.base import OUTPUTS, Array, Case, Files, Outputs, run_tool
+
+
+class MnnEngine:
+    """A module on the CPU backend with high precision."""
+
+    def convert(self, files: Files, case: Case) -> None:
+        target = files.converted(".mnn")
+        if not target.exists():
+            tool = str(Path(sys.executable).parent / "mnnconvert")
+            run_tool(
+                [
+                    tool,
+                    "-f",
+                    "ONNX",
+                    "--modelFile",
+                    str(files.onnx),
+                    "--MNNModel",
+                    str(target),
+                    "--bizCode",
+                    "x",
+                ],
+                files.onnx.parent,
+            )
+
+    def load(self, files: Files, case: Case) -> None:
+        self.names = OUTPUTS[case.part]
+        settings = {"backend": "CPU", "precision": "high", "numThread": case.threads}
+        self.runtime = MNN.nn.create_runtime_manager((settings,))
+        self.module = MNN.nn.load_module_from_file(
+            str(files.converted(".mnn")), ["image"], self.names, runtime_manager=self.runtime
+        )
+
+    def run(self, image: Array) -> Outputs:
+        x = MNN.expr.const(image[None], list(image[None].shape), MNN.expr.NCHW)
+        x = MNN.expr.convert(x, MNN.expr.NC4HW4)
+        found = self.module.forward([x])
+        return {name: self._read(value) for name, value in zip(self.names, found, strict=True)}
+
+    @staticmethod
+    def _read(value: MNN.expr.Var) -> Array:
+        if value.data_format == MNN.expr.NC4HW4:
+            value = MNN.expr.convert(value, MNN.expr.NCHW)
+        return np.array(value.read(), dtype=np.float32)
+
+    def version(self) -> str:
+        return package_version("MNN")
+
+
+def make(name: str) -> MnnEngine:
+    return MnnEngine()

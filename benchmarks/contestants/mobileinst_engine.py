@@ -1,0 +1,43 @@
+"""This project's engine."""
+
+from __future__ import annotations
+
+from contestants.base import Array, Case, Files, Outputs
+from mobileinst import __version__
+from mobileinst.engine import NativeModel
+from mobileinst.weights import load_weights
+
+
+class MobileInstEngine:
+    """The native plan; gives the same arrays in the same layout as the other engines do."""
+
+    def convert(self, files: Files, case: Case) -> None:
+        pass
+
+    def load(self, files: Files, case: Case) -> None:
+        model = NativeModel(load_weights(files.weights), threads=case.threads)
+        self.session = model.session(case.height, case.image_width)
+        self.part = case.part
+
+    def run(self, image: Array) -> Outputs:
+        session = self.session
+        session.load_input(image)
+        session.run_features()
+        if self.part == "features":
+            # pooled and x6 stay inside the plan, where the instance decoder reads them
+            return {"mask_features": session.mask_features()}
+        class_logits, objectness_logits, kernels = session.run_instances()
+        return {
+            "class_logits": class_logits,
+            "objectness_logits": objectness_logits,
+            "kernels": kernels,
+            "mask_features": session.mask_features(),
+            "mask_logits": session.mask_logits(kernels),
+        }
+
+    def version(self) -> str:
+        return __version__
+
+
+def make(name: str) -> MobileInstEngine:
+    return MobileInstEngine()

@@ -1,0 +1,137 @@
+"""Time the same network in every engine: interleaved, one process each, after comparing their outputs.
+
+    python benchmarks/peers.py --output peers.json --table peers.md
+    python benchmarks/peers.py --backbones topformer_b --widths 128 --sizes 640 --threads 1 --parts model
+
+Needs weights_tools (PyTorch and onnx) to make the network; each engine that is not installed is named and
+skipped. "ratio" is the fastest other engine's median divided by ours: above 1 we are faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from contestants import CONTESTANTS
+from contestants.base import Case
+from support.comparison import compare
+from support.machine import commit, describe_machine, today
+from support.network import prepare
+from support.table import markdown_table
+
+DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / ".cache" / "benchmarks"
+
+
+def shared_options(description: str | None) -> argparse.ArgumentParser:
+    """Options that peers.py and frame.py share."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--contestants", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS))
+    parser.add_argument("--rounds", type=int, default=15, help="turns of each contestant")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--weights", type=Path, help="weights file instead of random weights")
+    parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="keeps networks between runs")
+    parser.add_argument("--output", type=Path, help="JSON file to write")
+    parser.add_argument("--table", type=Path, help="Markdown file to write")
+    parser.add_argument("--quick", action="store_true", help="tiny network, two rounds: only to see it work")
+    return parser
+
+
+def ratio(results: dict[str, dict[str, Any]], key: str = "median_ms") -> float | None:
+    """That value of the fastest other engine over ours; None where either is missing."""
+    others = [x[key] for name, x in results.items() if not name.startswith("mobileinst")]
+    if "mobileinst" not in results or not others:
+        return None
+    return float(min(others) / results["mobileinst"][key])
+
+
+def report(cases: list[dict[str, Any]], kind: str, names: list[str]) -> dict[str, Any]:
+    """The document that is written as JSON."""
+    versions = {name: x["version"] for case in cases for name, x in case["results"].items()}
+    for case in cases:
+        case["ratio"] = ratio(case["results"])
+        case["ratio_min"] = ratio(case["results"], "min_ms")
+        case["ratio_cpu"] = ratio(case["results"], "median_cpu_ms")
+    return {
+        "format": 1,
+        "kind": kind,
+        "date": today(),
+        "commit": commit(),
+        "machine": describe_machine(),
+        "versions": versions,
+        "contestants": names,
+        "cases": cases,
+    }
+
+
+def format_report(document: dict[str, Any]) -> str:
+    """Markdown: where and when, a row per case with median (min to max) ms, memory, who was left out."""
+    names, machine = document["contestants"], document["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
+    text = f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; {document['date']}"
+    text += f", load {machine['load']}"
+    text += f"; commit {document['commit'] or 'unknown'}\n{versions}\n\n"
+    rows, processor, memory = [], [], []
+    for case in document["cases"]:
+        cells, busy, peaks = [], [], []
+        for name in names:
+            x = case["results"].get(name)
+            cells.append(f"{x['median_ms']:.1f} ({x['min_ms']:.1f}-{x['max_ms']:.1f})" if x else "-")
+            busy.append(f"{x['median_cpu_ms']:.1f}" if x else "-")
+            peaks.append(f"{x['beyond_mib']:.0f}" if x else "-")
+        ratios = [case[key] for key in ("ratio", "ratio_min", "ratio_cpu")]
+        rows.append([case["label"], *cells, *(f"{x:.2f}" if x else "-" for x in ratios)])
+        processor.append([case["label"], *busy])
+        memory.append([case["label"], *peaks])
+    text += (
+        "Median ms (min-max). Ratios of the fastest other engine to mobileinst: of medians, of minima, and\n"
+    )
+    text += "of median processor time, which other work on the machine disturbs least.\n\n"
+    text += markdown_table(["case", *names, "ratio", "of minima", "of CPU time"], rows)
+    text += "\nMedian processor time, ms\n\n" + markdown_table(["case", *names], processor)
+    text += "\nPeak memory beyond interpreter and NumPy, MiB\n\n" + markdown_table(["case", *names], memory)
+    skipped = {(name, why): None for case in document["cases"] for name, why in case["skipped"].items()}
+    return text + "".join(f"\nSkipped: {name} ({why})." for name, why in skipped) + ("\n" if skipped else "")
+
+
+def write(document: dict[str, Any], options: argparse.Namespace, more: str = "") -> None:
+    """Print the table and what is given to follow it; write both files where asked."""
+    text = format_report(document) + more
+    if options.output:
+        options.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    if options.table:
+        options.table.write_text(text, encoding="utf-8")
+    print(text, end="")
+
+
+def main() -> None:
+    parser = shared_options(__doc__)
+    parser.add_argument("--backbones", nargs="+", default=["topformer_b"])
+    parser.add_argument("--widths", type=int, nargs="+", default=[128, 256])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 640])
+    parser.add_argument("--parts", nargs="+", default=["model", "features"], choices=["model", "features"])
+    options = parser.parse_args()
+    if options.quick:
+        options.backbones, options.widths, options.sizes = ["topformer_t"], [32], [64]
+        options.threads, options.parts, options.rounds = [1], ["model"], 2
+    options.folder.mkdir(parents=True, exist_ok=True)
+    cases = []
+    with (options.folder / "engines.log").open("a", encoding="utf-8") as log:
+        for backbone, width, size, part, threads in product(
+            options.backbones, options.widths, options.sizes, options.parts, options.threads
+        ):
+            case = Case(backbone, width, size, size, part, threads)
+            files = prepare(case, options.folder, options.weights)
+            cases.append(compare(options.contestants, case, files, options.rounds, log))
+    write(report(cases, "peers", options.contestants), options)
+    if not any("mobileinst" in case["results"] for case in cases):
+        sys.exit("mobileinst itself did not run")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Measures contestants against each other: first what they compute, then how fast."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from contestants.base import Case, Files, Outputs
+
+from support.processes import Process, Unavailable, take_turns
+
+#: Largest difference that counts as equal, as a share of an output's largest value, or of 1 if that is less.
+TOLERANCE = 1e-3
+
+
+def difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> float:
+    """Largest difference over the outputs that both have, relative to each output's largest value or 1.
+
+    Raises:
+        ValueError: if they have no output in common, or one of different length.
+    """
+    common = [name for name in ours if name in theirs]
+    if not common:
+        raise ValueError(f"no common output: {sorted(ours)} and {sorted(theirs)}")
+    worst = 0.0
+    for name in common:
+        a, b = np.ravel(ours[name]), np.ravel(theirs[name])
+        if a.size != b.size:
+            raise ValueError(f"{name} has {b.size} values, {a.size} expected")
+        worst = max(worst, float(np.abs(a - b).max()) / max(float(np.abs(a).max()), 1.0))
+    return worst
+
+
+def start(
+    names: list[str],
+    case: Case,
+    files: Files,
+    log: TextIO,
+    frames: Mapping[str, dict[str, Any]] | None = None,
+) -> tuple[list[Process], dict[str, dict[str, Any]], dict[str, str]]:
+    """Load every contestant that is there and computes what the first one does.
+
+    Args:
+        frames: Values of a FrameCase for each contestant, for whole frames.
+
+    Returns:
+        The processes, what each said on loading with its ``difference``, and the reasons of those left out.
+    """
+    processes: list[Process] = []
+    facts: dict[str, dict[str, Any]] = {}
+    skipped: dict[str, str] = {}
+    reference: Outputs | None = None
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            frame = frames[name] if frames else None
+            converter = Process(name, case, files, log=log)
+            try:
+                converter.ask("convert")
+                converter.close()
+                process = Process(name, case, files, frame=frame, log=log)
+                fact = process.ask("load")
+                path = Path(folder) / f"{name}.npz"
+                process.ask("outputs", path=str(path))
+                with np.load(path) as archive:
+                    outputs = dict(archive)
+                reference = outputs if reference is None else reference
+                fact["difference"] = difference(reference, outputs)
+            except (Unavailable, ValueError) as error:
+                skipped[name] = str(error)
+                converter.close()
+                continue
+            if fact["difference"] > (0.02 if frames else TOLERANCE):
+                skipped[name] = f"its outputs differ by {fact['difference']:.1e} of the largest value"
+                process.close()
+                continue
+            processes.append(process)
+            facts[name] = fact
+    return processes, facts, skipped
+
+
+def compare(
+    names: list[str],
+    case: Case,
+    files: Files,
+    rounds: int,
+    log: TextIO,
+    *,
+    frames: Mapping[str, dict[str, Any]] | None = None,
+    label: str = "",
+) -> dict[str, Any]:
+    """Results of one case: milliseconds (median, min, max), memory, load time for each contestant."""
+    processes, facts, skipped = start(names, case, files, log, frames)
+    results: dict[str, dict[str, Any]] = {}
+    try:
+        if processes:
+            take_turns(processes, 1, 2)
+            print(f"measuring {label or case.label}", file=sys.stderr, flush=True)
+            times = take_turns(processes, rounds, 1)
+            print("measured", file=sys.stderr, flush=True)
+            for process in processes:
+                values, processor = times[process.name]["ms"], times[process.name]["cpu_ms"]
+                results[process.name] = {
+                    **facts[process.name],
+                    "median_ms": statistics.median(values),
+                    "min_ms": min(values),
+                    "max_ms": max(values),
+                    "median_cpu_ms": statistics.median(processor),
+                    **process.ask("quit"),
+                }
+    finally:
+        for process in processes:
+            process.close()
+    return {"case": asdict(case), "label": label or case.label, "results": results, "skipped": skipped}

@@ -1,0 +1,120 @@
+"""Contestants in processes of their own, and rounds in which they take turns."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from contestants.base import Case, Files
+
+_WORKER = Path(__file__).resolve().parent.parent / "worker.py"
+
+
+class Unavailable(Exception):
+    """A contestant can't take part; the text is the reason."""
+
+
+class Process:
+    """One contestant's process.
+
+    Args:
+        name: Name of the engine, for whole frames with "+" and the post-processing behind it.
+        frame: Values of a FrameCase for whole frames, None for the network alone.
+        log: File that the engines' own messages go to.
+        limit: Seconds that one command may take.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        case: Case,
+        files: Files,
+        *,
+        frame: dict[str, Any] | None = None,
+        log: TextIO | None = None,
+        limit: float = 600.0,
+    ) -> None:
+        self.name, self._limit = name, limit
+        task: dict[str, Any] = {"name": name.partition("+")[0], "case": asdict(case), "frame": frame}
+        task |= {"weights": str(files.weights), "onnx": str(files.onnx)}
+        self._process = subprocess.Popen(
+            [sys.executable, str(_WORKER), json.dumps(task)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log or subprocess.DEVNULL,
+            text=True,
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def ask(self, action: str, **values: Any) -> dict[str, Any]:
+        """Answer to a command.
+
+        Raises:
+            Unavailable: if the contestant fails, is not installed, or takes too long.
+        """
+        assert self._process.stdin is not None
+        try:
+            print(json.dumps({"do": action, **values}), file=self._process.stdin, flush=True)
+            line = self._lines.get(timeout=self._limit)
+        except (OSError, queue.Empty):
+            line = ""
+        if not line:
+            code = self._process.poll()
+            self.close()
+            end = f"took more than {self._limit:g} s" if code is None else f"its process ended with {code}"
+            raise Unavailable(f"{action} failed: {end}")
+        reply: dict[str, Any] = json.loads(line)
+        for kind in ("missing", "error"):
+            if kind in reply:
+                self.close()
+                raise Unavailable(("not installed: " if kind == "missing" else "") + reply[kind])
+        return reply
+
+    def close(self) -> None:
+        """End the process if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None and not stream.closed:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        try:
+            for line in self._process.stdout:
+                self._lines.put(line)
+        except ValueError:
+            pass
+        self._lines.put("")
+
+
+def take_turns(
+    processes: list[Process], rounds: int, repeats: int, pause: float = 0.02
+) -> dict[str, dict[str, list[float]]]:
+    """Wall-clock and processor milliseconds ("ms", "cpu_ms") of every run of each contestant.
+
+    Each round begins with another contestant, so that none is always first.
+
+    Args:
+        pause: Seconds between turns, in which the last one's threads stop spinning.
+    """
+    found: dict[str, dict[str, list[float]]] = {p.name: {"ms": [], "cpu_ms": []} for p in processes}
+    for index in range(rounds):
+        start = index % len(processes)
+        for process in processes[start:] + processes[:start]:
+            reply = process.ask("run", repeats=repeats)
+            for kind, values in found[process.name].items():
+                values += reply[kind]
+            time.sleep(pause)
+    return found

@@ -1,0 +1,246 @@
+"""The benchmark scripts on tiny sizes: formats, comparison before timing, who is left out and why."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mobileinst
+from mobileinst.network import ModelConfig
+from mobileinst.network.counter import count_layers
+
+#: Where the package under test lies: the scripts and their workers shall use the same.
+PACKAGE = Path(mobileinst.__file__).resolve().parent.parent
+FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Imports a module of the benchmarks as its scripts do."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    return importlib.import_module
+
+
+@pytest.fixture(autouse=True)
+def _same_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
+
+
+def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(FOLDER / script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def result(median: float, name: str = "x") -> dict[str, Any]:
+    times = {"median_ms": median, "min_ms": median - 1, "max_ms": median + 1, "median_cpu_ms": median}
+    return {**times, "peak_mib": 90.0, "beyond_mib": 50.0, "version": name, "difference": 0.0, "stages": {}}
+
+
+def document() -> dict[str, Any]:
+    """What peers.py writes, with one case of two contestants."""
+    results = {"mobileinst": result(50.0), "ncnn": result(75.0), "torch": result(200.0)}
+    case = {
+        "label": "net w128 <1t>",
+        "results": results,
+        "skipped": {"mnn": "not installed: pip install MNN"},
+    }
+    case |= {"ratio": 1.5, "ratio_min": 1.5, "ratio_cpu": 1.5}
+    machine = {"cpu": "A CPU", "cores": 2, "system": "Linux", "load": 0.5}
+    versions = {"mobileinst": "0.1", "ncnn": "1.0"}
+    return {
+        "machine": machine,
+        "date": "2026-01-01",
+        "commit": "",
+        "versions": versions,
+        "contestants": ["mobileinst", "ncnn", "mnn", "torch"],
+        "cases": [case],
+    }
+
+
+@pytest.mark.parametrize("backbone", ["topformer_b", "mobilenetv2"])
+def test_shapes_hold_all_multiply_adds_of_convolutions_and_linear_layers(load: Any, backbone: str) -> None:
+    config = ModelConfig(backbone, width=128)
+    shapes = load("shapes").layer_shapes(config, 200, 333)
+    layers = count_layers(config, 200, 333)
+    counted = sum(x.macs for x in layers if x.op.startswith(("conv", "depthwise", "linear")))
+    assert sum(shape.macs * shape.count for shape in shapes) == counted
+
+
+def test_shape_files_are_what_the_network_has(load: Any) -> None:
+    shapes = load("shapes")
+    files = sorted(shapes.FOLDER.glob("*.txt"))
+    assert files
+    for path in files:
+        backbone, width, size = path.stem.rsplit("-", 2)
+        found = shapes.layer_shapes(ModelConfig(backbone, width=int(width[1:])), int(size), int(size))
+        assert shapes.read_shapes(path) == found
+
+
+@pytest.mark.parametrize(
+    "line", ["gemm 1 2 x1 name", "cube 1 2 3 x1 name", "gemm 1 2 3 4 name", "gemm a 2 3 x1 n"]
+)
+def test_a_wrong_line_of_a_shape_file_is_named(load: Any, tmp_path: Path, line: str) -> None:
+    path = tmp_path / "shapes.txt"
+    path.write_text(f"# comment\n{line}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"shapes\.txt:2: expected"):
+        load("shapes").read_shapes(path)
+
+
+def test_layers_runs_every_kernel_and_names_who_is_skipped(tmp_path: Path) -> None:
+    shapes = tmp_path / "tiny.txt"
+    shapes.write_text(
+        "gemm 10 8 12 x2 a\nconv3x3 9 7 8 16 x1 b\n"
+        "conv_direct 9 8 3 16 3 2 x1 c\ndepthwise 9 8 24 5 2 x3 d\n",
+        encoding="utf-8",
+    )
+    output = tmp_path / "layers.json"
+    done = run("layers.py", str(shapes), "--quick", "--contestants", "ref", "nosuch", "--output", str(output))
+    assert done.returncode == 0, done.stderr
+    assert "Skipped: nosuch (unknown" in done.stdout
+    written = json.loads(output.read_text(encoding="utf-8"))
+    assert [layer["kernel"] for layer in written["layers"]] == ["gemm", "conv3x3", "conv_direct", "depthwise"]
+    assert written["peak_gflops"] > 0.1
+    assert all(layer["seconds"]["ref"] > 0 for layer in written["layers"])
+    assert written["machine"]["cores"] >= 1
+
+
+def test_layers_compare_all_tiers_with_pytorch(load: Any, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    layers = load("layers")
+    names, _ = layers.find_contestants(None)
+    assert "torch" in names
+    shape = load("shapes").LayerShape("conv_direct", (17, 12, 3, 16, 3, 2), 1, "stem")
+    found = layers.measure_shape(shape, [*names, "ref"], rounds=1, milliseconds=0.1)
+    assert set(found["difference"]) == {*names, "ref"}
+
+
+def test_a_contestant_that_computes_something_else_is_not_timed(
+    load: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = load("layers")
+    shape = load("shapes").LayerShape("gemm", (4, 8, 8), 1, "a")
+    right = layers.native_runner
+
+    def wrong(*arguments: Any) -> Any:
+        seconds, output = right(*arguments[:3], "ref")(1)
+        return lambda repeats: (seconds, output + (1.0 if arguments[3] == "wrong" else 0.0))
+
+    monkeypatch.setattr(layers, "native_runner", wrong)
+    with pytest.raises(RuntimeError, match="wrong differs by 1"):
+        layers.measure_shape(shape, ["ref", "wrong"], rounds=1, milliseconds=0.1)
+
+
+def test_the_peak_of_a_faster_tier_is_not_lower() -> None:
+    from mobileinst import _native
+
+    tiers = _native.supported_tiers()
+    peaks = [_native.benchmark.peak_gflops(tier, 30) for tier in tiers]
+    assert min(peaks) > 0.1
+    assert peaks[-1] > 0.5 * max(peaks)
+    with pytest.raises(ValueError, match="tier"):
+        _native.benchmark.peak_gflops("nosuch")
+    with pytest.raises(ValueError, match="milliseconds"):
+        _native.benchmark.peak_gflops(None, 0)
+
+
+def test_difference_is_relative_to_the_largest_value_of_each_output(load: Any) -> None:
+    difference = load("support.comparison").difference
+    ours = {"a": np.array([1.0, -100.0]), "b": np.array([[2.0]])}
+    assert difference(ours, {"a": np.array([[1.0, -99.0]]), "b": np.array([2.0])}) == pytest.approx(0.01)
+    assert difference(ours, {"b": np.array([1.0]), "c": np.zeros(3)}) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="no common output"):
+        difference(ours, {"c": np.zeros(1)})
+    with pytest.raises(ValueError, match="a has 3 values, 2 expected"):
+        difference(ours, {"a": np.zeros(3)})
+
+
+def test_the_table_gives_ratio_versions_and_who_was_skipped(load: Any) -> None:
+    text = load("peers").format_report(document())
+    assert "| net w128 <1t> | 50.0 (49.0-51.0) | 75.0 (74.0-76.0) | - | 200.0 (199.0-201.0) | 1.50 |" in text
+    assert "A CPU, 2 cores, Linux; 2026-01-01, load 0.5; commit unknown" in text
+    assert "mobileinst 0.1, ncnn 1.0" in text
+    assert "Skipped: mnn (not installed: pip install MNN)." in text
+
+
+def test_ratio_is_the_fastest_other_over_ours(load: Any) -> None:
+    ratio = load("peers").ratio
+    results = document()["cases"][0]["results"]
+    assert ratio(results) == pytest.approx(1.5)
+    assert ratio(results, "min_ms") == pytest.approx(74 / 49)
+    assert ratio({"mobileinst": result(1.0)}) is None
+    assert ratio({"ncnn": result(1.0)}) is None
+
+
+def test_plot_is_xml_with_a_bar_for_each_contestant(load: Any, tmp_path: Path) -> None:
+    source, target = tmp_path / "r.json", tmp_path / "r.svg"
+    source.write_text(json.dumps(document()), encoding="utf-8")
+    done = run("plot.py", str(source), str(target))
+    assert done.returncode == 0, done.stderr
+    root = ElementTree.parse(target).getroot()
+    bars = [float(x.attrib["width"]) for x in root.iter("{http://www.w3.org/2000/svg}rect")][1:]
+    assert bars == pytest.approx([125.0, 187.5, 500.0])
+    done = run("plot.py", str(source), str(target), "--cases", "nosuch")
+    assert done.returncode == 1
+    assert "no results for ['nosuch']" in done.stderr
+
+
+def test_boxed_masks_equal_full_ones(load: Any) -> None:
+    pytest.importorskip("cv2")
+    pipeline = load("pipeline")
+    generator = np.random.default_rng(3)
+    logits = np.full((12, 20), -3.0, np.float32)
+    logits[3:8, 5:13] = generator.uniform(-1, 4, (5, 8)).astype(np.float32)
+    full, boxed = pipeline.full_mask(logits, 96, 150), pipeline.boxed_mask(logits, 96, 150)
+    assert full.any()
+    # OpenCV's warp rounds its coefficients to 1/32
+    assert (full != boxed).mean() < 0.005
+    assert not pipeline.boxed_mask(np.full((4, 4), -9.0, np.float32), 8, 8).any()
+
+
+def test_an_engine_that_fails_or_is_unknown_says_why(load: Any, tmp_path: Path) -> None:
+    processes, base = load("support.processes"), load("contestants.base")
+    case = base.Case("topformer_t", 32, 64, 64, "model", 1)
+    files = base.Files(tmp_path / "none.safetensors", tmp_path / "none.onnx")
+    process = processes.Process("mobileinst", case, files)
+    with pytest.raises(processes.Unavailable, match=r"none\.safetensors"):
+        process.ask("load")
+    with pytest.raises(ValueError, match="unknown contestant 'nosuch'"):
+        load("contestants").make_contestant("nosuch")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["peers.py", "frame.py"])
+def test_whole_comparison_in_small(script: str, tmp_path: Path) -> None:
+    for module in ("torch", "onnx", "onnxruntime"):
+        pytest.importorskip(module)
+    names = ["mobileinst", "onnxruntime", "ncnn"]
+    alone = script == "frame.py" and importlib.util.find_spec("cv2") is None
+    output, table = tmp_path / "out.json", tmp_path / "out.md"
+    arguments = ["--quick", "--contestants", *names, "--folder", str(tmp_path / "work")]
+    done = run(script, *arguments, "--output", str(output), "--table", str(table))
+    assert done.returncode == 0, done.stderr
+    written = json.loads(output.read_text(encoding="utf-8"))
+    case = written["cases"][0]
+    assert "mobileinst" in case["results"]
+    if alone:
+        assert "cv2" in case["skipped"]["onnxruntime+usual"]
+    else:
+        assert len(case["results"]) >= 2
+        assert case["ratio"] > 0
+    for name, x in case["results"].items():
+        assert x["min_ms"] <= x["median_ms"] <= x["max_ms"], name
+        assert x["difference"] < 0.02
+        assert x["peak_mib"] > x["beyond_mib"] > 0
+    if importlib.util.find_spec("ncnn") is None:
+        assert all("not installed" in why for name, why in case["skipped"].items() if name.startswith("ncnn"))
+        assert case["skipped"]
+        assert "Skipped: ncnn" in table.read_text(encoding="utf-8")
