@@ -92,6 +92,8 @@ def test_per_class_is_the_evaluation_of_that_class_alone() -> None:
     alone = evaluate({**gt, "categories": gt["categories"][1:2]}, found)
     assert evaluation.per_class["car"]["AP"] == pytest.approx(alone["AP"])
     assert alone.classes == ("car",)
+    assert evaluation.best_f1("car") == alone.best_f1("car")
+    assert evaluation.best_f1("car")[0] > alone["AP50"] / 2
     mean = np.mean([stats["AP"] for stats in evaluation.per_class.values()])
     assert evaluation["AP"] == pytest.approx(mean)
 

@@ -26,11 +26,18 @@ def evaluation() -> Evaluation:
 
 def test_table(evaluation: Evaluation) -> None:
     lines = evaluation_table(evaluation).splitlines()
-    assert lines[0].split() == ["class", "objects", "predicted", *STATISTICS[:9]]
+    assert lines[0].split() == ["class", "objects", "predicted", *STATISTICS[:9], "F1", "at", "score"]
     assert lines[2].split()[:6] == ["cat", "2", "2", "55.4", "100.0", "50.5"]
     assert lines[-1].split()[:4] == ["all", "3", "3", "77.7"]
     assert not any("unseen" in line for line in lines)
     assert len({line.index("AP50") + 4 for line in lines[:1]} | {lines[2].index("100.0") + 5}) == 1
+
+
+def test_table_of_one_class() -> None:
+    mask = box(20, 30, 0, 0, 8, 8)
+    lines = evaluation_table(evaluate(annotations([[mask]]), results([[mask]]))).splitlines()
+    assert len(lines) == 3
+    assert lines[2].split()[-2:] == ["100.0", "0.90"]
 
 
 def test_text_table_and_percent() -> None:
@@ -67,6 +74,14 @@ def test_curves(evaluation: Evaluation) -> None:
     assert (evaluation.curve("unseen") == -1).all()
     with pytest.raises(ValueError, match=r"0\.50, 0\.55"):
         evaluation.curve("cat", 0.52)
+
+
+def test_threshold_of_the_best_f1(evaluation: Evaluation) -> None:
+    # Both cats are found at IoU 0.5, the worse one with a score of 0.8; at 0.75 only the one of 0.9.
+    assert evaluation.best_f1("cat") == (pytest.approx(1), 0.8)
+    assert evaluation.best_f1("cat", 0.75) == (pytest.approx(2 / 3), 0.9)
+    assert evaluation.best_f1("unseen") == (-1, -1)
+    assert evaluation.to_dict()["per_class"]["cat"]["F1_threshold"] == 0.8
 
 
 def test_evaluation_is_a_mapping(evaluation: Evaluation) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mobileinst.assignment import linear_assignment
-from mobileinst.overlap import mask_iou, suppress_duplicates
+from mobileinst.overlap import mask_iou, own_share, suppress_duplicates
 from mobileinst.tracking import Detections, Tracker, associate_kernels, cosine_similarity
 
 THRESHOLDS = np.array([0.4, 0.4], np.float32)
@@ -182,6 +182,29 @@ def test_label_follows_the_average_of_keyframes() -> None:
     assert track.score == pytest.approx(0.9)
 
 
+def test_another_class_continues_a_track_by_the_whole_threshold_only() -> None:
+    tracker = Tracker()
+    tracker.update(detections([("red", 0, 0.9)], 0), THRESHOLDS)
+    assert tracker.update(detections([("red", 0, 0.3)], 1), THRESHOLDS) == []
+    tracker = Tracker()
+    tracker.update(detections([("red", 0, 0.9)], 0), THRESHOLDS)
+    assert [track.id for track in tracker.update(detections([("red", 0, 0.5)], 1), THRESHOLDS)] == [1]
+
+
+def test_a_part_of_a_better_candidate_is_no_new_track() -> None:
+    both = [("red", 0, 0.9), ("green", 1, 0.5)]
+    assert run(Tracker(), [both]) == [{"red": 1}]
+    assert run(Tracker(min_own=0), [both]) == [{"red": 1, "green": 2}]
+    apart = [("red", 0, 0.9), ("green", 8, 0.5)]
+    assert run(Tracker(), [apart, both]) == [{"red": 1, "green": 2}] * 2  # it stays what it was
+
+
+def test_options_make_an_equal_tracker() -> None:
+    options = {"min_cosine": 0.1, "iou_weight": 2.0, "keep_ratio": 0.9, "min_own": 0.5, "forget_after": 3}
+    assert Tracker(**options).options == options  # type: ignore[arg-type]
+    assert Tracker(**Tracker().options).options == Tracker().options
+
+
 def test_thresholds_of_each_class_count() -> None:
     thresholds = np.array([0.9, 0.2], np.float32)
     tracker = Tracker()
@@ -218,7 +241,14 @@ def test_a_tracker_serves_one_model() -> None:
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"min_cosine": 2}, {"iou_weight": -1}, {"keep_ratio": 0}, {"forget_after": -1}, {"forget_after": 1.5}],
+    [
+        {"min_cosine": 2},
+        {"iou_weight": -1},
+        {"keep_ratio": 0},
+        {"min_own": 2},
+        {"forget_after": -1},
+        {"forget_after": 1.5},
+    ],
 )
 def test_parameters_are_checked(parameters: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(parameters))):
@@ -240,3 +270,10 @@ def test_duplicates_go_by_score() -> None:
     assert suppress_duplicates(scores, masks, 1).tolist() == [1, 2, 0, 3]
     assert suppress_duplicates(scores, masks, 0.2).tolist() == [1, 3]
     assert suppress_duplicates(scores[:0], masks[:0], 0.7).tolist() == []
+
+
+def test_own_share_is_what_better_masks_leave() -> None:
+    masks = np.stack([square(0), square(2), square(0), np.zeros(GRID, np.bool_)])
+    scores = np.array([0.3, 0.9, 0.3, 0.1], np.float32)
+    np.testing.assert_allclose(own_share(scores, masks), [0.5, 1, 0, 0])
+    assert own_share(scores[:0], masks[:0]).shape == (0,)

@@ -1,0 +1,85 @@
+"""What the README shows works: its Python, its commands, its table of defaults."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mobileinst import Segmenter, Tracker, available_weights, cli
+
+README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+needs_default_weights = pytest.mark.skipif("default" not in available_weights(), reason="no default weights")
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the README names: a photograph, a folder of them, and a video."""
+    data = pytest.importorskip("skimage.data")
+    image = pytest.importorskip("PIL.Image")
+    av = pytest.importorskip("av")
+    folder = tmp_path_factory.mktemp("readme")
+    photo = np.ascontiguousarray(data.astronaut()[:256, :320])
+    (folder / "frames").mkdir()
+    with av.open(str(folder / "video.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 320, 256, "yuv420p"
+        for number in range(4):
+            frame = np.roll(photo, 4 * number, 1)
+            image.fromarray(frame).save(folder / "frames" / f"{number}.png")
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))
+    image.fromarray(photo).save(folder / "photo.jpg")
+    return folder
+
+
+@needs_default_weights
+def test_python(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files)
+    blocks = _blocks("python")
+    assert blocks
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+    assert isinstance(names["masks"], np.ndarray)
+
+
+COMMANDS = sorted(
+    {line for block in _blocks("sh") for line in block.splitlines() if line.startswith("mobileinst ")}
+)
+
+
+@needs_default_weights
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command(command: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(files)
+    assert cli.main(shlex.split(command, comments=True)[1:]) in (0, None)
+
+
+def test_commands_are_found() -> None:
+    assert len(COMMANDS) >= 4
+
+
+@pytest.mark.parametrize(
+    ("callable_", "name"),
+    [
+        (Segmenter.track, "keyframe_every"),
+        (Segmenter, "duplicate_iou"),
+        *((Tracker, name) for name in ("min_cosine", "iou_weight", "keep_ratio", "min_own", "forget_after")),
+    ],
+)
+def test_default_in_table(callable_: object, name: str) -> None:
+    row = re.search(rf"^\| `\w+\({name}=\)` \| ([\d.]+)", README, re.MULTILINE)
+    assert row
+    assert callable(callable_)
+    assert float(row[1]) == inspect.signature(callable_).parameters[name].default
