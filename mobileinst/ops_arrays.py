@@ -57,7 +57,7 @@ def map_array(x: Any, name: str) -> Array:
     x = float_array(x, name, None)
     if x.ndim not in (3, 4):
         raise ValueError(f"{name}: expected shape (C, H, W) or (N, C, H, W), got {x.shape}")
-    return x
+    return as_array(x)
 
 
 def size_argument(size: Any) -> Size:

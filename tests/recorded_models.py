@@ -34,5 +34,6 @@ def _small(backbone: str, **options: bool) -> ModelConfig:
 CASES = {
     "mobilenetv2_128x192": Case(_small("mobilenetv2"), 128, 192),
     "topformer_t_96x160": Case(_small("topformer_t"), 96, 160),
+    "seaformer_t_75x140": Case(_small("seaformer_t"), 75, 140),
     "topformer_t_sim_101x133": Case(_small("topformer_t", use_sim=True), 101, 133),
 }
