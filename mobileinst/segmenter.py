@@ -42,6 +42,9 @@ class Segmenter:
         color: order of the channels of the frames that come in, "rgb" or "bgr" (OpenCV's).
         duplicate_iou: of two masks that overlap with an IoU above this only the better is kept, at the
             resolution of the mask features; 1 keeps all (the paper suppresses nothing).
+        parts: "main" keeps the part of each mask that has the greatest sum of probabilities, "all" keeps
+            every part as the paper does. A kernel that also answers to a second object elsewhere is the
+            commonest error of small models; objects that something in front divides lose a piece.
 
     Raises:
         WeightsError: for weights that are missing, damaged or not of this project.
@@ -61,11 +64,14 @@ class Segmenter:
         size: int | tuple[int, int] | None = None,
         color: str = "rgb",
         duplicate_iou: float = 0.7,
+        parts: str = "main",
     ) -> None:
         if color not in ("rgb", "bgr"):
             raise ValueError(f"color must be 'rgb' or 'bgr', got {color!r}")
         if not 0 < duplicate_iou <= 1:
             raise ValueError(f"duplicate_iou must be above 0 and at most 1, got {duplicate_iou!r}")
+        if parts not in ("main", "all"):
+            raise ValueError(f"parts must be 'main' or 'all', got {parts!r}")
         if threads is not None:
             check_count("threads", threads)
         if size is not None:
@@ -74,6 +80,7 @@ class Segmenter:
         self.size: int | tuple[int, int] = self.weights.size if size is None else check_size(size)
         self.color = color
         self.duplicate_iou = float(duplicate_iou)
+        self.parts = parts
         self._swap = color != self.weights.color
         self._model = NativeModel(self.weights, threads=threads)
         self._lock = threading.Lock()
@@ -208,12 +215,12 @@ class Segmenter:
                 found, logits = self._candidates(session, tracker.keep_ratio * thresholds)
                 predicted = None
                 if tracker.iou_weight and tracker.tracks and len(found):
-                    predicted = session.mask_logits(tracker.kernels()) > MASK_LOGIT
+                    predicted = self._masks(session, tracker.kernels()) > MASK_LOGIT
                 visible = tracker.update(found, thresholds, predicted)
                 logits = logits[[track.detection for track in visible]]
             else:
                 visible = tracker.visible
-                logits = session.mask_logits(tracker.kernels(visible))
+                logits = self._masks(session, tracker.kernels(visible))
         scores = np.array([track.score for track in visible], np.float32)
         labels = np.array([track.label for track in visible], np.int64)
         ids = np.array([track.id for track in visible], np.int64)
@@ -224,6 +231,11 @@ class Segmenter:
         session.load_frame(np.ascontiguousarray(frame), bgr=self._swap)
         session.run_features()
         return session
+
+    def _masks(self, session: Session, kernels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mask logits of kernels, float32 (n, h, w), with the parts that are wanted."""
+        logits = session.mask_logits(kernels)
+        return logits if self.parts == "all" else _native.heaviest_parts(logits, MASK_LOGIT)
 
     def _candidates(
         self, session: Session, floors: NDArray[np.float32]
@@ -236,7 +248,7 @@ class Segmenter:
         class_logits, objectness_logits, kernels = session.run_instances()
         class_scores = np.sqrt(_sigmoid(class_logits) * _sigmoid(objectness_logits.reshape(-1, 1)))
         chosen = np.flatnonzero(_reach(class_scores, floors))
-        logits = session.mask_logits(kernels[chosen])
+        logits = self._masks(session, kernels[chosen])
         class_scores = class_scores[chosen] * _native.maskness(logits, MASK_THRESHOLD)[:, None]
         masks = logits > MASK_LOGIT
         kept = np.flatnonzero(_reach(class_scores, floors) & masks.any((1, 2)))

@@ -55,6 +55,18 @@ def test_segment_finds_the_squares(colors: Segmenter) -> None:
     assert len(colors.segment(frame, score_threshold=[0.999, 0])) == 0
 
 
+def test_masks_keep_their_main_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mobileinst.segmenter.NativeModel", ColorModel)
+    frame = scene(red=(8, 8))
+    frame[48:56, 80:88] = frame[8, 8]
+    whole = Segmenter(Weights({}, FAKE_METADATA), size=(64, 96), parts="all")
+    main = Segmenter(Weights({}, FAKE_METADATA), size=(64, 96))
+    tracked = next(iter(main.track([frame])))
+    for inst, right in ((whole.segment(frame), 80), (main.segment(frame), 40), (tracked, 40)):
+        assert len(inst) == 1
+        assert (inst.boxes[0, 2] > 80) == (right == 80)
+
+
 def test_color_order_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mobileinst.segmenter.NativeModel", ColorModel)
     frame = scene(red=(8, 8))
@@ -197,6 +209,7 @@ def test_wrong_images(colors: Segmenter, image: Any, error: type[Exception], mes
         ({"size": "640"}, "size must be an int"),
         ({"size": (640,)}, "size must be an int"),
         ({"duplicate_iou": 0}, "duplicate_iou"),
+        ({"parts": "some"}, "parts must be"),
     ],
 )
 def test_wrong_options(arguments: dict[str, Any], message: str) -> None:

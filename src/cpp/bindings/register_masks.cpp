@@ -3,6 +3,7 @@
 
 #include "bindings/bindings.h"
 #include "core/aligned_buffer.h"
+#include "kernels/parts/parts.h"
 #include "kernels/preprocess/preprocess.h"
 #include "kernels/run_length/coco.h"
 #include "kernels/run_length/run_length.h"
@@ -80,6 +81,23 @@ FloatArray maskness_of(const py::object& logits, float threshold_prob, const py:
         scores[i] = height * width == 0
                         ? 0.0f
                         : maskness(tier, source + i * height * width, height, width, threshold);
+    }
+    return result;
+}
+
+FloatArray heaviest_parts(const py::object& logits, float threshold) {
+    const FloatArray array = checked_array<float>(logits, "logits", {kAny, kAny, kAny}, 0);
+    check_finite("threshold", &threshold, 1);
+    const auto height = static_cast<size_t>(array.shape(1)), width = static_cast<size_t>(array.shape(2));
+    const auto count = static_cast<size_t>(array.shape(0));
+    FloatArray result({array.shape(0), array.shape(1), array.shape(2)});
+    const float* source = array.data();
+    float* kept = result.mutable_data();
+    py::gil_scoped_release release;
+    check_finite("logits", source, count * height * width);
+    std::copy_n(source, count * height * width, kept);
+    for (size_t i = 0; height * width > 0 && i < count; ++i) {
+        keep_heaviest_part(kept + i * height * width, height, width, threshold);
     }
     return result;
 }
@@ -192,6 +210,10 @@ void register_masks(py::module_& module) {
         "maskness", &maskness_of, arg("logits"), arg("threshold_prob") = 0.45f, py::kw_only(),
         arg("tier") = py::none(),
         "Mean of the probabilities above the threshold of each map, upsampled by 2; 0 if there are none.");
+    module.def(
+        "heaviest_parts", &heaviest_parts, arg("logits"), arg("threshold"),
+        "A copy in which each map keeps, of the 8-connected parts above the threshold, only the one with\n"
+        "the greatest sum of probabilities; the others' cells are set to threshold - 1.");
     module.def("preprocess", &preprocess, arg("frame"), arg("height"), arg("width"), arg("mean"), arg("std"),
                arg("bgr") = false, py::kw_only(), arg("tier") = py::none(),
                "A frame uint8 (H, W, 3) as the network's input, float32 (3, height, width).");

@@ -1,0 +1,59 @@
+"""The part of a mask that is kept, against labels by SciPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mobileinst import _native
+
+
+def heaviest(logits: np.ndarray, threshold: float) -> np.ndarray:
+    ndimage = pytest.importorskip("scipy.ndimage")
+    mask = logits > threshold
+    labels, count = ndimage.label(mask, np.ones((3, 3)))
+    if count < 2:
+        return logits
+    weights = ndimage.sum(1 / (1 + np.exp(-logits.astype(np.float64))), labels, range(1, count + 1))
+    return np.where(mask & (labels != 1 + np.argmax(weights)), np.float32(threshold - 1), logits)
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 1), (1, 9), (9, 1), (2, 2), (3, 5), (7, 8), (17, 15), (33, 64), (60, 108), (0, 4)]
+)
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.7])
+def test_equals_scipys_labels(size: tuple[int, int], share: float) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(5, *size)).astype(np.float32)
+    threshold = float(np.float32(np.quantile(logits, 1 - share))) if logits.size else 0.0
+    kept = _native.heaviest_parts(logits, threshold)
+    for before, after in zip(logits, kept, strict=True):
+        np.testing.assert_array_equal(after, heaviest(before, threshold))
+
+
+def test_weight_counts_more_than_area() -> None:
+    logits = np.full((1, 5, 9), -5, np.float32)
+    logits[0, 1:3, 0:2] = -0.1
+    logits[0, 1:4, 7] = 4
+    kept = _native.heaviest_parts(logits, -0.2)
+    assert (kept[0, 1:3, 0:2] == np.float32(-1.2)).all()
+    np.testing.assert_array_equal(kept[..., 4:], logits[..., 4:])
+
+
+def test_diagonal_neighbours_belong_together_and_the_input_stays() -> None:
+    logits = np.where(np.eye(6, dtype=np.bool_), np.float32(1), np.float32(-1))[None]
+    before = logits.copy()
+    np.testing.assert_array_equal(_native.heaviest_parts(logits, 0), before)
+    logits[0, 0, 5] = 1
+    kept = _native.heaviest_parts(logits, 0)
+    np.testing.assert_array_equal(kept, before)
+    assert logits[0, 0, 5] == 1
+
+
+def test_wrong_logits() -> None:
+    with pytest.raises(ValueError, match="logits"):
+        _native.heaviest_parts(np.zeros((2, 2), np.float32), 0)
+    with pytest.raises(ValueError, match="finite"):
+        _native.heaviest_parts(np.full((1, 2, 2), np.nan, np.float32), 0)
+    with pytest.raises(TypeError, match="float32"):
+        _native.heaviest_parts(np.zeros((1, 2, 2)), 0)  # type: ignore[arg-type]
