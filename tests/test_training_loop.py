@@ -277,6 +277,9 @@ def test_export_makes_a_weights_file(tmp_path):
         np.testing.assert_allclose(tensor, state[name].numpy(), rtol=1e-3, atol=1e-4, err_msg=name)
     export(config, run, tmp_path / "small.safetensors", last=True, int8=["backbone.trans."])
     small = load_weights(tmp_path / "small.safetensors")
+    assert small.score_threshold == tuple(
+        pytest.approx(measured[f"threshold {name}"], abs=1e-3) for name in small.classes
+    )
     for name, tensor in small.tensors.items():
         step = np.abs(weights.tensors[name]).max() / 127
         np.testing.assert_allclose(tensor, weights.tensors[name], rtol=0, atol=0.55 * step, err_msg=name)

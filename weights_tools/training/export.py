@@ -83,10 +83,12 @@ def export(
     half: bool = True,
     int8: Sequence[str] = (),
     size: int | None = None,
-    score_threshold: float | Sequence[float] = 0.3,
+    score_threshold: float | Sequence[float] | None = None,
     notes: str = "",
 ) -> dict[str, Any]:
     """Write the averaged weights of a run: the best validated ones, or the last.
+
+    Without ``score_threshold`` each class gets the threshold of its best F1 in the validation.
 
     Returns:
         The metadata of the file.
@@ -99,6 +101,10 @@ def export(
     if state is None:
         raise ValueError(f"{folder} holds neither {BEST} nor {CHECKPOINT}")
     log = read_log(folder / LOG) if (folder / LOG).exists() else []
+    described = card(config, state, log)
+    if score_threshold is None:
+        measured = described["validation"]
+        score_threshold = [round(measured.get(f"threshold {name}", 0.3), 3) for name in config.classes]
     default_size = config.validation.size if config.validation else config.phases[-1].sizes[-1]
     metadata = {
         "format": FORMAT,
@@ -112,7 +118,7 @@ def export(
         if isinstance(score_threshold, Sequence)
         else score_threshold,
         "version": __version__,
-        "card": {**card(config, state, log), **({"notes": notes} if notes else {})},
+        "card": {**described, **({"notes": notes} if notes else {})},
     }
     save_weights(output, arrays(state["average"], half=half, int8=int8), metadata)
     return metadata
@@ -133,7 +139,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--notes", default="", help="text for the model card")
     options = parser.parse_args(arguments)
-    threshold = options.score_threshold[0] if len(options.score_threshold) == 1 else options.score_threshold
+    threshold = options.score_threshold
+    if threshold is not None and len(threshold) == 1:
+        (threshold,) = threshold
     try:
         metadata = export(
             load_config(options.config),
