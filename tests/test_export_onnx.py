@@ -108,3 +108,13 @@ def test_bad_sizes_are_refused(
 def test_missing_weights_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export_onnx.main([str(tmp_path / "no.safetensors"), str(tmp_path / "o.onnx")]) == 1
     assert "does not exist" in capsys.readouterr().err
+
+
+def test_without_the_onnx_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = weights_file(tmp_path / "w.safetensors", ModelConfig("topformer_t", **SMALL))
+    monkeypatch.setattr(export_onnx.importlib.util, "find_spec", lambda name: None)
+    assert export_onnx.main([str(path), str(tmp_path / "o.onnx"), "--size", "64"]) == 1
+    assert 'pip install "mobileinst[export]"' in capsys.readouterr().err
+    assert not (tmp_path / "o.onnx").exists()

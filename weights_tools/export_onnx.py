@@ -12,10 +12,12 @@ Parts: ``model`` image -> all outputs; ``features`` image -> mask_features, pool
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import inspect
 import sys
 import warnings
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -151,8 +153,11 @@ def export_onnx(model: MobileInst, path: Path, size: Size, part: Part = "model")
 
     Raises:
         ValueError: for a size below 32 or an unknown part.
+        ImportError: without the onnx package.
         OSError: if the file can't be written.
     """
+    if importlib.util.find_spec("onnx") is None:
+        raise ImportError('export needs the onnx package: pip install "mobileinst[export]"')
     if min(size) < 32:
         raise ValueError(f"expected a size of at least 32x32; got {size[0]}x{size[1]}")
     if part not in PARTS:
@@ -169,8 +174,13 @@ def export_onnx(model: MobileInst, path: Path, size: Size, part: Part = "model")
             input_names=INPUTS[part],
             output_names=OUTPUTS[part],
             opset_version=OPSET,
-            dynamo=False,
+            **_exporter(),
         )
+
+
+def _exporter() -> dict[str, Any]:
+    """Asks for the exporter that needs no further package, where PyTorch has two (2.5 and later)."""
+    return {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -194,10 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
         command.error(f"--size takes one or two numbers; got {len(sizes)}")
     try:
         export_onnx(torch_model(options.weights), options.output, (sizes[0], sizes[-1]), options.part)
-    except ImportError as error:
-        print(f'export_onnx: {error}; needs the onnx package: pip install "onnx"', file=sys.stderr)
-        return 1
-    except (ValueError, OSError) as error:
+    except (ImportError, ValueError, OSError) as error:
         print(f"export_onnx: {error}", file=sys.stderr)
         return 1
     print(f"{options.output}: {options.part} at {sizes[0]}x{sizes[-1]}")
