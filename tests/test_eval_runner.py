@@ -157,7 +157,7 @@ def test_goes_on_after_an_interruption(
     assert not journal.exists()
 
 
-@pytest.mark.parametrize("change", ["threshold", "size", "annotations", "weights"])
+@pytest.mark.parametrize("change", ["threshold", "size", "parts", "annotations", "weights"])
 def test_does_not_mix_different_runs(
     colors: Segmenter, coco_set: Path, images: Path, tmp_path: Path, change: str
 ) -> None:
@@ -169,6 +169,8 @@ def test_does_not_mix_different_runs(
         options["score_threshold"] = 0.3
     elif change == "size":
         colors.size = (128, 192)
+    elif change == "parts":
+        colors.parts = "all"
     elif change == "annotations":
         data = json.loads(coco_set.read_text())
         data["images"] = data["images"][1:]
