@@ -221,6 +221,7 @@ class Segmenter:
             else:
                 visible = tracker.visible
                 logits = self._masks(session, tracker.kernels(visible))
+                tracker.follow(logits > MASK_LOGIT)
         scores = np.array([track.score for track in visible], np.float32)
         labels = np.array([track.label for track in visible], np.int64)
         ids = np.array([track.id for track in visible], np.int64)

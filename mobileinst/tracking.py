@@ -74,10 +74,12 @@ class Detections:
 
 @dataclass
 class Track:
-    """One identity: the kernel of the last keyframe that saw it, and its class scores averaged so far."""
+    """One identity: the kernel of the last keyframe that saw it, its class scores averaged so far, and its
+    last mask, bool (h, w) at the resolution of the mask features."""
 
     id: int
     kernel: NDArray[np.float32]
+    mask: NDArray[np.bool_] = field(repr=False)
     class_scores: NDArray[np.float32]
     score: float
     seen: int = 1
@@ -101,16 +103,20 @@ class Tracker:
     Args:
         min_cosine: least cosine similarity of kernels that continues a track. Up: more new ids when an
             object changes its look; down: ids may move to another object when theirs leaves.
-        iou_weight: weight of the second cue, the overlap of a candidate's mask with the mask that the
-            track's old kernel gives in the new frame (ours; the paper uses kernels alone: 0). Up: position
-            counts more, which separates objects that look alike; down: looks count more, which finds an
-            object again after a jump or a cut.
+        iou_weight: weight of the second cue (ours; the paper uses kernels alone: 0), the overlap of a
+            candidate's mask with the mask that the track's old kernel gives in the new frame, and with the
+            one that it gave in the frame before. Up: place counts more, which separates objects that look
+            alike; down: looks count more, which finds an object again after a jump or a cut.
+        min_overlap: least IoU with one of these two masks that continues a track which the last keyframe
+            saw; not used where `iou_weight` is 0. Up: no id jumps across the picture; down: ids follow quick
+            objects. A track that is lost this way comes back as one that was missed.
         keep_ratio: a track that was seen in the last keyframe goes on where the score of its own class is at
             least this share of the score threshold. Up (to 1): shorter tracks that flicker; down: objects
             are held longer, some of them wrongly. The whole threshold, in any class, is needed by a track
             that was missed to come back, and by one whose object looks like another class now.
-        min_own: least share of a new track's mask that no better candidate covers. Up: fewer ids for parts
-            of objects that are tracked already; down: objects in front of larger ones are found sooner.
+        min_own: least share of a new track's mask that no better candidate covers; one that continues a
+            track counts as better up to 1 / `keep_ratio` times its score. Up: fewer ids for parts of objects
+            that are tracked already; down: objects in front of larger ones are found sooner.
         forget_after: keyframes without the object after which its track is dropped. Up: objects get their id
             back after a longer absence, and more work is done on tracks that are gone; down: they come back
             with a new id.
@@ -124,14 +130,17 @@ class Tracker:
         *,
         min_cosine: float = 0.2,
         iou_weight: float = 1.0,
+        min_overlap: float = 0.1,
         keep_ratio: float = 0.5,
-        min_own: float = 0.3,
+        min_own: float = 0.5,
         forget_after: int = 10,
     ) -> None:
         if not -1 <= min_cosine <= 1:
             raise ValueError(f"min_cosine must be in -1..1, got {min_cosine}")
         if not iou_weight >= 0:
             raise ValueError(f"iou_weight must be at least 0, got {iou_weight}")
+        if not 0 <= min_overlap <= 1:
+            raise ValueError(f"min_overlap must be in 0..1, got {min_overlap}")
         if not 0 < keep_ratio <= 1:
             raise ValueError(f"keep_ratio must be above 0 and at most 1, got {keep_ratio}")
         if not 0 <= min_own <= 1:
@@ -140,6 +149,7 @@ class Tracker:
             raise ValueError(f"forget_after must be a number of keyframes >= 0, got {forget_after!r}")
         self.min_cosine = float(min_cosine)
         self.iou_weight = float(iou_weight)
+        self.min_overlap = float(min_overlap)
         self.keep_ratio = float(keep_ratio)
         self.min_own = float(min_own)
         self.forget_after = forget_after
@@ -148,7 +158,7 @@ class Tracker:
     @property
     def options(self) -> dict[str, Any]:
         """The parameters that it was made with, by name."""
-        names = ("min_cosine", "iou_weight", "keep_ratio", "min_own", "forget_after")
+        names = ("min_cosine", "iou_weight", "min_overlap", "keep_ratio", "min_own", "forget_after")
         return {name: getattr(self, name) for name in names}
 
     def reset(self) -> None:
@@ -182,6 +192,11 @@ class Tracker:
             return np.zeros((0, 0), np.float32)
         return np.stack([track.kernel for track in chosen])
 
+    def follow(self, masks: NDArray[np.bool_]) -> None:
+        """Take the masks of the visible tracks, bool (n, h, w) by id, in a frame between keyframes."""
+        for track, mask in zip(self.visible, masks, strict=True):
+            track.mask = mask
+
     def update(
         self,
         detections: Detections,
@@ -210,12 +225,15 @@ class Tracker:
         labels = np.argmax(detections.class_scores, 1)
         scores: NDArray[np.float32] = np.max(detections.class_scores, 1, initial=0)
         sure = scores >= thresholds[labels]
-        free = sure & (own_share(scores, detections.masks) >= self.min_own)
+        free = sure.copy()
+        ranks = scores.copy()
         for track in self.tracks:
             track.missed += 1
         for row, chosen in self._pairs(detections, sure, thresholds, predicted):
             self._continue(self.tracks[row], detections, chosen)
             free[chosen] = False
+            ranks[chosen] /= self.keep_ratio
+        free &= own_share(ranks, detections.masks) >= self.min_own
         self.tracks = [track for track in self.tracks if track.missed <= self.forget_after]
         for column in np.flatnonzero(free):
             self._begin(detections, int(column), float(scores[column]))
@@ -233,18 +251,33 @@ class Tracker:
             return []
         cosine = cosine_similarity(self.kernels(), detections.kernels)
         gain = cosine - self.min_cosine
-        if self.iou_weight and predicted is not None:
-            gain = gain + self.iou_weight * mask_iou(predicted, detections.masks)
         was_visible = np.array([track.missed == 1 for track in self.tracks])
         labels = [track.label for track in self.tracks]
         kept = self.keep_ratio * thresholds[labels][:, None] <= detections.class_scores[:, labels].T
         allowed = (cosine >= self.min_cosine) & (sure | (was_visible[:, None] & kept))
+        if self.iou_weight and predicted is not None:
+            reached = mask_iou(predicted, detections.masks)
+            stayed, comparable = self._stayed(detections.masks)
+            gain = gain + self.iou_weight * (reached + stayed)
+            allowed &= ~comparable[:, None] | (np.maximum(reached, stayed) >= self.min_overlap)
         # Worth 0 outside the gate: such a pair never displaces one that counts.
         rows, columns = linear_assignment(np.where(allowed, -gain, 0))
         return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if allowed[r, c]]
 
+    def _stayed(self, masks: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """IoU of each track's mask in the frame before with the candidates' masks (0 where there is none of
+        the same size), and for which tracks there is one."""
+        overlap = np.zeros((len(self.tracks), len(masks)), np.float32)
+        comparable = np.zeros(len(self.tracks), np.bool_)
+        for row, track in enumerate(self.tracks):
+            if track.missed == 1 and track.mask.shape == masks.shape[1:]:
+                comparable[row] = True
+                overlap[row] = mask_iou(track.mask[None], masks)[0]
+        return overlap, comparable
+
     def _continue(self, track: Track, detections: Detections, column: int) -> None:
         track.kernel = detections.kernels[column].copy()
+        track.mask = detections.masks[column].copy()
         track.seen += 1
         track.missed = 0
         step = 1 / min(track.seen, CLASS_MEMORY)
@@ -254,7 +287,8 @@ class Tracker:
 
     def _begin(self, detections: Detections, column: int, score: float) -> None:
         kernel, class_scores = detections.kernels[column].copy(), detections.class_scores[column].copy()
-        self.tracks.append(Track(self._next_id, kernel, class_scores, score, detection=column))
+        mask = detections.masks[column].copy()
+        self.tracks.append(Track(self._next_id, kernel, mask, class_scores, score, detection=column))
         self._next_id += 1
 
 

@@ -199,8 +199,48 @@ def test_a_part_of_a_better_candidate_is_no_new_track() -> None:
     assert run(Tracker(), [apart, both]) == [{"red": 1, "green": 2}] * 2  # it stays what it was
 
 
+def test_a_union_of_tracked_objects_is_no_new_track() -> None:
+    """A candidate over two tracked objects is refused unless its score is far better."""
+    tracker = Tracker()
+    two = [("red", 0, 0.45), ("green", 8, 0.45)]
+    run(tracker, [two])
+    for score, ids in ((0.6, [1, 2]), (1.0, [1, 2, 3])):
+        now = detections([*two, ("blue", 0, score)])
+        now.masks[2] |= now.masks[1]
+        predicted = now.masks[:2]
+        assert [track.id for track in tracker.update(now, THRESHOLDS, predicted)] == ids
+
+
+def test_ids_do_not_jump_across_the_picture() -> None:
+    """The same look elsewhere, where neither the old mask nor the old kernel reaches: another object."""
+
+    def second_keyframe(tracker: Tracker) -> list[int]:
+        tracker.update(detections([("red", 0, 0.9)]), THRESHOLDS)
+        predicted = np.stack([square(1)])
+        return [t.id for t in tracker.update(detections([("red", 10, 0.9)]), THRESHOLDS, predicted)]
+
+    assert second_keyframe(Tracker()) == [2]
+    assert second_keyframe(Tracker(min_overlap=0)) == [1]
+    assert second_keyframe(Tracker(iou_weight=0)) == [1]
+
+
+def test_masks_between_keyframes_say_where_a_track_is() -> None:
+    tracker = Tracker()
+    tracker.update(detections([("red", 0, 0.9)]), THRESHOLDS)
+    tracker.follow(np.stack([square(10)]))
+    nowhere = np.zeros((1, *GRID), np.bool_)
+    assert [t.id for t in tracker.update(detections([("red", 11, 0.9)]), THRESHOLDS, nowhere)] == [1]
+
+
 def test_options_make_an_equal_tracker() -> None:
-    options = {"min_cosine": 0.1, "iou_weight": 2.0, "keep_ratio": 0.9, "min_own": 0.5, "forget_after": 3}
+    options = {
+        "min_cosine": 0.1,
+        "iou_weight": 2.0,
+        "min_overlap": 0.2,
+        "keep_ratio": 0.9,
+        "min_own": 0.5,
+        "forget_after": 3,
+    }
     assert Tracker(**options).options == options  # type: ignore[arg-type]
     assert Tracker(**Tracker().options).options == Tracker().options
 
@@ -246,6 +286,7 @@ def test_a_tracker_serves_one_model() -> None:
         {"iou_weight": -1},
         {"keep_ratio": 0},
         {"min_own": 2},
+        {"min_overlap": -1},
         {"forget_after": -1},
         {"forget_after": 1.5},
     ],
