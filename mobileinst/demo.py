@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from .video import Frame, FrameSource
 
-SIZE = (416, 768)
+SIZE = (480, 560)
 FRAMES = 72
 
 
 class DemoSource(FrameSource):
-    """An astronaut's portrait drifts to the right while a cat's photograph slides over it to the left.
+    """An astronaut's portrait sways while a cat's photograph glides up and down beside it.
 
     Raises:
         ImportError: without scikit-image; the message names the extra.
@@ -28,8 +28,8 @@ class DemoSource(FrameSource):
 
     def __init__(self) -> None:
         data = _photographs()
-        self._astronaut = _rgb(data.astronaut())[: SIZE[0]]
-        self._cat = _rgb(data.chelsea())
+        self._astronaut = _rgb(data.astronaut())[:420, :330]
+        self._cat = _half(_rgb(data.chelsea()))
 
     def __iter__(self) -> Iterator[Frame]:
         for number in range(FRAMES):
@@ -39,8 +39,8 @@ class DemoSource(FrameSource):
         """The frame at 0..1 of the clip."""
         canvas = np.full((*SIZE, 3), (96, 104, 112), np.uint8)
         swing = 0.5 - 0.5 * np.cos(2 * np.pi * at)
-        _paste(canvas, self._astronaut, 0, round(70 * swing) - 80)
-        _paste(canvas, self._cat, round(15 + 90 * (1 - swing)), round(400 - 70 * swing))
+        _paste(canvas, self._astronaut, round(20 + 30 * swing), round(30 * swing) - 10)
+        _paste(canvas, self._cat, round(60 + 200 * (1 - swing)), round(325 + 8 * swing))
         return canvas
 
 
@@ -63,3 +63,10 @@ def _photographs() -> Any:
 
 def _rgb(image: Any) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.asarray(image, np.uint8)[..., :3])
+
+
+def _half(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """At half the size, each pixel the mean of four."""
+    height, width = image.shape[0] // 2, image.shape[1] // 2
+    fours = image[: 2 * height, : 2 * width].reshape(height, 2, width, 2, 3)
+    return np.asarray(fours.mean((1, 3)), np.uint8)
