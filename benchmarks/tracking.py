@@ -68,7 +68,7 @@ class OverlapTracker(ScoreRecorder):
 #: How tracks are continued: name in tables -> tracker.
 ASSOCIATIONS: dict[str, Callable[[], ScoreRecorder]] = {
     "paper": lambda: ScoreRecorder(
-        iou_weight=0, min_cosine=-1, keep_ratio=0.02, min_own=0, forget_after=10**6
+        iou_weight=0, min_cosine=-1, keep_ratio=0.02, min_own=0, return_cosine=-1, forget_after=10**6
     ),
     "cosine": lambda: ScoreRecorder(iou_weight=0),
     "IoU": lambda: OverlapTracker(),

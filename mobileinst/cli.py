@@ -203,7 +203,7 @@ def _parser() -> argparse.ArgumentParser:
         "--keyframe-every", type=int, default=3, metavar="T", help="whole network on every T-th frame (3)"
     )
     tracking.add_argument(
-        "--forget-after", type=int, default=10, metavar="N", help="keyframes until a lost track ends (10)"
+        "--forget-after", type=int, default=30, metavar="N", help="keyframes until a lost track ends (30)"
     )
     tracking.add_argument(
         "--iou-weight", type=float, default=1.0, metavar="W", help="weight of place against looks (1)"

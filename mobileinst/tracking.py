@@ -117,6 +117,8 @@ class Tracker:
         min_own: least share of a new track's mask that no better candidate covers; one that continues a
             track counts as better up to 1 / `keep_ratio` times its score. Up: fewer ids for parts of objects
             that are tracked already; down: objects in front of larger ones are found sooner.
+        return_cosine: least cosine similarity by which a track that was missed comes back. Up: more new ids
+            for objects that return; down: new objects may get the id of one that left.
         forget_after: keyframes without the object after which its track is dropped. Up: objects get their id
             back after a longer absence, and more work is done on tracks that are gone; down: they come back
             with a new id.
@@ -133,7 +135,8 @@ class Tracker:
         min_overlap: float = 0.1,
         keep_ratio: float = 0.5,
         min_own: float = 0.5,
-        forget_after: int = 10,
+        return_cosine: float = 0.6,
+        forget_after: int = 30,
     ) -> None:
         if not -1 <= min_cosine <= 1:
             raise ValueError(f"min_cosine must be in -1..1, got {min_cosine}")
@@ -145,6 +148,8 @@ class Tracker:
             raise ValueError(f"keep_ratio must be above 0 and at most 1, got {keep_ratio}")
         if not 0 <= min_own <= 1:
             raise ValueError(f"min_own must be in 0..1, got {min_own}")
+        if not -1 <= return_cosine <= 1:
+            raise ValueError(f"return_cosine must be in -1..1, got {return_cosine}")
         if isinstance(forget_after, bool) or not isinstance(forget_after, int) or forget_after < 0:
             raise ValueError(f"forget_after must be a number of keyframes >= 0, got {forget_after!r}")
         self.min_cosine = float(min_cosine)
@@ -152,14 +157,15 @@ class Tracker:
         self.min_overlap = float(min_overlap)
         self.keep_ratio = float(keep_ratio)
         self.min_own = float(min_own)
+        self.return_cosine = float(return_cosine)
         self.forget_after = forget_after
         self.reset()
 
     @property
     def options(self) -> dict[str, Any]:
         """The parameters that it was made with, by name."""
-        names = ("min_cosine", "iou_weight", "min_overlap", "keep_ratio", "min_own", "forget_after")
-        return {name: getattr(self, name) for name in names}
+        names = ("min_cosine", "iou_weight", "min_overlap", "keep_ratio", "min_own", "return_cosine")
+        return {name: getattr(self, name) for name in (*names, "forget_after")}
 
     def reset(self) -> None:
         """Forget everything: the next frame starts a new stream with ids from 1."""
@@ -254,7 +260,8 @@ class Tracker:
         was_visible = np.array([track.missed == 1 for track in self.tracks])
         labels = [track.label for track in self.tracks]
         kept = self.keep_ratio * thresholds[labels][:, None] <= detections.class_scores[:, labels].T
-        allowed = (cosine >= self.min_cosine) & (sure | (was_visible[:, None] & kept))
+        least = np.where(was_visible, self.min_cosine, max(self.min_cosine, self.return_cosine))
+        allowed = (cosine >= least[:, None]) & (sure | (was_visible[:, None] & kept))
         if self.iou_weight and predicted is not None:
             reached = mask_iou(predicted, detections.masks)
             stayed, comparable = self._stayed(detections.masks)

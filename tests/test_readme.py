@@ -75,7 +75,7 @@ def test_commands_are_found() -> None:
     [
         (Segmenter.track, "keyframe_every"),
         (Segmenter, "duplicate_iou"),
-        *((Tracker, name) for name in ("min_cosine", "iou_weight", "keep_ratio", "min_own", "forget_after")),
+        *((Tracker, name) for name in Tracker().options),
     ],
 )
 def test_default_in_table(callable_: object, name: str) -> None:

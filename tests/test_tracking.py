@@ -224,6 +224,15 @@ def test_ids_do_not_jump_across_the_picture() -> None:
     assert second_keyframe(Tracker(iou_weight=0)) == [1]
 
 
+def test_a_similar_look_does_not_take_the_id_of_one_that_left() -> None:
+    seen = detections([("red", 0, 0.9)])
+    between = Detections(np.array([[0.7, 0.7, 0, 0]], np.float32), seen.class_scores, seen.masks)
+    for limit, expected in ((0.6, 1), (0.8, 2)):
+        tracker = Tracker(return_cosine=limit, iou_weight=0)
+        run(tracker, [[("red", 0, 0.9)], []])
+        assert [track.id for track in tracker.update(between, THRESHOLDS)] == [expected]
+
+
 def test_masks_between_keyframes_say_where_a_track_is() -> None:
     tracker = Tracker()
     tracker.update(detections([("red", 0, 0.9)]), THRESHOLDS)
@@ -238,7 +247,8 @@ def test_options_make_an_equal_tracker() -> None:
         "iou_weight": 2.0,
         "min_overlap": 0.2,
         "keep_ratio": 0.9,
-        "min_own": 0.5,
+        "min_own": 0.4,
+        "return_cosine": 0.8,
         "forget_after": 3,
     }
     assert Tracker(**options).options == options  # type: ignore[arg-type]
@@ -286,6 +296,7 @@ def test_a_tracker_serves_one_model() -> None:
         {"iou_weight": -1},
         {"keep_ratio": 0},
         {"min_own": 2},
+        {"return_cosine": 2},
         {"min_overlap": -1},
         {"forget_after": -1},
         {"forget_after": 1.5},
