@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from contestants.base import Case
 from numpy.typing import NDArray
-from peers import report, shared_options, write
+from peers import format_report, report, save, shared_options
 from support.comparison import compare
 from support.network import prepare
 from support.table import markdown_table
@@ -90,7 +90,9 @@ def main() -> None:
             }
             label = f"{frame_size[1]}x{frame_size[0]}, {count} instances, {threads}t"
             cases.append(compare(names, case, files, options.rounds, log, frames=frames, label=label))
-    write(report(cases, "frame", names), options, "\n" + stage_table(cases))
+            document, stages = report(cases, "frame", names), "\n" + stage_table(cases)
+            save(document, options, stages)
+    print(format_report(document) + stages, end="")
     if not any("mobileinst" in case["results"] for case in cases):
         sys.exit("mobileinst itself did not run")
 

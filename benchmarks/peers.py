@@ -99,14 +99,13 @@ def format_report(document: dict[str, Any]) -> str:
     return text + "".join(f"\nSkipped: {name} ({why})." for name, why in skipped) + ("\n" if skipped else "")
 
 
-def write(document: dict[str, Any], options: argparse.Namespace, more: str = "") -> None:
-    """Print the table and what is given to follow it; write both files where asked."""
-    text = format_report(document) + more
+def save(document: dict[str, Any], options: argparse.Namespace, more: str = "") -> None:
+    """Write both files where asked, the table with what is given to follow it; after every case, since a
+    long comparison may be interrupted."""
     if options.output:
         options.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     if options.table:
-        options.table.write_text(text, encoding="utf-8")
-    print(text, end="")
+        options.table.write_text(format_report(document) + more, encoding="utf-8")
 
 
 def main() -> None:
@@ -128,7 +127,8 @@ def main() -> None:
             case = Case(backbone, width, size, size, part, threads)
             files = prepare(case, options.folder, options.weights)
             cases.append(compare(options.contestants, case, files, options.rounds, log))
-    write(report(cases, "peers", options.contestants), options)
+            save(report(cases, "peers", options.contestants), options)
+    print(format_report(report(cases, "peers", options.contestants)), end="")
     if not any("mobileinst" in case["results"] for case in cases):
         sys.exit("mobileinst itself did not run")
 
