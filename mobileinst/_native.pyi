@@ -15,11 +15,16 @@ _U32 = NDArray[np.uint32]
 
 kernels: Any  # single kernels on arrays, of any tier, for tests
 benchmark: Any  # timing of single kernels
+xnnpack: Any  # XNNPACK's operators on arrays, for tests
 
 def tier() -> str:
     """Name of the tier in use; ValueError if MOBILEINST_TIER names one that is unknown or can't run here."""
 
 def supported_tiers() -> list[str]: ...
+def backend() -> str:
+    """What computes convolutions; ValueError if MOBILEINST_BACKEND names one unknown or not built in."""
+
+def has_xnnpack() -> bool: ...
 def cpu_features() -> list[str]: ...
 def rle_from_logits(
     logits: _F32, height: int, width: int, threshold: float, *, tier: str | None = None

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from importlib import metadata
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,8 +60,19 @@ def _native_report() -> Iterator[tuple[bool, str]]:
         chosen = ", set by MOBILEINST_TIER" if os.environ.get("MOBILEINST_TIER") else ""
         yield True, f"instruction set: {tier}{chosen} (available: {supported})"
     yield True, f"CPU features used: {', '.join(native.cpu_features()) or 'none'}"
-    xnnpack = getattr(native, "xnnpack_version", None)
-    yield True, f"XNNPACK: {xnnpack() if xnnpack else 'not built in; all kernels are our own'}"
+    yield _backend(native)
+
+
+def _backend(native: ModuleType) -> tuple[bool, str]:
+    try:
+        if native.backend() == "xnnpack":
+            return True, "convolutions: XNNPACK's where it has them, set by MOBILEINST_BACKEND"
+    except ValueError as error:
+        return False, f"convolutions: {error}"
+    other = (
+        "MOBILEINST_BACKEND=xnnpack takes XNNPACK's" if native.has_xnnpack() else "XNNPACK is not built in"
+    )
+    return True, f"convolutions: our own kernels ({other})"
 
 
 def _weights_report() -> Iterator[tuple[bool, str]]:

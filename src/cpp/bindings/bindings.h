@@ -54,5 +54,6 @@ void register_masks(py::module_& module);
 void register_kernels_light(py::module_& kernels);
 void register_kernels_conv(py::module_& kernels);
 void register_benchmark(py::module_& module);
+void register_xnnpack(py::module_& module);
 
 }  // namespace mobileinst

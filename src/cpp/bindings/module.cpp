@@ -10,4 +10,5 @@ PYBIND11_MODULE(_native, module) {
     mobileinst::register_kernels_conv(kernels);
     mobileinst::register_kernels_light(kernels);
     mobileinst::register_benchmark(module);
+    mobileinst::register_xnnpack(module);
 }

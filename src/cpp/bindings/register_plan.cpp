@@ -169,7 +169,8 @@ std::shared_ptr<ConvWeights> pack_conv(const py::object& weight, const py::objec
         offsets = checked_array<float>(bias, "bias", {values.shape(0)});
     }
     const float* bias_values = bias.is_none() ? nullptr : offsets.data();
-    return std::make_shared<ConvWeights>(spec, values.data(), bias_values, tier_argument(tier));
+    return std::make_shared<ConvWeights>(spec, values.data(), bias_values, tier_argument(tier),
+                                         active_backend());
 }
 
 AlignedBuffer buffer_of(const py::object& object, const char* name) {

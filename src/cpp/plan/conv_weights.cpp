@@ -85,13 +85,18 @@ const char* kind_name(ConvKind kind) {
     return "unknown";
 }
 
-ConvWeights::ConvWeights(const ConvSpec& spec, const float* weight, const float* bias, Tier tier)
+ConvWeights::ConvWeights(const ConvSpec& spec, const float* weight, const float* bias, Tier tier,
+                         Backend backend)
     : spec_(spec), kind_(choose_kind(spec)), tier_(tier) {
     check(spec);
     packed_ = pack(spec, kind_, weight, tier);
     if (bias != nullptr) {
         bias_ = AlignedBuffer(spec.out_channels);
         std::copy_n(bias, spec.out_channels, bias_.data());
+    }
+    if (backend == Backend::Xnnpack) {
+        raw_ = AlignedBuffer(spec.weight_count());
+        std::copy_n(weight, spec.weight_count(), raw_.data());
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/aligned_buffer.h"
 #include "core/tier.h"
+#include "plan/backend.h"
 
 namespace mobileinst {
 
@@ -34,19 +35,21 @@ class ConvWeights {
   public:
     /// `weight` is (out, in / groups, kernel, kernel), `bias` (out,) or null. Throws std::invalid_argument if
     /// the spec contradicts itself.
-    ConvWeights(const ConvSpec& spec, const float* weight, const float* bias, Tier tier);
+    ConvWeights(const ConvSpec& spec, const float* weight, const float* bias, Tier tier,
+                Backend backend = Backend::Native);
 
     const ConvSpec& spec() const { return spec_; }
     ConvKind kind() const { return kind_; }
     Tier tier() const { return tier_; }
     const float* packed() const { return packed_.data(); }
     const float* bias() const { return bias_.data(); }  ///< null if there is none
+    const float* raw() const { return raw_.data(); }    ///< as given, for XNNPACK; null for our kernels alone
 
   private:
     ConvSpec spec_;
     ConvKind kind_;
     Tier tier_;
-    AlignedBuffer packed_, bias_;
+    AlignedBuffer packed_, bias_, raw_;
 };
 
 }  // namespace mobileinst

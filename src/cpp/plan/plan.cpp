@@ -121,7 +121,8 @@ void Plan::place_tensors() {
         }
     }
     const Layout layout = lay_out(blocks);
-    arena_ = AlignedBuffer(layout.floats);
+    // XNNPACK reads a little past the end of its input.
+    arena_ = AlignedBuffer(layout.floats + 16);
     for (TensorId id = 0; id < planned_.size(); ++id) {
         PlannedTensor& tensor = planned_[id];
         PlannedTensor& root = planned_[tensor.root];

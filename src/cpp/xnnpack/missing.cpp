@@ -1,0 +1,26 @@
+// Stands in for operators.cpp in a build without XNNPACK.
+
+#include <stdexcept>
+
+#include "xnnpack/operators.h"
+
+namespace mobileinst::xnnpack {
+namespace {
+
+[[noreturn]] void fail() { throw std::runtime_error("this build of mobileinst has no XNNPACK"); }
+
+}  // namespace
+
+bool available() { return false; }
+
+bool supports(Activation) { return false; }
+
+void Operator::Delete::operator()(xnn_operator*) const {}
+
+Operator::Operator(const Convolution&, const float*, const float*) { fail(); }
+
+Operator::Operator(const FullyConnected&, const float*, const float*) { fail(); }
+
+void Operator::run(const float*, float*, void*, ThreadPool&) const { fail(); }
+
+}  // namespace mobileinst::xnnpack
