@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -20,18 +21,19 @@ if TYPE_CHECKING:
     from .commands import Summary, TrackOutputs
     from .segmenter import Segmenter
 
-#: Exit codes besides 0; the last two as shells count signals.
-FAILED, INTERRUPTED, TERMINATED, BROKEN_PIPE = 2, 130, 143, 141
+#: Exit codes besides 0; from 128 on as shells count signals.
+FAILED, SIGNALLED, INTERRUPTED, BROKEN_PIPE = 2, 128, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Errors are one line on standard error."""
     logging.basicConfig(format="mobileinst: %(levelname)s: %(message)s", level=logging.WARNING)
     options = _parser().parse_args(arguments)
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    replaced = _catch_signals()
     try:
         code: int = options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
@@ -42,12 +44,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
         return _fail(str(error) or type(error).__name__, FAILED)
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number in replaced:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _catch_signals() -> list[signal.Signals]:
+    """Turn the signals that would end the process at once into exceptions; says which."""
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # Whoever ignores one (nohup) or handles it goes on doing so.
+    replaced = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in replaced:
+        signal.signal(number, _terminate)
+    return replaced
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     # As an exception, so that outputs which were begun are removed.
-    raise SystemExit(TERMINATED)
+    raise SystemExit(SIGNALLED + number)
 
 
 def _fail(message: str, code: int) -> int:
@@ -102,7 +117,8 @@ def _report(summary: Summary, outputs: TrackOutputs, options: argparse.Namespace
         print(f"{summary}" + (f" -> {written}" if written else ""), file=where)
     if summary.stopped is None:
         return 0
-    kept = f"; the {summary.frames} frames before are in {written}" if written else ""
+    before = "frame before is" if summary.frames == 1 else f"{summary.frames} frames before are"
+    kept = f"; the {before} in {written}" if written else ""
     if isinstance(summary.stopped, KeyboardInterrupt):
         return _fail(f"interrupted{kept}", INTERRUPTED)
     return _fail(f"{summary.stopped}{kept}", FAILED)
@@ -133,6 +149,7 @@ def _segment(options: argparse.Namespace) -> int:
 
 
 def _info(options: argparse.Namespace) -> int:
+    from .inputs import check_size
     from .layer_table import layer_table
     from .network.config import BACKBONES, ModelConfig
     from .weights import available_weights, load_weights
@@ -149,7 +166,7 @@ def _info(options: argparse.Namespace) -> int:
     else:
         known = ", ".join([*BACKBONES, *available_weights()])
         raise ValueError(f"expected one of {known}, or a weights file; got {options.config!r}")
-    size = options.size or (weights.size if weights else 640)
+    size = check_size(options.size) if options.size is not None else weights.size if weights else 640
     height, width = size if isinstance(size, tuple) else (size, size)
     print(", ".join(f"{name} {value}" for name, value in config.to_dict().items()))
     for line in layer_table(config, height, width):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections import Counter
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from .draw import draw
 from .export import JsonLinesSink, MotsSink, PngMaskSink, Sink, YoutubeVisSink, coco_results, owner_map
-from .files import Output
+from .files import Output, check_writable
 from .interrupt import Interrupt
 from .png import write_png
 from .progress import Progress
@@ -65,7 +66,8 @@ class Summary:
     stopped: VideoError | KeyboardInterrupt | None = None
 
     def __str__(self) -> str:
-        return f"{self.frames} frames, {counted(self.tracks.values(), 'track')}, {self.rate:.1f} frames/s"
+        frames = "1 frame" if self.frames == 1 else f"{self.frames} frames"
+        return f"{frames}, {counted(self.tracks.values(), 'track')}, {self.rate:.1f} frames/s"
 
 
 class PictureSink:
@@ -74,6 +76,7 @@ class PictureSink:
     def __init__(self, path: Path) -> None:
         if path.suffix.lower() not in PICTURE_SUFFIXES:
             raise VideoError(f"{path}: expected a picture's name that ends in {', '.join(PICTURE_SUFFIXES)}")
+        check_writable(path)
         self._path = path
         self._best = -1.0
         self._picture: NDArray[np.uint8] | None = None
@@ -157,11 +160,14 @@ def segment(
     of the instance that owns a pixel). A COCO file takes the number in a file's name as its image id, or
     the image's place in the list.
     """
+    check_distinct([str(path) for path in (json_lines, coco) if path not in (None, "-")], paths)
     folder.mkdir(parents=True, exist_ok=True)
+    if coco is not None:
+        check_writable(coco)
     style = style or Style()
     json_sink = JsonLinesSink(json_lines) if json_lines is not None else None
     entries: list[dict[str, Any]] = []
-    used: Counter[str] = Counter()
+    taken = {os.path.realpath(path) for path in paths}
     try:
         for number, path in enumerate(paths):
             try:
@@ -170,8 +176,7 @@ def segment(
                 yield path, error, None
                 continue
             instances = segmenter.segment(image, score_threshold)
-            used[path.stem] += 1
-            stem = path.stem if used[path.stem] == 1 else f"{path.stem}-{used[path.stem]}"
+            stem = _free_stem(folder, path.stem, taken)
             overlay = folder / f"{stem}-segmented.png"
             write_png(overlay, style.draw(image, instances))
             if masks:
@@ -190,6 +195,26 @@ def segment(
         raise
     if json_sink is not None:
         json_sink.finish()
+
+
+def _free_stem(folder: Path, stem: str, taken: set[str]) -> str:
+    """`stem`, or `stem`-2 and so on, so that no overlay replaces an image or another's overlay."""
+    for name in itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2))):
+        files = {os.path.realpath(folder / f"{name}-{kind}.png") for kind in ("segmented", "masks")}
+        if not files & taken:
+            break
+    taken |= files
+    return name
+
+
+def check_distinct(outputs: Sequence[str], sources: Sequence[str | Path]) -> None:
+    """Raise VideoError if two outputs are one file, or an output is a source."""
+    names = [os.path.realpath(name) for name in outputs]
+    if len(set(names)) < len(names):
+        raise VideoError(f"outputs must differ, got {', '.join(outputs)}")
+    for source in sources:
+        if os.path.realpath(source) in names:
+            raise VideoError(f"{source} is the source, it can't be an output too")
 
 
 def image_paths(sources: Sequence[str]) -> list[Path]:
@@ -222,11 +247,8 @@ class _Outputs:
     """All outputs of one run as one."""
 
     def __init__(self, outputs: TrackOutputs, source: FrameSource, style: Style) -> None:
-        names = [os.path.realpath(name) for name in outputs.names()]
-        if len(set(names)) < len(names):
-            raise VideoError(f"outputs must differ, got {', '.join(outputs.names())}")
-        if os.path.realpath(source.name) in names:
-            raise VideoError(f"{source.name} is the source, it can't be an output too")
+        pictures = source.paths if isinstance(source, FolderSource) else []
+        check_distinct(outputs.names(), [source.name, *pictures])
         self._style = style
         self._sinks: list[Sink] = []
         self._video: VideoWriter | None = None

@@ -9,6 +9,11 @@ from types import TracebackType
 from typing import IO, Any
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise OSError now if `path` could not be written later."""
+    Output(path).discard()
+
+
 class Output:
     """A path to write to now and the path that it gets when finished.
 

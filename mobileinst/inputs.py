@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -89,15 +90,32 @@ def check_thresholds(value: float | Sequence[float], classes: int) -> NDArray[np
     return np.array(np.broadcast_to(thresholds, (classes,)))
 
 
-def check_count(name: str, value: Any) -> int:
-    """A whole number of at least 1.
+def check_count(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """A whole number of at least `least`, and at most `most`.
 
     Raises:
         ValueError: for anything else.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    if most is not None and value > most:
+        raise ValueError(f"{name} must be at most {most}, got {value!r}")
     return int(value)
+
+
+def check_number(
+    name: str, value: Any, low: float, high: float, expected: str, *, above: bool = False
+) -> float:
+    """A number from `low` (with `above`: above it) to `high`, finite; `expected` says so in the error.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or not low <= value <= high or (above and value == low) or abs(value) == math.inf:
+        raise ValueError(f"{name} must be {expected}, got {value!r}")
+    return float(value)
 
 
 def _what(array: NDArray[Any]) -> str:

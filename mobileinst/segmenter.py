@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _native
 from .engine import NativeModel, Session
-from .inputs import check_count, check_frame, check_network_input, check_size, check_thresholds
+from .inputs import check_count, check_frame, check_network_input, check_number, check_size, check_thresholds
 from .network.config import ModelConfig
 from .overlap import suppress_duplicates
 from .results import Instances
@@ -22,6 +24,9 @@ from .weights import Weights, load_weights
 #: A pixel belongs to a mask above this probability (SparseInst's, followed by the paper's sources).
 MASK_THRESHOLD = 0.45
 MASK_LOGIT = math.log(MASK_THRESHOLD / (1 - MASK_THRESHOLD))
+
+#: More threads than this are a mistake.
+MAX_THREADS = 1024
 
 _STRIDE = 32
 _LONGEST = 4 / 3
@@ -68,22 +73,27 @@ class Segmenter:
     ) -> None:
         if color not in ("rgb", "bgr"):
             raise ValueError(f"color must be 'rgb' or 'bgr', got {color!r}")
-        if not 0 < duplicate_iou <= 1:
-            raise ValueError(f"duplicate_iou must be above 0 and at most 1, got {duplicate_iou!r}")
+        expected = "above 0 and at most 1"
+        self.duplicate_iou = check_number("duplicate_iou", duplicate_iou, 0, 1, expected, above=True)
         if parts not in ("main", "all"):
             raise ValueError(f"parts must be 'main' or 'all', got {parts!r}")
         if threads is not None:
-            check_count("threads", threads)
+            check_count("threads", threads, most=MAX_THREADS)
         if size is not None:
             check_size(size)
         self.weights = weights if isinstance(weights, Weights) else load_weights(weights)
         self.size: int | tuple[int, int] = self.weights.size if size is None else check_size(size)
         self.color = color
-        self.duplicate_iou = float(duplicate_iou)
         self.parts = parts
         self._swap = color != self.weights.color
         self._model = NativeModel(self.weights, threads=threads)
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as weights and options: a copy in another process has plans and threads of its own."""
+        names = ("size", "color", "duplicate_iou", "parts")
+        options = {name: getattr(self, name) for name in names}
+        return functools.partial(type(self), threads=self._model.threads, **options), (self.weights,)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -158,6 +168,8 @@ class Segmenter:
             )
         if tracker is not None and not isinstance(tracker, Tracker):
             raise TypeError(f"tracker must be a Tracker, got {type(tracker).__name__}")
+        if tracker is not None:
+            tracker.check_model(self.config.kernel_dim, len(self.classes))
         every = check_count("keyframe_every", keyframe_every)
         thresholds = self._thresholds(score_threshold)
         return self._track(frames, every, thresholds, Tracker() if tracker is None else tracker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .assignment import linear_assignment
+from .inputs import check_count, check_number
 from .overlap import mask_iou, own_share
 
 #: Keyframes over which a track's class scores are averaged, at most.
@@ -138,27 +140,14 @@ class Tracker:
         return_cosine: float = 0.6,
         forget_after: int = 30,
     ) -> None:
-        if not -1 <= min_cosine <= 1:
-            raise ValueError(f"min_cosine must be in -1..1, got {min_cosine}")
-        if not iou_weight >= 0:
-            raise ValueError(f"iou_weight must be at least 0, got {iou_weight}")
-        if not 0 <= min_overlap <= 1:
-            raise ValueError(f"min_overlap must be in 0..1, got {min_overlap}")
-        if not 0 < keep_ratio <= 1:
-            raise ValueError(f"keep_ratio must be above 0 and at most 1, got {keep_ratio}")
-        if not 0 <= min_own <= 1:
-            raise ValueError(f"min_own must be in 0..1, got {min_own}")
-        if not -1 <= return_cosine <= 1:
-            raise ValueError(f"return_cosine must be in -1..1, got {return_cosine}")
-        if isinstance(forget_after, bool) or not isinstance(forget_after, int) or forget_after < 0:
-            raise ValueError(f"forget_after must be a number of keyframes >= 0, got {forget_after!r}")
-        self.min_cosine = float(min_cosine)
-        self.iou_weight = float(iou_weight)
-        self.min_overlap = float(min_overlap)
-        self.keep_ratio = float(keep_ratio)
-        self.min_own = float(min_own)
-        self.return_cosine = float(return_cosine)
-        self.forget_after = forget_after
+        share = "above 0 and at most 1"
+        self.min_cosine = check_number("min_cosine", min_cosine, -1, 1, "in -1..1")
+        self.iou_weight = check_number("iou_weight", iou_weight, 0, math.inf, "finite and at least 0")
+        self.min_overlap = check_number("min_overlap", min_overlap, 0, 1, "in 0..1")
+        self.keep_ratio = check_number("keep_ratio", keep_ratio, 0, 1, share, above=True)
+        self.min_own = check_number("min_own", min_own, 0, 1, "in 0..1")
+        self.return_cosine = check_number("return_cosine", return_cosine, -1, 1, "in -1..1")
+        self.forget_after = check_count("forget_after", forget_after, 0)
         self.reset()
 
     @property
@@ -178,6 +167,15 @@ class Tracker:
     def visible(self) -> list[Track]:
         """The tracks that the last keyframe saw, by id."""
         return [track for track in self.tracks if track.missed == 0]
+
+    def check_model(self, kernel_size: int, classes: int) -> None:
+        """Raise ValueError if the tracks have kernels of another length, or another number of classes."""
+        for track in self.tracks[:1]:
+            if (track.kernel.size, track.class_scores.size) != (kernel_size, classes):
+                raise ValueError(
+                    f"the tracker holds kernels of length {track.kernel.size} and {track.class_scores.size} "
+                    f"classes, got {kernel_size} and {classes}: a Tracker can't be shared by different models"
+                )
 
     def next_frame(self, size: tuple[int, int], keyframe_every: int) -> bool:
         """Count a frame of (height, width) pixels and say whether it is to be a keyframe.
@@ -223,11 +221,8 @@ class Tracker:
         Raises:
             ValueError: if kernels have another length than the tracks' (a Tracker serves one model).
         """
-        if self.tracks and len(detections) and detections.kernels.shape[1] != self.tracks[0].kernel.size:
-            raise ValueError(
-                f"the tracker holds kernels of length {self.tracks[0].kernel.size}, got "
-                f"{detections.kernels.shape[1]}: a Tracker can't be shared by different models"
-            )
+        if len(detections):
+            self.check_model(detections.kernels.shape[1], detections.class_scores.shape[1])
         labels = np.argmax(detections.class_scores, 1)
         scores: NDArray[np.float32] = np.max(detections.class_scores, 1, initial=0)
         sure = scores >= thresholds[labels]

@@ -301,12 +301,14 @@ def _usable_rate(rate: Fraction | None) -> Fraction | None:
 
 
 def _duration(stream: Any) -> float | None:
-    """Seconds of the video stream by the container's header."""
+    """Seconds from the video stream's first frame to its end, by the container's header."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     stated = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
     if stated:
-        return int(stated[1]) * 3600 + int(stated[2]) * 60 + float(stated[3])
+        # Matroska's tag says when the stream ends, not how long it is: recordings may start late.
+        start = float((stream.start_time or 0) * (stream.time_base or 0))
+        return int(stated[1]) * 3600 + int(stated[2]) * 60 + float(stated[3]) - max(start, 0.0)
     return None
 
 

@@ -110,16 +110,18 @@ def find_weights(path_or_name: str | os.PathLike[str] | None = None) -> Path:
         path_or_name = DEFAULT_NAME
     if isinstance(path_or_name, bytes) or not isinstance(path_or_name, (str, os.PathLike)):
         raise WeightsError(f"weights must be a path or a name, got {type(path_or_name).__name__}")
+    if not os.fspath(path_or_name):
+        raise WeightsError("weights must be a path or a name, got ''")
     path = Path(path_or_name)
     is_name = isinstance(path_or_name, str) and path.name == path_or_name and not path.suffix
     if is_name:
         shipped = ASSETS / f"{path_or_name}.safetensors"
-        if shipped.is_file():
+        if _exists(shipped):
             return shipped
     if _exists(path):
         return path
     names = ", ".join(available_weights()) or "none"
-    what = f"no weights named {str(path_or_name)!r}" if is_name else f"weights file {path} does not exist"
+    what = f"no weights named {_short(path_or_name)}" if is_name else f"weights file {path} does not exist"
     raise WeightsError(f"{what}; names of weights that ship with the package: {names}")
 
 

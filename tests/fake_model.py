@@ -32,10 +32,10 @@ class ColorSession:
         logits = np.where(self.maps.any((1, 2)), 6, -6).astype(np.float32)
         class_logits = np.full((len(COLORS), 2), -9, np.float32)
         class_logits[:, 0] = logits
-        return class_logits, logits, 20 * np.eye(len(COLORS), dtype=np.float32)
+        return class_logits, logits, 20 * np.eye(len(COLORS), len(COLORS) + 1, dtype=np.float32)
 
     def mask_features(self) -> np.ndarray:
-        return (2 * self.maps - 1).astype(np.float32)
+        return np.pad((2 * self.maps - 1).astype(np.float32), ((0, 1), (0, 0), (0, 0)))
 
     def mask_logits(self, kernels: np.ndarray) -> np.ndarray:
         return np.einsum("nd,dhw->nhw", kernels, self.mask_features()).astype(np.float32)

@@ -132,6 +132,17 @@ def test_segment_images(material: Path, tmp_path: Path) -> None:
     assert len(entries) == sum(len(record["instances"]) for record in records)
 
 
+def test_overlays_replace_neither_images_nor_each_other(material: Path, tmp_path: Path) -> None:
+    names = ["x.png", "x-segmented.png", "a/x.png", "a/x-3.png"]
+    (tmp_path / "a").mkdir()
+    for name in names:
+        (tmp_path / name).write_bytes((material / "frames" / "1.png").read_bytes())
+    said = succeed("segment", *names, "--weights", material / "tiny.safetensors", cwd=tmp_path)
+    overlays = [line.rpartition(" -> ")[2] for line in said.splitlines()]
+    assert len({*overlays, *names}) == 8
+    assert len(list(tmp_path.rglob("*.png"))) == 8
+
+
 def test_segment_goes_on_after_a_broken_image(material: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no image")
     done = call(
@@ -159,6 +170,9 @@ def test_segment_goes_on_after_a_broken_image(material: Path, tmp_path: Path) ->
         (["track", "MATERIAL/clip.mp4", "--output", "MATERIAL/clip.mp4"], "is the source"),
         (["track", "MATERIAL/clip.mp4", "--json", "a", "--mots", "a"], "outputs must differ"),
         (["track", "MATERIAL/clip.mp4", "--picture", "o.gif"], "ends in .jpeg"),
+        (["track", "MATERIAL/clip.mp4", "--picture", "no/o.png"], "can't write no/o.png"),
+        (["track", "MATERIAL/frames", "--picture", "MATERIAL/frames/1.png"], "1.png is the source"),
+        (["track", "MATERIAL/clip.mp4", "--iou-weight", "inf"], "iou_weight must be finite"),
         (["track", "MATERIAL/clip.mp4", "--size", "20"], "size must be in 32..4096"),
         (["track", "MATERIAL/clip.mp4", "--size", "large"], "expected a size as 640 or 480x864"),
         (["track", "MATERIAL/clip.mp4", "--threads", "0"], "at least 1, got '0'"),
@@ -167,7 +181,11 @@ def test_segment_goes_on_after_a_broken_image(material: Path, tmp_path: Path) ->
         (["track", "MATERIAL/clip.mp4", "--fps", "-1"], "frames per second"),
         (["track"], "the following arguments are required: SOURCE"),
         (["segment", "MATERIAL/tiny.safetensors"], "expected an image"),
+        (["segment", "MATERIAL/frames", "--coco", "no/c.json"], "can't write no/c.json"),
+        (["segment", "MATERIAL/frames", "--coco", "a", "--json", "a"], "outputs must differ"),
+        (["segment", "MATERIAL/frames", "--json", "MATERIAL/frames/1.png"], "1.png is the source"),
         (["info", "vgg"], "expected one of mobilenetv2"),
+        (["info", "topformer_t", "--size", "0"], "size must be in 32..4096, got 0"),
         (["dance"], "invalid choice"),
         ([], "required: COMMAND"),
     ],
@@ -199,10 +217,10 @@ def test_a_video_that_ends_early_keeps_what_was_read(material: Path, tmp_path: P
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize(
-    ("number", "code", "left"), [(signal.SIGINT, 130, True), (signal.SIGTERM, 143, False)]
+    ("number", "code", "left"), [("SIGINT", 130, True), ("SIGTERM", 143, False), ("SIGHUP", 129, False)]
 )
 def test_signals_leave_finished_files_or_none(
-    material: Path, tmp_path: Path, number: signal.Signals, code: int, left: bool
+    material: Path, tmp_path: Path, number: str, code: int, left: bool
 ) -> None:
     (tmp_path / "frames").mkdir()
     picture = (material / "frames" / "1.png").read_bytes()
@@ -218,7 +236,7 @@ def test_signals_leave_finished_files_or_none(
     )
     assert process.stdout is not None
     process.stdout.readline()  # the first frame is through
-    process.send_signal(number)
+    process.send_signal(getattr(signal, number))
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == code, stderr
     assert "Traceback" not in stderr
@@ -240,6 +258,15 @@ def test_a_closed_pipe_ends_quietly(material: Path, tmp_path: Path) -> None:
     assert process.stderr.read() == ""
     process.stderr.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+def test_standard_output_may_be_closed(material: Path, tmp_path: Path) -> None:
+    arguments = ("segment", material / "frames" / "1.png", "--weights", material / "tiny.safetensors")
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *command(*arguments)]
+    done = subprocess.run(closed, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["1-segmented.png"]
 
 
 def test_info_prints_layers_and_totals(material: Path, tmp_path: Path) -> None:

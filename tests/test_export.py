@@ -44,7 +44,6 @@ def test_frame_record_has_the_documented_fields() -> None:
     assert instances[0] == {
         "id": 4,
         "label": "dog",
-        "class": 1,
         "score": 0.9,
         "box": [1, 2, 5, 9],
         "rle": inst.rle()[0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,16 @@ def test_streams_interleave(colors: Segmenter) -> None:
         assert second.ids.tolist() == [1, 2]
 
 
+def test_a_tracker_stays_with_its_model(monkeypatch: pytest.MonkeyPatch, colors: Segmenter) -> None:
+    tracker = Tracker()
+    list(colors.track([scene(red=(8, 8))], tracker=tracker))
+    names = ["square", "other", "third"]
+    metadata = make_metadata(classes=names, config={**CONFIG.to_dict(), "classes": 3}, score_threshold=0.5)
+    monkeypatch.setattr("mobileinst.segmenter.NativeModel", ColorModel)
+    with pytest.raises(ValueError, match=r"4 and 2 classes, got 4 and 3: .* different models"):
+        Segmenter(Weights({}, metadata)).track([], tracker=tracker)
+
+
 def test_frames_may_change_their_size(colors: Segmenter) -> None:
     frames = [scene(red=(8, 8))] * 2 + [scene((128, 96), red=(50, 8))] * 2
     found = list(colors.track(frames))
@@ -205,10 +216,12 @@ def test_wrong_images(colors: Segmenter, image: Any, error: type[Exception], mes
         ({"color": "RGB"}, "color must be"),
         ({"threads": 0}, "threads must be"),
         ({"threads": True}, "threads must be"),
+        ({"threads": 2**64}, "threads must be at most 1024"),
         ({"size": 8}, r"size must be in 32\.\.4096"),
         ({"size": "640"}, "size must be an int"),
         ({"size": (640,)}, "size must be an int"),
         ({"duplicate_iou": 0}, "duplicate_iou"),
+        ({"duplicate_iou": "0.5"}, "duplicate_iou must be above 0 and at most 1, got '0.5'"),
         ({"parts": "some"}, "parts must be"),
     ],
 )
@@ -291,6 +304,15 @@ def test_results_do_not_depend_on_threads(tmp_path: Path) -> None:
     one, three = (Segmenter(path, threads=threads).forward(x) for threads in (1, 3))
     for name in one:
         np.testing.assert_array_equal(one[name], three[name])
+
+
+def test_a_pickled_segmenter_gives_the_same(tiny: Segmenter) -> None:
+    copy = pickle.loads(pickle.dumps(tiny))
+    x = np.random.default_rng(0).normal(size=(3, 64, 96)).astype(np.float32)
+    for name, array in copy.forward(x).items():
+        np.testing.assert_array_equal(array, tiny.forward(x)[name])
+    options = ("size", "color", "duplicate_iou", "parts")
+    assert [getattr(copy, name) for name in options] == [getattr(tiny, name) for name in options]
 
 
 @pytest.mark.skipif(not available_weights(), reason="no weights ship with this build")

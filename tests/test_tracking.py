@@ -285,7 +285,7 @@ def test_a_tracker_serves_one_model() -> None:
     other = Detections(
         np.ones((1, 7), np.float32), np.ones((1, 2), np.float32), np.ones((1, *GRID), np.bool_)
     )
-    with pytest.raises(ValueError, match="length 4, got 7"):
+    with pytest.raises(ValueError, match="length 4 and 2 classes, got 7"):
         tracker.update(other, THRESHOLDS)
 
 
@@ -294,6 +294,8 @@ def test_a_tracker_serves_one_model() -> None:
     [
         {"min_cosine": 2},
         {"iou_weight": -1},
+        {"iou_weight": float("inf")},
+        {"keep_ratio": "0.5"},
         {"keep_ratio": 0},
         {"min_own": 2},
         {"return_cosine": 2},

@@ -109,6 +109,14 @@ def test_cut_videos_are_named(clip: Path, tmp_path: Path, suffix: str, share: fl
         assert re.search(rf"frame ({len(seen)}|{len(seen) - 1})\b", str(caught.value))
 
 
+def test_a_recording_that_starts_late_is_whole(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "x.mkv", 25) as writer:
+        for number in range(10):
+            writer.write(picture(number), 5 + number / 25)
+    times = [frame.time for frame in open_source(tmp_path / "x.mkv")]
+    assert times == pytest.approx([number / 25 for number in range(10)], abs=2e-3)
+
+
 def test_damaged_packets_are_named_or_concealed(clip: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     content = bytearray(clip.read_bytes())

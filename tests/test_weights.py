@@ -121,6 +121,10 @@ def test_missing_weights_list_the_names_that_exist(tmp_path: Path, monkeypatch: 
         load_weights("fats")
     with pytest.raises(WeightsError, match="does not exist"):
         load_weights(tmp_path / "nothing.safetensors")
+    with pytest.raises(WeightsError, match="no weights named 'xxx"):
+        load_weights("x" * 5000)
+    with pytest.raises(WeightsError, match="must be a path or a name, got ''"):
+        load_weights("")
     with pytest.raises(WeightsError, match="must be a path or a name, got int"):
         load_weights(3)  # type: ignore[arg-type]
     with pytest.raises(WeightsError, match="expected a regular file, got a directory"):
