@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -263,3 +264,32 @@ def test_tier_from_the_environment(tier: str, message: str | None) -> None:
         assert result.stdout.strip() == _native.supported_tiers()[-1]
     else:
         assert f"environment variable MOBILEINST_TIER: {message}" in result.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_works_and_ends(tmp_path: Path) -> None:
+    """It has none of its parent's threads: nothing may wait for them, not even at the end."""
+    code = """
+import os, sys
+import numpy as np
+from test_engine import SMALL, make_weights, run
+from random_weights import random_input
+from mobileinst.engine import NativeModel
+model, x = NativeModel(make_weights(SMALL), threads=3), random_input(64, 96)
+before = run(model, x)
+child = os.fork()
+equal = all(np.array_equal(value, before[name]) for name, value in run(model, x).items())
+del model
+if child:
+    sys.exit(os.waitpid(child, 0)[1])
+sys.exit(0 if equal else 1)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code], env=environment, start_new_session=True
+    )
+    try:
+        assert process.wait(timeout=60) == 0
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)

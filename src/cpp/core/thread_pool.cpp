@@ -1,5 +1,7 @@
 #include "core/thread_pool.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <stdexcept>
@@ -15,7 +17,7 @@ uint32_t unclaimed(uint64_t state) { return static_cast<uint32_t>(state); }
 
 }  // namespace
 
-ThreadPool::ThreadPool(size_t threads) {
+ThreadPool::ThreadPool(size_t threads) : process_(getpid()) {
     if (threads == 0) {
         throw std::invalid_argument("a thread pool needs at least 1 thread");
     }
@@ -32,12 +34,20 @@ ThreadPool::ThreadPool(size_t threads) {
 
 ThreadPool::~ThreadPool() { stop(); }
 
+bool ThreadPool::forked() const { return getpid() != process_; }
+
 void ThreadPool::stop() {
+    if (forked()) {
+        // Joining workers that don't exist here, or destroying what they waited for, would never end.
+        static_cast<void>(new std::vector<std::thread>(std::move(workers_)));
+        static_cast<void>(wake_.release());
+        return;
+    }
     {
         std::lock_guard<std::mutex> lock(sleep_);
         stopping_.store(true);
     }
-    wake_.notify_all();
+    wake_->notify_all();
     for (std::thread& worker : workers_) {
         worker.join();
     }
@@ -50,7 +60,7 @@ void ThreadPool::run_job(Call call, const void* context, size_t count, size_t gr
     grain = std::max<size_t>(grain, 1);
     const size_t grains = (count + grain - 1) / grain;
     chunks = std::max<size_t>(std::min({chunks, grains, size_t{1} << 20}), 1);
-    if (workers_.empty() || chunks == 1) {
+    if (workers_.empty() || chunks == 1 || forked()) {
         call(context, 0, count, 0);
         return;
     }
@@ -77,7 +87,7 @@ void ThreadPool::publish(uint32_t chunks) {
         wake = sleepers_ > 0;
     }
     if (wake) {
-        wake_.notify_all();
+        wake_->notify_all();
     }
 }
 
@@ -116,7 +126,7 @@ void ThreadPool::work(size_t thread) {
         } else {
             std::unique_lock<std::mutex> lock(sleep_);
             ++sleepers_;
-            wake_.wait(lock, [&] { return unclaimed(state_.load()) != 0 || stopping_.load(); });
+            wake_->wait(lock, [&] { return unclaimed(state_.load()) != 0 || stopping_.load(); });
             --sleepers_;
             idle_since = std::chrono::steady_clock::now();
         }

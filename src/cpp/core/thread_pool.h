@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -11,7 +12,8 @@
 namespace mobileinst {
 
 /// Threads that share the work of one caller at a time. Idle workers yield for a moment, then sleep; a worker
-/// that is late for a job is not waited for.
+/// that is late for a job is not waited for. A process that was forked off has none of the workers: there the
+/// caller does all the work.
 class ThreadPool {
   public:
     /// `threads` >= 1 counts the caller; throws std::invalid_argument for 0, std::system_error if the system
@@ -45,6 +47,8 @@ class ThreadPool {
     void work(size_t thread);
     void stop();
 
+    bool forked() const;
+
     std::vector<std::thread> workers_;
     std::mutex user_;
 
@@ -57,8 +61,9 @@ class ThreadPool {
     std::atomic<size_t> done_{0};     // chunks finished
     std::atomic<bool> stopping_{false};
     std::mutex sleep_;
-    std::condition_variable wake_;
+    std::unique_ptr<std::condition_variable> wake_ = std::make_unique<std::condition_variable>();
     size_t sleepers_ = 0;  // guarded by sleep_
+    const long process_;   // that the workers belong to
 };
 
 }  // namespace mobileinst
