@@ -76,6 +76,8 @@ class PictureSink:
     def __init__(self, path: Path) -> None:
         if path.suffix.lower() not in PICTURE_SUFFIXES:
             raise VideoError(f"{path}: expected a picture's name that ends in {', '.join(PICTURE_SUFFIXES)}")
+        if path.suffix.lower() != ".png":
+            _import_pillow()
         check_writable(path)
         self._path = path
         self._best = -1.0
@@ -235,12 +237,17 @@ def write_picture(path: Path, image: NDArray[np.uint8]) -> None:
     if path.suffix.lower() == ".png":
         write_png(path, image)
         return
+    pillow = _import_pillow()
+    with Output(path) as output:
+        pillow.fromarray(image).save(output.open("wb"), format="JPEG", quality=92)
+
+
+def _import_pillow() -> Any:
     try:
         from PIL import Image
     except ImportError as error:
         raise ImportError(f'JPEG needs Pillow: pip install "mobileinst[image]" ({error})') from None
-    with Output(path) as output:
-        Image.fromarray(image).save(output.open("wb"), format="JPEG", quality=92)
+    return Image
 
 
 class _Outputs:

@@ -16,6 +16,7 @@ import pytest
 from test_weights import make_metadata, make_tensors
 
 import mobileinst
+from mobileinst.commands import PictureSink
 from mobileinst.png import write_png
 from mobileinst.video import open_source
 from mobileinst.video_writer import VideoWriter
@@ -130,6 +131,13 @@ def test_segment_images(material: Path, tmp_path: Path) -> None:
     assert [record["file"] for record in records] == [*(f"{i}.png" for i in range(FRAMES)), "3.png"]
     entries = json.loads((tmp_path / "coco.json").read_text())
     assert len(entries) == sum(len(record["instances"]) for record in records)
+
+
+def test_a_missing_extra_is_named_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    PictureSink(tmp_path / "x.png")
+    with pytest.raises(ImportError, match=r"mobileinst\[image\]"):
+        PictureSink(tmp_path / "x.jpg")
 
 
 def test_overlays_replace_neither_images_nor_each_other(material: Path, tmp_path: Path) -> None:
