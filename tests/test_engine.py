@@ -270,13 +270,14 @@ def test_tier_from_the_environment(tier: str, message: str | None) -> None:
 def test_a_forked_process_works_and_ends(tmp_path: Path) -> None:
     """It has none of its parent's threads: nothing may wait for them, not even at the end."""
     code = """
-import os, sys
+import os, sys, time
 import numpy as np
 from test_engine import SMALL, make_weights, run
 from random_weights import random_input
 from mobileinst.engine import NativeModel
 model, x = NativeModel(make_weights(SMALL), threads=3), random_input(64, 96)
 before = run(model, x)
+time.sleep(0.2)  # until the threads sleep
 child = os.fork()
 equal = all(np.array_equal(value, before[name]) for name, value in run(model, x).items())
 del model
@@ -289,7 +290,7 @@ sys.exit(0 if equal else 1)
         [sys.executable, "-W", "ignore", "-c", code], env=environment, start_new_session=True
     )
     try:
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=40) == 0
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
