@@ -157,7 +157,7 @@ def _info(options: argparse.Namespace) -> int:
     weights = None
     named = options.config in available_weights() or Path(options.config or "").is_file()
     if options.config is None or named:
-        weights = load_weights(options.config)
+        weights = load_weights(options.config, kind=None)
         config = weights.config
     elif options.config in BACKBONES:
         config = ModelConfig(
@@ -168,11 +168,16 @@ def _info(options: argparse.Namespace) -> int:
         raise ValueError(f"expected one of {known}, or a weights file; got {options.config!r}")
     size = check_size(options.size) if options.size is not None else weights.size if weights else 640
     height, width = size if isinstance(size, tuple) else (size, size)
-    print(", ".join(f"{name} {value}" for name, value in config.to_dict().items()))
-    for line in layer_table(config, height, width):
+    kind = weights.kind if weights else "model"
+    if kind == "backbone":
+        print(f"backbone {config.backbone} alone, use_sim {config.use_sim}")
+    else:
+        print(", ".join(f"{name} {value}" for name, value in config.to_dict().items()))
+    for line in layer_table(config, height, width, kind=kind):
         print(line)
     if weights is not None:
-        print(f"\nclasses: {', '.join(weights.classes)}; size {weights.size}; version {weights.version}")
+        classes = f"classes: {', '.join(weights.classes)}; " if weights.classes else ""
+        print(f"\n{classes}size {weights.size}; version {weights.version}")
         for key, value in weights.card.items():
             print(f"{key}: {value}")
     return 0

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from .network.config import ModelConfig
-from .network.counter import LayerCount, count_layers
+from .network.counter import LayerCount, count_backbone, count_layers
 
 _PARTS = ("backbone", "mask_decoder", "instance_decoder")
 
 
-def layer_table(config: ModelConfig, height: int, width: int) -> Iterator[str]:
-    """Lines of a table: each layer with output shape, parameters and multiply-adds, then the totals."""
-    layers = count_layers(config, height, width)
+def layer_table(config: ModelConfig, height: int, width: int, *, kind: str = "model") -> Iterator[str]:
+    """Lines of a table: each layer with output shape, parameters and multiply-adds, then the totals.
+
+    With ``kind="backbone"`` of the backbone alone.
+    """
+    alone = kind == "backbone"
+    layers = count_backbone(config, height, width) if alone else count_layers(config, height, width)
     names = max(len(layer.name) for layer in layers)
     kinds = max(len(layer.op) for layer in layers)
     shapes = max(len(layer.shape) for layer in layers)
@@ -24,9 +28,10 @@ def layer_table(config: ModelConfig, height: int, width: int) -> Iterator[str]:
         line = f"{layer.name:<{names}}  {layer.op:<{kinds}}  {layer.shape:>{shapes}}"
         yield f"{line}  {_blank(layer.parameters):>10}  {_blank(layer.macs):>13}"
     yield "-" * len(header)
-    for part in _PARTS:
+    for part in () if alone else _PARTS:
         yield _total(part, [layer for layer in layers if layer.name.startswith(part)])
-    yield _total("masks of all queries", [layer for layer in layers if not layer.name.startswith(_PARTS)])
+    if not alone:
+        yield _total("masks of all queries", [layer for layer in layers if not layer.name.startswith(_PARTS)])
     yield _total(f"total at {height}x{width}", layers)
 
 

@@ -352,3 +352,21 @@ def test_a_backbone_is_no_model(tmp_path: Path) -> None:
         load_weights(tmp_path / "b.safetensors")
     convert.convert(tmp_path / "b.safetensors", tmp_path / "c.safetensors")
     check_equal(tmp_path / "c.safetensors", backbone_tensors("topformer_t"), ModelConfig("topformer_t"))
+
+
+def test_info_tells_which_backbone_a_file_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from mobileinst.cli import main
+
+    torch.save(backbone_tensors("topformer_t", use_sim=True), tmp_path / "a.pth")
+    convert.convert(tmp_path / "a.pth", tmp_path / "b.safetensors")
+    assert main(["info", str(tmp_path / "b.safetensors"), "--size", "512"]) == 0
+    said = capsys.readouterr().out
+    assert "backbone topformer_t alone, use_sim True" in said
+    assert "1,369,920 parameters" in said
+    assert "mask_decoder" not in said
+
+
+def test_tensors_that_numpy_cannot_hold(tmp_path: Path) -> None:
+    torch.save({**backbone_tensors("topformer_t"), "odd": torch.eye(3).to_sparse()}, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match="tensor 'odd' can't be converted"):
+        convert.convert(tmp_path / "a.pth", tmp_path / "b.safetensors")

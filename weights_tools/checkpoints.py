@@ -145,7 +145,11 @@ def _arrays(tensors: Mapping[Any, Any]) -> dict[str, NDArray[Any]]:
             value = value.detach()
             if value.dtype in (torch.float16, torch.bfloat16):
                 value = value.float()
-            arrays[name] = value.contiguous().numpy()
+            try:
+                arrays[name] = value.contiguous().numpy()
+            except (RuntimeError, TypeError) as error:
+                reason = str(error).splitlines()[0][:120]
+                raise CheckpointError(f"tensor {name!r} can't be converted: {reason}") from None
     return arrays
 
 
