@@ -5,7 +5,7 @@
 
 The other engines do what their users do: OpenCV resizes the frame, NumPy normalises it, then each mask is
 resized to the frame, compared with the threshold and encoded by pycocotools ("usual"), or all of that only in
-the box around the mask ("boxed"). The instances are the n best queries, whatever their scores.
+the box around the mask ("boxed"). The instances are the first n queries, whatever their scores.
 """
 
 from __future__ import annotations
