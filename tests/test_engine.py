@@ -287,7 +287,10 @@ sys.exit(0 if equal else 1)
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", code], env=environment, start_new_session=True
+        [sys.executable, "-W", "ignore", "-c", code],
+        env=environment,
+        cwd=Path(__file__).parent,  # not the checkout, whose package has no extension
+        start_new_session=True,
     )
     try:
         assert process.wait(timeout=40) == 0
