@@ -238,6 +238,8 @@ def test_signals_leave_finished_files_or_none(
     process = subprocess.Popen(
         command(*arguments, "--json", "-"),
         cwd=tmp_path,
+        # Whoever runs the tests under nohup has them ignore a hang-up, and would hand that on.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
