@@ -235,15 +235,18 @@ def test_signals_leave_finished_files_or_none(
     for i in range(3000):
         (tmp_path / "frames" / f"{i}.png").write_bytes(picture)
     arguments = ("track", "frames", "--weights", material / "tiny.safetensors", "--output", "o.mp4")
-    process = subprocess.Popen(
-        command(*arguments, "--json", "-"),
-        cwd=tmp_path,
-        # Whoever runs the tests under nohup has them ignore a hang-up, and would hand that on.
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    # Ignored signals are inherited: the tests may run under nohup or in a shell's background.
+    inherited = signal.signal(getattr(signal, number), signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(
+            command(*arguments, "--json", "-"),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(getattr(signal, number), inherited)
     assert process.stdout is not None
     process.stdout.readline()  # the first frame is through
     process.send_signal(getattr(signal, number))
