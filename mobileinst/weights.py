@@ -143,7 +143,7 @@ def load_weights(
             )
         parameters = {
             name: _as_parameter(name, tensor)
-            for name, tensor in _widen_int8(raw).items()
+            for name, tensor in widen_int8(raw).items()
             if not name.endswith(".num_batches_tracked")
         }
         weights = Weights(parameters, _parse_json(metadata["mobileinst"], "the 'mobileinst' metadata"))
@@ -171,7 +171,7 @@ def save_weights(
     """
     checked = Weights({}, metadata)
     arrays = {name: np.asarray(tensor) for name, tensor in tensors.items()}
-    wide = _widen_int8(arrays)
+    wide = widen_int8(arrays)
     for name, array in wide.items():
         _as_parameter(name, array)
     _check_shapes(wide, required_shapes(checked.config, checked.kind, wide))
@@ -360,7 +360,7 @@ def _view(data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], begin: int)
     return np.frombuffer(data, dtype, count, begin).reshape(shape)
 
 
-def _widen_int8(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def widen_int8(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Replace int8 tensors by the float32 product with their scales, which disappear."""
     wide = dict(tensors)
     for name, tensor in tensors.items():

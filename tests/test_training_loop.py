@@ -30,7 +30,7 @@ from weights_tools.training.config import OptimiserConfig, Phase, parse_config  
 from weights_tools.training.data import DataConfig, TrainingSet  # noqa: E402
 from weights_tools.training.export import export  # noqa: E402
 from weights_tools.training.initial import TrainedModel, grid_queries, load_folded_backbone  # noqa: E402
-from weights_tools.training.loop import Run, RunOptions, train  # noqa: E402
+from weights_tools.training.loop import Run, RunOptions, build_model, train  # noqa: E402
 from weights_tools.training.losses import Assignment  # noqa: E402
 from weights_tools.training.measure import main as measure  # noqa: E402
 from weights_tools.training.objective import carry  # noqa: E402
@@ -284,6 +284,9 @@ def test_export_makes_a_weights_file(tmp_path):
         step = np.abs(weights.tensors[name]).max() / 127
         np.testing.assert_allclose(tensor, weights.tensors[name], rtol=0, atol=0.55 * step, err_msg=name)
     assert (tmp_path / "small.safetensors").stat().st_size < (tmp_path / "w.safetensors").stat().st_size
+    again = build_model(dataclasses.replace(config, init=str(tmp_path / "small.safetensors"))).state_dict()
+    for name, tensor in small.tensors.items():
+        np.testing.assert_array_equal(again[name].numpy(), tensor, err_msg=name)
     with pytest.raises(ValueError, match="neither"):
         export(config, tmp_path / "set", tmp_path / "x.safetensors")
 

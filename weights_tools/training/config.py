@@ -91,7 +91,8 @@ class TrainingConfig:
         batch: Images per step and process.
         phases: Crop sizes over the run.
         backbone: File of initial backbone weights; environment variables are expanded.
-        init: Weights file (safetensors) of a whole model to start from; heads that do not fit start new.
+        init: Weights file (safetensors, of any form that ``export`` writes) of a whole model to start from;
+            heads that do not fit start new.
         frozen_norms: Prefixes of batch norms whose statistics stay as they are.
         frozen: Prefixes of parameters that are not trained; may be changed when a run is resumed.
         query_grid: Start queries from a sine grid, query projections equal to the key projections.

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from mobileinst.network import ModelConfig
 from mobileinst.network.ops import NORM_EPS, Activation
 from mobileinst.network.position import sine_position_embedding
+from mobileinst.weights import read_safetensors, widen_int8
 from weights_tools.torch_ops import MobileInst, TorchOps
 
 
@@ -126,15 +127,23 @@ def load_initial(model: MobileInst, tensors: Mapping[str, Tensor]) -> list[str]:
     return new
 
 
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a safetensors file; int8 ones of this project's files are widened to float32.
+
+    Raises:
+        WeightsError: if it is no such file.
+    """
+    arrays, _ = read_safetensors(path)
+    return {name: torch.from_numpy(np.array(array)) for name, array in widen_int8(arrays).items()}
+
+
 def load_backbone_file(model: MobileInst, path: Path) -> None:
     """Initialise the backbone from folded ``.npz`` weights or safetensors with this project's names."""
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as arrays:
             load_folded_backbone(model, {name: arrays[name] for name in arrays.files})
         return
-    from safetensors.torch import load_file
-
-    tensors = load_file(path)
+    tensors = read_tensors(path)
     renamed = {k if k.startswith("backbone.") else f"backbone.{k}": v for k, v in tensors.items()}
     load_initial(model, {k: v for k, v in renamed.items() if k.startswith("backbone.")})
 

@@ -18,7 +18,13 @@ from torch import nn
 from weights_tools.training.checkpoint import BEST, CHECKPOINT, LOG, Log, load_file, save_file
 from weights_tools.training.config import TrainingConfig, ValidationConfig, expand
 from weights_tools.training.data import Batch
-from weights_tools.training.initial import TrainedModel, grid_queries, load_backbone_file, load_initial
+from weights_tools.training.initial import (
+    TrainedModel,
+    grid_queries,
+    load_backbone_file,
+    load_initial,
+    read_tensors,
+)
 from weights_tools.training.loader import Batches, keys, load
 from weights_tools.training.objective import Objective, total
 from weights_tools.training.processes import Group, fill_gradients
@@ -53,9 +59,7 @@ def build_model(config: TrainingConfig) -> TrainedModel:
     if config.backbone:
         load_backbone_file(model, expand(config.backbone))
     if config.init:
-        from safetensors.torch import load_file as load_tensors
-
-        load_initial(model, load_tensors(expand(config.init)))
+        load_initial(model, read_tensors(expand(config.init)))
     return model
 
 
