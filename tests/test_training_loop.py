@@ -20,7 +20,7 @@ pytest.importorskip("pycocotools")
 pytest.importorskip("safetensors")
 pytest.importorskip("scipy")
 
-from training_sets import settings, write_set, write_videos  # noqa: E402
+from training_sets import environment, settings, toml, write_set, write_videos  # noqa: E402
 
 from mobileinst.network import ModelConfig  # noqa: E402
 from mobileinst.weights import load_weights  # noqa: E402
@@ -317,6 +317,10 @@ def test_perfect_results_have_full_ap():
     assert table["F1 person"] == pytest.approx(100 * 2 / 3)
     assert table["threshold person"] == pytest.approx(0.6)
     assert evaluate(truth, [], ["person"])["AP"] == 0.0
+    truth["categories"].append({"id": 2, "name": "cat"})
+    table = evaluate(truth, [result, {**result, "category_id": 2}], ["person", "cat"])
+    assert np.isfinite(list(table.values())).all()
+    assert not {"AP cat", "threshold cat", "APl"} & set(table), "there is nothing of these"
 
 
 @pytest.mark.parametrize("kind", ["checkpoint", "weights"])
@@ -354,22 +358,6 @@ def test_input_size_bounds_the_longer_side(frame, size, expected):
 
 def command(config: Path, output: Path, *extra: str) -> list[str]:
     return [sys.executable, "-m", "weights_tools.training", str(config), "--output", str(output), *extra]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-
-
-def toml(values, prefix="") -> str:
-    """The little TOML that the tests need."""
-    plain = [f"{k} = {json.dumps(v)}" for k, v in values.items() if not isinstance(v, dict) and k != "phases"]
-    if "phases" in values:
-        rows = [f"{{ until = {p['until']}, sizes = {p['sizes']} }}" for p in values["phases"]]
-        plain.append(f"phases = [{', '.join(rows)}]")
-    for name, table in values.items():
-        if isinstance(table, dict):
-            plain.append(f"[{prefix}{name}]\n{toml(table, f'{prefix}{name}.')}")
-    return "\n".join(plain)
 
 
 @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +110,20 @@ def settings(annotations: Path, folder: Path, **changes: Any) -> dict[str, Any]:
         "auxiliary": {"early_heads": 0.5, "semantic": 1.0, "centre": 1.0},
     }
     return {**values, **changes}
+
+
+def environment() -> dict[str, str]:
+    """For processes that import what this one does."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+
+
+def toml(values: dict[str, Any], prefix: str = "") -> str:
+    """The little TOML that the tests need."""
+    plain = [f"{k} = {json.dumps(v)}" for k, v in values.items() if not isinstance(v, dict) and k != "phases"]
+    if "phases" in values:
+        rows = [f"{{ until = {p['until']}, sizes = {p['sizes']} }}" for p in values["phases"]]
+        plain.append(f"phases = [{', '.join(rows)}]")
+    for name, table in values.items():
+        if isinstance(table, dict):
+            plain.append(f"[{prefix}{name}]\n{toml(table, f'{prefix}{name}.')}")
+    return "\n".join(plain)

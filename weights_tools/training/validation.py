@@ -118,7 +118,10 @@ class Validation:
 def evaluate(
     truth: dict[str, Any], results: list[dict[str, Any]], classes: Sequence[str]
 ) -> dict[str, float]:
-    """COCO mask AP in percent by name: AP, AP50, AP75, APs, APm, APl, and per class."""
+    """COCO mask AP in percent by name: AP, AP50, AP75, APs, APm, APl, and per class.
+
+    A class or a range of areas without objects in the set is left out, but AP is 0 then.
+    """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -133,12 +136,14 @@ def evaluate(
         run.evaluate()
         run.accumulate()
         run.summarize()
-    table = {name: 100.0 * float(run.stats[i]) for i, name in enumerate(names)}
+    found = zip(names, run.stats[: len(names)].tolist(), strict=True)
+    table = {"AP": 0.0, **{name: 100.0 * value for name, value in found if value >= 0}}
     precision = run.eval["precision"][:, :, :, 0, 2]
     for index, name in enumerate(classes):
-        for label, part in (("AP", precision[:, :, index]), ("AP50", precision[:1, :, index])):
-            valid = part[part > -1]
-            table[f"{label} {name}"] = 100.0 * float(valid.mean()) if valid.size else float("nan")
+        if precision[0, 0, index] < 0:
+            continue
+        table[f"AP {name}"] = 100.0 * float(precision[:, :, index].mean())
+        table[f"AP50 {name}"] = 100.0 * float(precision[0, :, index].mean())
         table[f"F1 {name}"], table[f"threshold {name}"] = best_f1(run.evalImgs, index, len(run.params.imgIds))
     return table
 
