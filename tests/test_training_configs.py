@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +42,8 @@ def run(values: dict[str, Any], folder: Path, launcher: list[str], *extra: str, 
     (folder / "config.toml").write_text(toml(values))
     line = [sys.executable, *launcher, "-m", "weights_tools.training", str(folder / "config.toml")]
     line += ["--output", str(folder / "run"), "--device", "cpu", *extra]
-    done = subprocess.run(line, env=environment() | env, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    env = environment() | env
+    done = subprocess.run(line, env=env, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
 
 
@@ -58,7 +58,7 @@ def renamed(path: Path, classes: list[str], target: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_papers_stages_follow_one_another(tmp_path):
+def test_the_papers_stages_follow_one_another(tmp_path, monkeypatch):
     """COCO under torchrun, export, then YouTube-VIS from it with query passing."""
     coco, youtube = shrunk("coco"), shrunk("youtube_vis")
     path, images = write_set(tmp_path / "set")
@@ -70,11 +70,8 @@ def test_the_papers_stages_follow_one_another(tmp_path):
     youtube["images"] = 80  # 20 steps give an entry in the log
     run(coco, tmp_path / "first", TORCHRUN, COCO=str(tmp_path / "coco"))
     model = tmp_path / "coco.safetensors"
-    os.environ["COCO"] = str(tmp_path / "coco")
-    try:
-        export(parse_config(coco), tmp_path / "first/run", model, last=True)
-    finally:
-        del os.environ["COCO"]
+    monkeypatch.setenv("COCO", str(tmp_path / "coco"))
+    export(parse_config(coco), tmp_path / "first/run", model, last=True)
     assert load_weights(model).classes == tuple(coco["classes"])
 
     ytvis = tmp_path / "ytvis"
