@@ -44,10 +44,12 @@ def plot(run: Path, output: Path) -> None:
     middle.plot(images, [e["lr"] / top for e in steps], label=f"learning rate / {top:g}", linewidth=1)
     middle.set(title="masks and schedule", xlabel="images", ylim=(0, 1.05))
     middle.legend()
-    for name in ("AP", "AP50", "APm", "APl"):
-        right.plot([e["images"] for e in values], [e["val"][name] for e in values], "o-", label=name)
     right.set(title="validation (averaged weights)", xlabel="images")
-    right.legend()
+    for name in ("AP", "AP50", "APm", "APl"):
+        known = [(e["images"], e["val"][name]) for e in values if name in e["val"]]
+        if known:
+            right.plot(*zip(*known, strict=True), "o-", label=name)
+            right.legend()
     figure.savefig(output, dpi=90)
     pyplot.close(figure)
 
