@@ -5,7 +5,7 @@
 
 Contestants take turns on each shape, round by round; the median counts. Outputs are compared with PyTorch's
 (or `ref`'s) before anything is timed. "peak" is the share of what the core's multiply-adds reach on registers
-in the same run; Winograd's 3x3 needs up to 4 times fewer multiplications than are counted and may pass 100 %.
+in the same run; Winograd's 3x3 needs up to 5 times fewer multiplications than are counted and may pass 100 %.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ struct Conv3x3Args {
     Epilogue epilogue;
 };
 
-/// Dense 3x3 convolution of one tier: by Winograd F(4x4, 3x3) (Lavin and Gray, 2016, arXiv 1509.09308), block
+/// Dense 3x3 convolution of one tier: by Winograd F(6x6, 3x3) (Lavin and Gray, 2016, arXiv 1509.09308), block
 /// of tiles by block of tiles in cache; `Ref` is direct.
 struct Conv3x3Kernels {
     /// Floats that pack() writes. The layout (and the transformed domain) belongs to the tier.
@@ -27,7 +27,7 @@ struct Conv3x3Kernels {
     void (*pack)(const float* weight, size_t in_channels, size_t out_channels, float* packed);
     /// Floats of scratch that one run() needs; concurrent runs need one each, 64-byte aligned.
     size_t (*scratch_size)(size_t in_channels, size_t out_channels);
-    /// Number of work units (4x4 tiles, or rows for `Ref`).
+    /// Number of work units (6x6 tiles, or rows for `Ref`).
     size_t (*units)(const Conv3x3Args& args);
     /// Computes units [begin, end). Any split gives the same bits; the packed weights are read once per call
     /// and block of tiles, so few long ranges are much faster than many short ones: one per thread.

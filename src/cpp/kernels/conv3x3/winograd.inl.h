@@ -1,11 +1,11 @@
 #pragma once
 
-// 3x3 convolution by Winograd's F(4x4, 3x3) with the points 0, 1, -1, 2, -2 and infinity (Lavin and Gray,
-// 2016, arXiv 1509.09308). Include after one of kernels/gemm/shape_*.inl.h.
+// 3x3 convolution by Winograd's F(6x6, 3x3) with the points 0, 1, -1, 2, -2, 1/2, -1/2 and infinity (Lavin
+// and Gray, 2016, arXiv 1509.09308). Include after one of kernels/gemm/shape_*.inl.h.
 //
-// A block of tiles goes through three steps while it is in the second-level cache: each 6x6 input tile is
-// transformed to 36 values per channel; for each of the 36 positions a matrix product over the channels, for
-// one panel of output channels at a time; each panel is transformed back to 4x4 outputs. Packed weights: per
+// A block of tiles goes through three steps while it is in the second-level cache: each 8x8 input tile is
+// transformed to 64 values per channel; for each of the 64 positions a matrix product over the channels, for
+// one panel of output channels at a time; each panel is transformed back to 6x6 outputs. Packed weights: per
 // panel of output channels, per position, (in channels, panel columns).
 
 #include "kernels/conv3x3/conv3x3.h"
@@ -13,59 +13,76 @@
 namespace mobileinst {
 namespace {
 
-constexpr size_t kPositions = 36;
-constexpr size_t kLinePad = 16;  // keeps the 36 streams from falling on the same cache sets
+constexpr size_t kOutputs = 6;  // of a tile, in each dimension
+constexpr size_t kInputs = 8;
+constexpr size_t kPositions = kInputs * kInputs;
+constexpr size_t kLinePad = 16;  // keeps the positions' streams from falling on the same cache sets
 
 /// One dimension of the input transform, in place.
-inline void transform_input(Vec& d0, Vec& d1, Vec& d2, Vec& d3, Vec& d4, Vec& d5) {
-    const Vec two = Vec::fill(2.0f), four = Vec::fill(4.0f), five = Vec::fill(-5.0f),
-              minus_four = Vec::fill(-4.0f);
-    const Vec even = fma(minus_four, d2, d4), odd = fma(minus_four, d1, d3);
-    const Vec even2 = d4 - d2, odd2 = two * (d3 - d1);
-    d0 = fma(four, d0, fma(five, d2, d4));
-    d5 = fma(four, d1, fma(five, d3, d5));
-    d1 = even + odd;
-    d2 = even - odd;
-    d3 = even2 + odd2;
-    d4 = even2 - odd2;
+inline __attribute__((always_inline)) void transform_input(Vec (&d)[kInputs]) {
+    const Vec quarter = Vec::fill(0.25f), half = Vec::fill(0.5f), minus_half = Vec::fill(-0.5f),
+              minus_one_quarter = Vec::fill(-1.25f), four = Vec::fill(4.0f),
+              minus_four_quarter = Vec::fill(-4.25f), minus_five = Vec::fill(-5.0f),
+              five_quarter = Vec::fill(5.25f);
+    const Vec even1 = fma(minus_four_quarter, d[4], d[2] + d[6]),
+              odd1 = fma(minus_four_quarter, d[3], d[1] + d[5]);
+    const Vec even2 = fma(quarter, d[2], fma(minus_one_quarter, d[4], d[6])),
+              odd2 = fma(four, d[5], fma(minus_five, d[3], d[1]));
+    const Vec even3 = fma(four, d[2], fma(minus_five, d[4], d[6])),
+              odd3 = fma(four, d[1], fma(minus_five, d[3], d[5]));
+    d[0] = fma(five_quarter, d[4] - d[2], d[0] - d[6]);
+    d[7] = fma(five_quarter, d[3] - d[5], d[7] - d[1]);
+    d[1] = even1 + odd1;
+    d[2] = even1 - odd1;
+    d[3] = fma(half, odd2, even2);
+    d[4] = fma(minus_half, odd2, even2);
+    d[5] = fma(half, odd3, even3);
+    d[6] = fma(minus_half, odd3, even3);
 }
 
-/// One dimension of the output transform: six values to the first four, in place.
-inline void transform_output(Vec& m0, Vec& m1, Vec& m2, Vec& m3, const Vec& m4, const Vec& m5) {
-    const Vec two = Vec::fill(2.0f), four = Vec::fill(4.0f), eight = Vec::fill(8.0f);
-    const Vec sum = m1 + m2, difference = m1 - m2, sum2 = m3 + m4, difference2 = m3 - m4;
-    m0 = (m0 + sum) + sum2;
-    m1 = fma(two, difference2, difference);
-    m2 = fma(four, sum2, sum);
-    m3 = fma(eight, difference2, difference) + m5;
+/// One dimension of the output transform: eight values to the first six, in place.
+inline __attribute__((always_inline)) void transform_output(Vec (&m)[kInputs]) {
+    const Vec two = Vec::fill(2.0f), four = Vec::fill(4.0f), eight = Vec::fill(8.0f),
+              sixteen = Vec::fill(16.0f), thirty_two = Vec::fill(32.0f);
+    const Vec sum1 = m[1] + m[2], difference1 = m[1] - m[2];
+    const Vec sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+    const Vec sum3 = m[5] + m[6], difference3 = m[5] - m[6];
+    m[0] = fma(thirty_two, sum3, (m[0] + sum1) + sum2);
+    m[1] = fma(sixteen, difference3, fma(two, difference2, difference1));
+    m[2] = fma(eight, sum3, fma(four, sum2, sum1));
+    m[3] = fma(four, difference3, fma(eight, difference2, difference1));
+    m[4] = fma(two, sum3, fma(sixteen, sum2, sum1));
+    m[5] = fma(thirty_two, difference2, (m[7] + difference1) + difference3);
 }
 
-/// One dimension of the weight transform: three weights to six.
+/// One dimension of the weight transform: three weights to eight.
 inline void transform_weight(const double* g, size_t step, double* u, size_t u_step) {
     const double a = g[0], b = g[step], c = g[2 * step];
-    u[0] = a / 4;
-    u[u_step] = -(a + b + c) / 6;
-    u[2 * u_step] = -(a - b + c) / 6;
-    u[3 * u_step] = a / 24 + b / 12 + c / 6;
-    u[4 * u_step] = a / 24 - b / 12 + c / 6;
-    u[5 * u_step] = c;
+    u[0] = a;
+    u[u_step] = (a + b + c) * (-2.0 / 9);
+    u[2 * u_step] = (a - b + c) * (-2.0 / 9);
+    u[3 * u_step] = (a + 2 * b + 4 * c) / 90;
+    u[4 * u_step] = (a - 2 * b + 4 * c) / 90;
+    u[5 * u_step] = (4 * a + 2 * b + c) / 180;
+    u[6 * u_step] = (4 * a - 2 * b + c) / 180;
+    u[7 * u_step] = c;
 }
 
 size_t winograd_packed_size(size_t in_channels, size_t out_channels) {
     return kPositions * gemm_packed_size(out_channels, in_channels);
 }
 
-/// Both dimensions of the weight transform: (3, 3) to 36 values `step` apart.
+/// Both dimensions of the weight transform: (3, 3) to 64 values `step` apart.
 inline void transform_filter(const float* weight, float* output, size_t step) {
-    double g[9], half[18], u[kPositions];
+    double g[9], half[3 * kInputs], u[kPositions];
     for (size_t tap = 0; tap < 9; ++tap) {
         g[tap] = weight[tap];
     }
     for (size_t x = 0; x < 3; ++x) {
         transform_weight(g + x, 3, half + x, 3);
     }
-    for (size_t y = 0; y < 6; ++y) {
-        transform_weight(half + 3 * y, 1, u + 6 * y, 1);
+    for (size_t y = 0; y < kInputs; ++y) {
+        transform_weight(half + 3 * y, 1, u + kInputs * y, 1);
     }
     for (size_t position = 0; position < kPositions; ++position) {
         output[position * step] = static_cast<float>(u[position]);
@@ -102,11 +119,11 @@ void winograd_pack(const float* weight, size_t in_channels, size_t out_channels,
 inline size_t tiles_per_block(size_t in_channels) {
     const size_t per_tile = kPositions * (round_up(in_channels, Vec::kWidth) + kPanelColumns);
     const size_t fitting = kSecondCacheFloats / 8 * 7 / per_tile / kRowTile * kRowTile;
-    // Fewer than two rows of tiles would read the weights too often.
-    return smaller(larger(fitting, 2 * kRowTile), 4 * kRowTile);
+    // Fewer tiles would read the weights too often, more would not make that rarer by much.
+    return larger(smaller(fitting, 48), round_up(12, kRowTile));
 }
 
-/// The scratch of one run: transformed input (36, tiles, channels), then products (36, tiles, panel columns).
+/// The scratch of one run: transformed input (64, tiles, channels), then products (64, tiles, panel columns).
 struct WinogradScratch {
     size_t input_ld, input_position, product_position;
     float* input;
@@ -131,32 +148,41 @@ struct Tile {
     size_t y, x;  // of its first output
 
     Tile(const Conv3x3Args& args, size_t index) {
-        const size_t across = divide_up(args.width, 4);
-        y = index / across * 4;
-        x = index % across * 4;
+        const size_t across = divide_up(args.width, kOutputs);
+        y = index / across * kOutputs;
+        x = index % across * kOutputs;
     }
 };
 
-/// Both dimensions of the input transform for one vector of channels. load(row, column) gives the 6x6 values.
+/// Both dimensions of the input transform for one vector of channels. load(row, column) gives the 8x8 values.
 template <typename Load>
 inline __attribute__((always_inline)) void transform_input_tile(Load&& load, float* output,
                                                                 size_t position_step) {
-    Vec d[6][6];
-#pragma GCC unroll 6
-    for (int j = 0; j < 6; ++j) {
-#pragma GCC unroll 6
-        for (int i = 0; i < 6; ++i) {
-            d[i][j] = load(i, j);
+    alignas(64) float half[kPositions * Vec::kWidth];  // would not fit in the registers
+    for (size_t j = 0; j < kInputs; ++j) {
+        Vec d[kInputs];
+#pragma GCC unroll 8
+        for (size_t i = 0; i < kInputs; ++i) {
+            d[i] = load(i, j);
         }
-        transform_input(d[0][j], d[1][j], d[2][j], d[3][j], d[4][j], d[5][j]);
+        transform_input(d);
+#pragma GCC unroll 8
+        for (size_t i = 0; i < kInputs; ++i) {
+            d[i].store(half + (i * kInputs + j) * Vec::kWidth);
+        }
     }
-#pragma GCC unroll 6
-    for (int i = 0; i < 6; ++i) {
-        transform_input(d[i][0], d[i][1], d[i][2], d[i][3], d[i][4], d[i][5]);
-#pragma GCC unroll 6
-        for (int j = 0; j < 6; ++j) {
-            d[i][j].store(output + (i * 6 + j) * position_step);
+    for (size_t i = 0; i < kInputs; ++i) {
+        Vec d[kInputs];
+#pragma GCC unroll 8
+        for (size_t j = 0; j < kInputs; ++j) {
+            d[j] = Vec::load(half + (i * kInputs + j) * Vec::kWidth);
         }
+        transform_input(d);
+#pragma GCC unroll 8
+        for (size_t j = 0; j < kInputs; ++j) {
+            d[j].store(output + j * position_step);
+        }
+        output += kInputs * position_step;
     }
 }
 
@@ -167,20 +193,20 @@ inline void input_tile_inside(const Conv3x3Args& args, const Tile& tile, float* 
     size_t c = 0;
     for (; c + Vec::kWidth <= args.in_channels; c += Vec::kWidth) {
         const float* p = corner + c;
-        for (size_t i = 0; i < 6; ++i) {
-            for (size_t j = 6; j < 10; ++j) {
+        for (size_t i = 0; i < kInputs; ++i) {
+            for (size_t j = kInputs; j < kInputs + kOutputs; ++j) {
                 __builtin_prefetch(p + i * row + j * args.input_ld, 0, 2);
             }
         }
-        transform_input_tile([&](int i, int j) { return Vec::load(p + i * row + j * args.input_ld); },
+        transform_input_tile([&](size_t i, size_t j) { return Vec::load(p + i * row + j * args.input_ld); },
                              output + c, position_step);
     }
     if (c < args.in_channels) {
         const float* p = corner + c;
         const size_t count = args.in_channels - c;
         transform_input_tile(
-            [&](int i, int j) { return Vec::load_first(p + i * row + j * args.input_ld, count); }, output + c,
-            position_step);
+            [&](size_t i, size_t j) { return Vec::load_first(p + i * row + j * args.input_ld, count); },
+            output + c, position_step);
     }
 }
 
@@ -188,7 +214,7 @@ inline void input_tile_at_border(const Conv3x3Args& args, const Tile& tile, floa
                                  size_t position_step) {
     for (size_t c = 0; c < args.in_channels; c += Vec::kWidth) {
         transform_input_tile(
-            [&](int i, int j) {
+            [&](size_t i, size_t j) {
                 const size_t y = tile.y + i - 1, x = tile.x + j - 1;  // wraps round when outside
                 if (y >= args.height || x >= args.width) {
                     return Vec::zero();
@@ -205,7 +231,8 @@ void transform_input_block(const Conv3x3Args& args, size_t first, size_t tiles,
     for (size_t t = 0; t < tiles; ++t) {
         const Tile tile(args, first + t);
         float* output = scratch.input + t * scratch.input_ld;
-        if (tile.y > 0 && tile.x > 0 && tile.y + 5 <= args.height && tile.x + 5 <= args.width) {
+        if (tile.y > 0 && tile.x > 0 && tile.y + kInputs - 1 <= args.height &&
+            tile.x + kInputs - 1 <= args.width) {
             input_tile_inside(args, tile, output, scratch.input_position);
         } else {
             input_tile_at_border(args, tile, output, scratch.input_position);
@@ -216,36 +243,40 @@ void transform_input_block(const Conv3x3Args& args, size_t first, size_t tiles,
 /// Both dimensions of the output transform for one vector of channels, and the epilogue.
 inline void output_tile(const Conv3x3Args& args, const Finish& finish, const Tile& tile, const float* product,
                         size_t position_step, size_t channel) {
-    Vec m[6][6];
-#pragma GCC unroll 6
-    for (int j = 0; j < 6; ++j) {
-#pragma GCC unroll 6
-        for (int i = 0; i < 6; ++i) {
-            m[i][j] = Vec::load(product + (i * 6 + j) * position_step);
+    alignas(64) float half[kOutputs * kInputs * Vec::kWidth];
+    for (size_t j = 0; j < kInputs; ++j) {
+        Vec m[kInputs];
+#pragma GCC unroll 8
+        for (size_t i = 0; i < kInputs; ++i) {
+            m[i] = Vec::load(product + (i * kInputs + j) * position_step);
         }
-        transform_output(m[0][j], m[1][j], m[2][j], m[3][j], m[4][j], m[5][j]);
+        transform_output(m);
+#pragma GCC unroll 8
+        for (size_t i = 0; i < kOutputs; ++i) {
+            m[i].store(half + (i * kInputs + j) * Vec::kWidth);
+        }
     }
     const size_t count = args.out_channels - channel;
     const Vec bias = finish.bias(channel, count);
-    const size_t rows = smaller(4, args.height - tile.y), columns = smaller(4, args.width - tile.x);
-    for (size_t i = 0; i < 4; ++i) {
-        for (size_t j = 4; j < 8; ++j) {
-            __builtin_prefetch(
-                args.output + ((tile.y + i) * args.width + tile.x + j) * args.output_ld + channel, 1, 3);
+    const size_t rows = smaller(kOutputs, args.height - tile.y),
+                 columns = smaller(kOutputs, args.width - tile.x);
+    for (size_t i = 0; i < rows; ++i) {
+        const size_t pixel = (tile.y + i) * args.width + tile.x;
+        float* output = args.output + pixel * args.output_ld + channel;
+#pragma GCC unroll 8
+        for (size_t j = kOutputs; j < 2 * kOutputs; ++j) {
+            __builtin_prefetch(output + j * args.output_ld, 1, 2);
         }
-    }
-#pragma GCC unroll 4
-    for (size_t i = 0; i < 4; ++i) {
-        transform_output(m[i][0], m[i][1], m[i][2], m[i][3], m[i][4], m[i][5]);
-        if (i >= rows) {
-            break;
+        Vec m[kInputs];
+#pragma GCC unroll 8
+        for (size_t j = 0; j < kInputs; ++j) {
+            m[j] = Vec::load(half + (i * kInputs + j) * Vec::kWidth);
         }
-#pragma GCC unroll 4
-        for (size_t j = 0; j < 4; ++j) {
+        transform_output(m);
+#pragma GCC unroll 8
+        for (size_t j = 0; j < kOutputs; ++j) {
             if (j < columns) {
-                const size_t pixel = (tile.y + i) * args.width + tile.x + j;
-                finish.store(m[i][j] + bias, args.output + pixel * args.output_ld + channel, pixel, channel,
-                             count);
+                finish.store(m[j] + bias, output + j * args.output_ld, pixel + j, channel, count);
             }
         }
     }
@@ -275,7 +306,7 @@ void multiply_block(const Conv3x3Args& args, size_t tiles, const WinogradScratch
 }
 
 size_t winograd_units(const Conv3x3Args& args) {
-    return divide_up(args.height, 4) * divide_up(args.width, 4);
+    return divide_up(args.height, kOutputs) * divide_up(args.width, kOutputs);
 }
 
 void winograd_run(const Conv3x3Args& args, size_t begin, size_t end, float* memory) {
