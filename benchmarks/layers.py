@@ -1,11 +1,15 @@
-"""Time every layer shape of a network: our tiers against PyTorch and XNNPACK, on one thread.
+"""Time every layer shape of networks: our tiers against PyTorch and XNNPACK, on one thread.
 
     python benchmarks/layers.py benchmarks/shapes/topformer_b-w128-640.txt
-    python benchmarks/layers.py SHAPES --contestants avx2 torch --rounds 9 --output layers.json
+    python benchmarks/layers.py SHAPES... --contestants avx2 torch --rounds 9 --output layers.json
+    python benchmarks/layers.py SHAPES... --contestants avx512 xnnpack --write-times
 
 Contestants take turns on each shape, round by round; the median counts. Outputs are compared with PyTorch's
 (or `ref`'s) before anything is timed. "peak" is the share of what the core's multiply-adds reach on registers
 in the same run; Winograd's 3x3 needs up to 5 times fewer multiplications than are counted and may pass 100 %.
+Weights are packed and operators set up before; only their run is timed.
+
+--write-times keeps the times of the machine's fastest tier and of XNNPACK for MOBILEINST_BACKEND=auto.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +31,7 @@ from support.machine import commit, describe_machine, package_version, today
 from support.table import markdown_table
 
 from mobileinst import _native
+from mobileinst.compiler import backend
 
 Array = NDArray[np.float32]
 #: Gives seconds of each of `repeats` runs and the output.
@@ -173,13 +179,58 @@ def format_table(result: dict[str, Any]) -> str:
     return text + "".join(f"Skipped: {name} ({why}).\n" for name, why in result["skipped"].items())
 
 
+def read_all(paths: list[Path]) -> list[LayerShape]:
+    """The shapes of all files, each once, with how often it occurs in all of them."""
+    merged: dict[tuple[str, tuple[int, ...]], LayerShape] = {}
+    for shape in (shape for path in paths for shape in read_shapes(path)):
+        key = (shape.kernel, shape.extents)
+        known = merged.get(key)
+        merged[key] = shape if known is None else replace(known, count=known.count + shape.count)
+    return list(merged.values())
+
+
+def write_times(result: dict[str, Any], path: Path) -> None:
+    """Keep what was measured for MOBILEINST_BACKEND=auto, with where it comes from.
+
+    Raises:
+        ValueError: unless the machine's fastest tier and XNNPACK took part. XNNPACK takes the instructions
+            that the processor has, so beside a slower tier it would not be what machines of that tier get.
+    """
+    tier = _native.supported_tiers()[-1]
+    if not {tier, "xnnpack"} <= set(result["contestants"]):
+        raise ValueError(f"expected {tier} and xnnpack to be timed, got {', '.join(result['contestants'])}")
+    times = {
+        " ".join(map(str, (layer["kernel"], *layer["extents"]))): (
+            layer["seconds"][tier] * 1e6,
+            layer["seconds"]["xnnpack"] * 1e6,
+        )
+        for layer in result["layers"]
+    }
+    machine = result["machine"]
+    comments = [
+        f"Microseconds of layers on one thread: our {tier} kernel, then XNNPACK's operator.",
+        "MOBILEINST_BACKEND=auto takes the faster. Written by benchmarks/layers.py --write-times.",
+        f"{machine['cpu']}, {machine['system']}; {result['date']}; commit {result['commit'] or 'unknown'}",
+        f"Networks: {result['shapes']}",
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(backend.format_layer_times(times, comments), encoding="utf-8")
+
+
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("shapes", type=Path, help="shape file, see shapes.py")
+    parser.add_argument("shapes", type=Path, nargs="+", help="shape files, see shapes.py")
     parser.add_argument("--contestants", nargs="+", help="tiers, torch, xnnpack (default: all there are)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--milliseconds", type=float, default=20.0, help="per contestant, shape and round")
     parser.add_argument("--output", type=Path, help="JSON file to write")
+    parser.add_argument(
+        "--write-times",
+        type=Path,
+        nargs="?",
+        const=backend.times_path(_native.supported_tiers()[-1]),
+        help="keep the times for MOBILEINST_BACKEND=auto, in the package or this file",
+    )
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
     return parser.parse_args()
 
@@ -192,7 +243,7 @@ def main() -> None:
     if not names:
         sys.exit(f"no contestant to run: {skipped}")
     layers = []
-    for shape in read_shapes(options.shapes):
+    for shape in read_all(options.shapes):
         print(f"{shape.kernel} {shape.extents}", file=sys.stderr)
         layers.append(measure_shape(shape, names, options.rounds, options.milliseconds))
     result = {
@@ -202,7 +253,7 @@ def main() -> None:
         "commit": commit(),
         "machine": describe_machine(),
         "versions": {"mobileinst": package_version("mobileinst"), "torch": package_version("torch")},
-        "shapes": options.shapes.stem,
+        "shapes": ", ".join(path.stem for path in options.shapes),
         "contestants": names,
         "skipped": skipped,
         "peak_gflops": _native.benchmark.peak_gflops(),
@@ -210,6 +261,8 @@ def main() -> None:
     }
     if options.output:
         options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if options.write_times:
+        write_times(result, options.write_times)
     print(format_table(result), end="")
 
 

@@ -113,16 +113,28 @@ def read_shapes(path: Path) -> list[LayerShape]:
     return shapes
 
 
+def read_size(text: str) -> tuple[int, int]:
+    """Height and width of "640" or "192x352"; ValueError for anything else."""
+    sides = [int(side) for side in text.split("x")]
+    if len(sides) not in (1, 2) or min(sides) < 1:
+        raise ValueError(f"expected a side or HEIGHTxWIDTH, got {text!r}")
+    return sides[0], sides[-1]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("config", help="backbone, e.g. topformer_b")
     parser.add_argument("--width", type=int, default=128, help="width of the mask decoder")
-    parser.add_argument("--size", type=int, default=640, help="side of the square input")
+    parser.add_argument(
+        "--size", type=read_size, default=(640, 640), help="side of the input, or HEIGHTxWIDTH"
+    )
     parser.add_argument("--output", type=Path, help="file instead of benchmarks/shapes/<config>-...")
     options = parser.parse_args()
     config = ModelConfig(backbone=options.config, width=options.width)
-    path = options.output or FOLDER / f"{options.config}-w{options.width}-{options.size}.txt"
-    path.write_text(format_shapes(layer_shapes(config, options.size, options.size)), encoding="utf-8")
+    height, width = options.size
+    size = f"{height}" if height == width else f"{height}x{width}"
+    path = options.output or FOLDER / f"{options.config}-w{options.width}-{size}.txt"
+    path.write_text(format_shapes(layer_shapes(config, height, width)), encoding="utf-8")
     print(path)
 
 

@@ -21,9 +21,6 @@ def tier() -> str:
     """Name of the tier in use; ValueError if MOBILEINST_TIER names one that is unknown or can't run here."""
 
 def supported_tiers() -> list[str]: ...
-def backend() -> str:
-    """What computes convolutions; ValueError if MOBILEINST_BACKEND names one unknown or not built in."""
-
 def has_xnnpack() -> bool: ...
 def cpu_features() -> list[str]: ...
 def rle_from_logits(
@@ -81,6 +78,17 @@ class PlanBuilder:
         y: int,
         activation: str | None = None,
         residual: int | None = None,
+    ) -> None: ...
+    def xnnpack_conv(
+        self,
+        name: str,
+        x: int,
+        weight: _F32,
+        bias: _F32 | None,
+        y: int,
+        stride: int = 1,
+        groups: int = 1,
+        activation: str | None = None,
     ) -> None: ...
     def inverted_residual(
         self,

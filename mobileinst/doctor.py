@@ -60,19 +60,30 @@ def _native_report() -> Iterator[tuple[bool, str]]:
         chosen = ", set by MOBILEINST_TIER" if os.environ.get("MOBILEINST_TIER") else ""
         yield True, f"instruction set: {tier}{chosen} (available: {supported})"
     yield True, f"CPU features used: {', '.join(native.cpu_features()) or 'none'}"
-    yield _backend(native)
+    if tier is not None:
+        yield _backend(native, tier)
 
 
-def _backend(native: ModuleType) -> tuple[bool, str]:
+def _backend(native: ModuleType, tier: str) -> tuple[bool, str]:
+    from .compiler import active_backend
+
     try:
-        if native.backend() == "xnnpack":
-            return True, "convolutions: XNNPACK's where it has them, set by MOBILEINST_BACKEND"
+        backend = active_backend(tier)
     except ValueError as error:
         return False, f"convolutions: {error}"
-    other = (
-        "MOBILEINST_BACKEND=xnnpack takes XNNPACK's" if native.has_xnnpack() else "XNNPACK is not built in"
+    if not native.has_xnnpack():
+        return True, "convolutions: our own kernels (XNNPACK is not in this build, or can't run here)"
+    if backend.name == "native":
+        return True, "convolutions: our own kernels (MOBILEINST_BACKEND=xnnpack or auto takes XNNPACK's)"
+    if backend.name == "xnnpack":
+        return True, "convolutions: XNNPACK's where it has them, set by MOBILEINST_BACKEND"
+    if not backend.times:
+        return True, f"convolutions: our own kernels (MOBILEINST_BACKEND=auto, but {tier} was not measured)"
+    count = sum(map(backend.takes_xnnpack, backend.times))
+    return True, (
+        f"convolutions: XNNPACK's for {count} of the {len(backend.times)} layers measured on {tier}, else our "
+        "own, set by MOBILEINST_BACKEND"
     )
-    return True, f"convolutions: our own kernels ({other})"
 
 
 def _weights_report() -> Iterator[tuple[bool, str]]:

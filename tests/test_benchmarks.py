@@ -81,7 +81,7 @@ def test_shape_files_are_what_the_network_has(load: Any) -> None:
     assert files
     for path in files:
         backbone, width, size = path.stem.rsplit("-", 2)
-        found = shapes.layer_shapes(ModelConfig(backbone, width=int(width[1:])), int(size), int(size))
+        found = shapes.layer_shapes(ModelConfig(backbone, width=int(width[1:])), *shapes.read_size(size))
         assert shapes.read_shapes(path) == found
 
 

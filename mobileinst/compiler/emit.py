@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobileinst import _native
+from mobileinst.compiler.backend import layer_key
 from mobileinst.compiler.graph import VIEWS, Graph, Node
 from mobileinst.compiler.parameters import Parameters
 from mobileinst.compiler.passes import simplify
@@ -146,8 +147,7 @@ class _Emitter:
         inputs += [None] * (3 - len(inputs))
         x, y, builder = self._tensor(node.inputs[0]), self._tensor(node), self._builder
         if node.kind == "conv":
-            weights = self._parameters.packed(node.attributes["layer"])
-            builder.conv(node.name, x, weights, y, node.activation, inputs[1])
+            self._emit_conv(node)
         elif node.kind == "inverted_residual":
             first, *rest = node.attributes["layers"]
             expand = None if first is None else self._parameters.packed(first)
@@ -172,6 +172,28 @@ class _Emitter:
             self._emit_axial_attention(node)
         else:
             self._emit_copies(node)
+
+    def _emit_conv(self, node: Node) -> None:
+        layer, source = node.attributes["layer"], node.inputs[0]
+        x, y = self._tensor(source), self._tensor(node)
+        if self._takes_xnnpack(node):
+            weight, bias = self._parameters.folded(layer)
+            self._builder.xnnpack_conv(
+                node.name, x, weight, bias, y, layer.stride, layer.groups, node.activation
+            )
+        else:
+            residual = self._tensor(node.inputs[1]) if len(node.inputs) > 1 else None
+            weights = self._parameters.packed(layer)
+            self._builder.conv(node.name, x, weights, y, node.activation, residual)
+
+    def _takes_xnnpack(self, conv: Node) -> bool:
+        """XNNPACK's operators add no residual and know no hard sigmoid."""
+        if len(conv.inputs) > 1 or conv.activation == "hard_sigmoid":
+            return False
+        layer, kernel = conv.attributes["layer"], conv.attributes["kernel"]
+        x = conv.inputs[0]
+        key = layer_key(*x.shape, conv.channels, kernel=kernel, stride=layer.stride, groups=layer.groups)
+        return self._parameters.backend.takes_xnnpack(key)
 
     def _emit_axial_attention(self, node: Node) -> None:
         q, k, v = (self._tensor(source) for source in node.inputs)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobileinst import _native
+from mobileinst.compiler.backend import Backend, active_backend
 from mobileinst.network.ops import NORM_EPS
 
 Array = NDArray[np.float32]
@@ -34,10 +35,15 @@ class Parameters:
     Args:
         tensors: float32 arrays in PyTorch layout; more than are used may be there.
         tier: Instruction-set tier that layers are packed for.
+        backend: What computes the layers; None means what MOBILEINST_BACKEND says.
+
+    Raises:
+        ValueError: if MOBILEINST_BACKEND names what is unknown or can't be had.
     """
 
-    def __init__(self, tensors: Mapping[str, Array], tier: str) -> None:
+    def __init__(self, tensors: Mapping[str, Array], tier: str, backend: Backend | None = None) -> None:
         self.tier = tier
+        self.backend = active_backend(tier) if backend is None else backend
         self._tensors = tensors
         self._packed: dict[ConvLayer, _native.ConvWeights] = {}
         self._lock = threading.Lock()

@@ -149,28 +149,38 @@ class BoundPlan {
     MaskHead masks_;
 };
 
+/// A convolution's arguments, checked.
+struct ConvArrays {
+    ConvArrays(const py::object& weight_object, const py::object& bias_object, size_t stride, size_t groups)
+        : weight(checked_array<float>(weight_object, "weight", {kAny, kAny, kAny, kAny})) {
+        check_range("stride", static_cast<long long>(stride), 1, 1 << 20);
+        check_range("groups", static_cast<long long>(groups), 1, 1 << 24);
+        if (weight.shape(2) != weight.shape(3)) {
+            throw std::invalid_argument("weight: expected a square kernel, got " +
+                                        shape_text({weight.shape(2), weight.shape(3)}));
+        }
+        if (!bias_object.is_none()) {
+            bias = checked_array<float>(bias_object, "bias", {weight.shape(0)});
+        }
+        spec.out_channels = static_cast<size_t>(weight.shape(0));
+        spec.in_channels = static_cast<size_t>(weight.shape(1)) * groups;
+        spec.kernel = static_cast<size_t>(weight.shape(2));
+        spec.stride = stride;
+        spec.groups = groups;
+    }
+
+    const float* bias_data() const { return bias ? bias->data() : nullptr; }
+
+    FloatArray weight;
+    std::optional<FloatArray> bias;
+    ConvSpec spec;
+};
+
 std::shared_ptr<ConvWeights> pack_conv(const py::object& weight, const py::object& bias, size_t stride,
                                        size_t groups, const py::object& tier) {
-    const FloatArray values = checked_array<float>(weight, "weight", {kAny, kAny, kAny, kAny});
-    check_range("stride", static_cast<long long>(stride), 1, 1 << 20);
-    check_range("groups", static_cast<long long>(groups), 1, 1 << 24);
-    if (values.shape(2) != values.shape(3)) {
-        throw std::invalid_argument("weight: expected a square kernel, got " +
-                                    shape_text({values.shape(2), values.shape(3)}));
-    }
-    ConvSpec spec;
-    spec.out_channels = static_cast<size_t>(values.shape(0));
-    spec.in_channels = static_cast<size_t>(values.shape(1)) * groups;
-    spec.kernel = static_cast<size_t>(values.shape(2));
-    spec.stride = stride;
-    spec.groups = groups;
-    FloatArray offsets;
-    if (!bias.is_none()) {
-        offsets = checked_array<float>(bias, "bias", {values.shape(0)});
-    }
-    const float* bias_values = bias.is_none() ? nullptr : offsets.data();
-    return std::make_shared<ConvWeights>(spec, values.data(), bias_values, tier_argument(tier),
-                                         active_backend());
+    const ConvArrays arrays(weight, bias, stride, groups);
+    return std::make_shared<ConvWeights>(arrays.spec, arrays.weight.data(), arrays.bias_data(),
+                                         tier_argument(tier));
 }
 
 AlignedBuffer buffer_of(const py::object& object, const char* name) {
@@ -231,6 +241,18 @@ void register_builder(py::module_& module) {
             },
             arg("name"), arg("x"), arg("weights").none(false), arg("y"), arg("activation") = py::none(),
             arg("residual") = py::none())
+        .def(
+            "xnnpack_conv",
+            [](PlanBuilder& self, const std::string& name, TensorId x, const py::object& weight,
+               const py::object& bias, TensorId y, size_t stride, size_t groups,
+               const py::object& activation) {
+                const ConvArrays arrays(weight, bias, stride, groups);
+                self.xnnpack_conv(name, x, arrays.spec, arrays.weight.data(), arrays.bias_data(), y,
+                                  activation_argument(activation));
+            },
+            arg("name"), arg("x"), arg("weight"), arg("bias"), arg("y"), arg("stride") = 1, arg("groups") = 1,
+            arg("activation") = py::none(),
+            "A convolution by XNNPACK; ValueError for an activation that it lacks.")
         .def(
             "inverted_residual",
             [](PlanBuilder& self, const std::string& name, TensorId x,

@@ -3,7 +3,6 @@
 #include "bindings/bindings.h"
 #include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
-#include "plan/backend.h"
 #include "xnnpack/operators.h"
 
 namespace mobileinst {
@@ -126,10 +125,6 @@ FloatArray linear(const py::object& x, const py::object& weight, const py::objec
 void register_xnnpack(py::module_& module) {
     module.def("has_xnnpack", &xnnpack::available,
                "Whether this build has XNNPACK's operators and they run on this machine.");
-    module.def(
-        "backend", [] { return std::string(backend_name(active_backend())); },
-        "What computes convolutions: 'native', or 'xnnpack' where MOBILEINST_BACKEND says so.\n\n"
-        "Raises ValueError if that names a backend that is unknown or not in this build.");
     if (xnnpack::available()) {
         module.attr("benchmark").attr("xnnpack") =
             py::cpp_function(&time_operator, py::arg("kernel"), py::arg("x"), py::arg("weight"),

@@ -7,7 +7,6 @@
 #include "kernels/conv_direct/conv_direct.h"
 #include "kernels/depthwise/depthwise.h"
 #include "kernels/gemm/gemm.h"
-#include "plan/xnnpack_node.h"
 
 namespace mobileinst {
 namespace {
@@ -186,9 +185,6 @@ class ConvDirectNode final : public ConvNode {
 }  // namespace
 
 std::unique_ptr<Node> make_conv_node(ConvNodeSpec spec) {
-    if (xnnpack_takes(spec)) {
-        return make_xnnpack_node(std::move(spec));
-    }
     switch (spec.weights->kind()) {
         case ConvKind::Gemm:
             return std::make_unique<GemmNode>(std::move(spec));

@@ -12,19 +12,6 @@
 namespace mobileinst {
 namespace {
 
-void check(const ConvSpec& spec) {
-    const bool positive = spec.in_channels > 0 && spec.out_channels > 0 && spec.stride > 0 && spec.groups > 0;
-    if (!positive || spec.kernel % 2 == 0 || spec.in_channels % spec.groups != 0 ||
-        spec.out_channels % spec.groups != 0) {
-        throw std::invalid_argument(
-            "convolution: expected an odd kernel, a stride of at least 1 and groups that divide the "
-            "channels, got " +
-            std::to_string(spec.in_channels) + " -> " + std::to_string(spec.out_channels) +
-            " channels, kernel " + std::to_string(spec.kernel) + ", stride " + std::to_string(spec.stride) +
-            ", " + std::to_string(spec.groups) + " groups");
-    }
-}
-
 AlignedBuffer pack(const ConvSpec& spec, ConvKind kind, const float* weight, Tier tier) {
     const size_t in = spec.in_channels, out = spec.out_channels;
     switch (kind) {
@@ -58,6 +45,18 @@ AlignedBuffer pack(const ConvSpec& spec, ConvKind kind, const float* weight, Tie
 
 }  // namespace
 
+void ConvSpec::check() const {
+    const bool positive = in_channels > 0 && out_channels > 0 && stride > 0 && groups > 0;
+    if (!positive || kernel % 2 == 0 || in_channels % groups != 0 || out_channels % groups != 0) {
+        throw std::invalid_argument(
+            "convolution: expected an odd kernel, a stride of at least 1 and groups that divide the "
+            "channels, got " +
+            std::to_string(in_channels) + " -> " + std::to_string(out_channels) + " channels, kernel " +
+            std::to_string(kernel) + ", stride " + std::to_string(stride) + ", " + std::to_string(groups) +
+            " groups");
+    }
+}
+
 ConvKind choose_kind(const ConvSpec& spec) {
     if (spec.groups == spec.in_channels && spec.groups == spec.out_channels && spec.groups > 1) {
         return ConvKind::Depthwise;
@@ -85,18 +84,13 @@ const char* kind_name(ConvKind kind) {
     return "unknown";
 }
 
-ConvWeights::ConvWeights(const ConvSpec& spec, const float* weight, const float* bias, Tier tier,
-                         Backend backend)
+ConvWeights::ConvWeights(const ConvSpec& spec, const float* weight, const float* bias, Tier tier)
     : spec_(spec), kind_(choose_kind(spec)), tier_(tier) {
-    check(spec);
+    spec.check();
     packed_ = pack(spec, kind_, weight, tier);
     if (bias != nullptr) {
         bias_ = AlignedBuffer(spec.out_channels);
         std::copy_n(bias, spec.out_channels, bias_.data());
-    }
-    if (backend == Backend::Xnnpack) {
-        raw_ = AlignedBuffer(spec.weight_count());
-        std::copy_n(weight, spec.weight_count(), raw_.data());
     }
 }
 

@@ -5,7 +5,6 @@
 
 #include "core/aligned_buffer.h"
 #include "core/tier.h"
-#include "plan/backend.h"
 
 namespace mobileinst {
 
@@ -14,6 +13,8 @@ struct ConvSpec {
     size_t in_channels = 0, out_channels = 0;
     size_t kernel = 1, stride = 1, groups = 1;
 
+    /// Throws std::invalid_argument if it contradicts itself.
+    void check() const;
     size_t weight_count() const { return out_channels * (in_channels / groups) * kernel * kernel; }
 };
 
@@ -35,21 +36,19 @@ class ConvWeights {
   public:
     /// `weight` is (out, in / groups, kernel, kernel), `bias` (out,) or null. Throws std::invalid_argument if
     /// the spec contradicts itself.
-    ConvWeights(const ConvSpec& spec, const float* weight, const float* bias, Tier tier,
-                Backend backend = Backend::Native);
+    ConvWeights(const ConvSpec& spec, const float* weight, const float* bias, Tier tier);
 
     const ConvSpec& spec() const { return spec_; }
     ConvKind kind() const { return kind_; }
     Tier tier() const { return tier_; }
     const float* packed() const { return packed_.data(); }
     const float* bias() const { return bias_.data(); }  ///< null if there is none
-    const float* raw() const { return raw_.data(); }    ///< as given, for XNNPACK; null for our kernels alone
 
   private:
     ConvSpec spec_;
     ConvKind kind_;
     Tier tier_;
-    AlignedBuffer packed_, bias_, raw_;
+    AlignedBuffer packed_, bias_;
 };
 
 }  // namespace mobileinst

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "plan/layout.h"
+#include "xnnpack/operators.h"
 
 namespace mobileinst {
 namespace {
@@ -121,8 +122,7 @@ void Plan::place_tensors() {
         }
     }
     const Layout layout = lay_out(blocks);
-    // XNNPACK reads a little past the end of its input.
-    arena_ = AlignedBuffer(layout.floats + 16);
+    arena_ = AlignedBuffer(layout.floats + xnnpack::kReadAhead);
     for (TensorId id = 0; id < planned_.size(); ++id) {
         PlannedTensor& tensor = planned_[id];
         PlannedTensor& root = planned_[tensor.root];

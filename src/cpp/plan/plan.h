@@ -58,6 +58,10 @@ class PlanBuilder {
 
     void conv(const std::string& name, TensorId x, const std::shared_ptr<const ConvWeights>& weights,
               TensorId y, Activation activation, std::optional<TensorId> residual);
+    /// By XNNPACK's operator, which packs `weight` (out, in / groups, kernel, kernel) and `bias` (out,) or
+    /// null itself. Throws std::runtime_error if XNNPACK is not in this build or can't run here.
+    void xnnpack_conv(const std::string& name, TensorId x, const ConvSpec& spec, const float* weight,
+                      const float* bias, TensorId y, Activation activation);
     /// `expand` may be null; the activation follows expansion and depthwise convolution.
     void inverted_residual(const std::string& name, TensorId x,
                            const std::shared_ptr<const ConvWeights>& expand,
@@ -91,6 +95,7 @@ class PlanBuilder {
     std::string shape(TensorId tensor) const;
     void expect(bool fits, const std::string& name, const char* what,
                 std::initializer_list<TensorId> tensors) const;
+    void expect_conv(const std::string& name, TensorId x, const ConvSpec& spec, TensorId y) const;
     bool same_shape(TensorId a, TensorId b) const;
     void push(std::unique_ptr<Node> node);
 

@@ -5,6 +5,8 @@
 #include "plan/inverted_residual_node.h"
 #include "plan/light_nodes.h"
 #include "plan/plan.h"
+#include "plan/xnnpack_node.h"
+#include "xnnpack/operators.h"
 
 namespace mobileinst {
 namespace {
@@ -38,7 +40,7 @@ TensorId PlanBuilder::tensor(size_t height, size_t width, size_t channels) {
 TensorId PlanBuilder::constant(size_t height, size_t width, size_t channels, const float* values) {
     const TensorId id = tensor(height, width, channels);
     tensors_[id].constant = true;
-    tensors_[id].values = AlignedBuffer(height * width * channels);
+    tensors_[id].values = AlignedBuffer(height * width * channels + xnnpack::kReadAhead);
     std::copy_n(values, height * width * channels, tensors_[id].values.data());
     return id;
 }
@@ -81,16 +83,20 @@ void PlanBuilder::keep(TensorId tensor, bool from_start) {
 
 void PlanBuilder::conv(const std::string& name, TensorId x, const std::shared_ptr<const ConvWeights>& weights,
                        TensorId y, Activation activation, std::optional<TensorId> residual) {
-    const ConvSpec& spec = weights->spec();
-    const PlannedTensor &in = at(x), &out = at(y);
-    expect(in.channels == spec.in_channels && out.channels == spec.out_channels &&
-               out.height == (in.height - 1) / spec.stride + 1 &&
-               out.width == (in.width - 1) / spec.stride + 1,
-           name, "convolution of input into output", {x, y});
+    expect_conv(name, x, weights->spec(), y);
     expect(!residual || same_shape(*residual, y), name, "residual of the output's shape",
            {residual.value_or(y), y});
     expect(weights->tier() == tier_, name, "weights packed for the plan's tier", {});
     push(make_conv_node({name, x, y, residual, weights, activation}));
+}
+
+void PlanBuilder::xnnpack_conv(const std::string& name, TensorId x, const ConvSpec& spec, const float* weight,
+                               const float* bias, TensorId y, Activation activation) {
+    spec.check();
+    expect_conv(name, x, spec, y);
+    const PlannedTensor &in = at(x), &out = at(y);
+    const size_t in_ld = tensors_[in.root].channels, out_ld = tensors_[out.root].channels;
+    push(make_xnnpack_node({name, x, y, spec, activation, in.height, in.width, in_ld, out_ld}, weight, bias));
 }
 
 void PlanBuilder::inverted_residual(const std::string& name, TensorId x,
@@ -221,6 +227,14 @@ void PlanBuilder::expect(bool fits, const std::string& name, const char* what,
         separator = ", ";
     }
     throw std::invalid_argument(text);
+}
+
+void PlanBuilder::expect_conv(const std::string& name, TensorId x, const ConvSpec& spec, TensorId y) const {
+    const PlannedTensor &in = at(x), &out = at(y);
+    expect(in.channels == spec.in_channels && out.channels == spec.out_channels &&
+               out.height == (in.height - 1) / spec.stride + 1 &&
+               out.width == (in.width - 1) / spec.stride + 1,
+           name, "convolution of input into output", {x, y});
 }
 
 bool PlanBuilder::same_shape(TensorId a, TensorId b) const {

@@ -13,8 +13,6 @@ namespace {
 
 bool available() { return false; }
 
-bool supports(Activation) { return false; }
-
 void Operator::Delete::operator()(xnn_operator*) const {}
 
 Operator::Operator(const Convolution&, const float*, const float*) { fail(); }

@@ -11,6 +11,8 @@
 namespace mobileinst::xnnpack {
 namespace {
 
+static_assert(kReadAhead * sizeof(float) >= XNN_EXTRA_BYTES);
+
 struct Range {
     float low, high;
 };
@@ -68,8 +70,6 @@ bool available() {
     static const bool initialised = xnn_initialize(nullptr) == xnn_status_success;
     return initialised;
 }
-
-bool supports(Activation activation) { return activation != Activation::HardSigmoid; }
 
 void Operator::Delete::operator()(xnn_operator* op) const { xnn_delete_operator(op); }
 

@@ -15,9 +15,6 @@ namespace mobileinst::xnnpack {
 /// Whether this build has XNNPACK and it runs on this machine (it needs /sys or /proc to tell the cores).
 bool available();
 
-/// Whether XNNPACK's operators can end in this activation.
-bool supports(Activation activation);
-
 /// A convolution with padding kernel / 2. Depthwise if groups = in_channels = out_channels.
 struct Convolution {
     size_t height = 0, width = 0;  ///< of the input
