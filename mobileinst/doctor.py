@@ -81,8 +81,8 @@ def _backend(native: ModuleType, tier: str) -> tuple[bool, str]:
         return True, f"convolutions: our own kernels (MOBILEINST_BACKEND=auto, but {tier} was not measured)"
     count = sum(map(backend.takes_xnnpack, backend.times))
     return True, (
-        f"convolutions: XNNPACK's for {count} of the {len(backend.times)} layers measured on {tier}, else our "
-        "own, set by MOBILEINST_BACKEND"
+        f"convolutions: XNNPACK's for {count} of the {len(backend.times)} layers measured on {tier}, else "
+        "ours, set by MOBILEINST_BACKEND"
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import mobileinst
+from mobileinst.compiler.backend import read_layer_times
 from mobileinst.network import ModelConfig
 from mobileinst.network.counter import count_layers
 
@@ -43,6 +44,9 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def result(median: float, name: str = "x") -> dict[str, Any]:
     times = {"median_ms": median, "min_ms": median - 1, "max_ms": median + 1, "median_cpu_ms": median}
     return {**times, "peak_mib": 90.0, "beyond_mib": 50.0, "version": name, "difference": 0.0, "stages": {}}
+
+
+ORIGIN = {"machine": {"cpu": "A CPU", "system": "Linux"}, "date": "2026-01-01", "commit": "abc"}
 
 
 def document() -> dict[str, Any]:
@@ -121,6 +125,35 @@ def test_layers_compare_all_tiers_with_pytorch(load: Any, tmp_path: Path) -> Non
     shape = load("shapes").LayerShape("conv_direct", (17, 12, 3, 16, 3, 2), 1, "stem")
     found = layers.measure_shape(shape, [*names, "ref"], rounds=1, milliseconds=0.1)
     assert set(found["difference"]) == {*names, "ref"}
+
+
+def test_shapes_of_several_files_are_timed_once(load: Any, tmp_path: Path) -> None:
+    for name, text in (("a", "gemm 1 2 3 x2 a\ngemm 4 5 6 x1 b\n"), ("b", "gemm 1 2 3 x5 c\n")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    found = load("layers").read_all([tmp_path / "a", tmp_path / "b"])
+    assert [(shape.extents, shape.count, shape.name) for shape in found] == [
+        ((1, 2, 3), 7, "a"),
+        ((4, 5, 6), 1, "b"),
+    ]
+
+
+def test_layer_times_are_written_as_the_package_reads_them(load: Any, tmp_path: Path) -> None:
+    tier = mobileinst._native.supported_tiers()[-1]
+    layer = {"kernel": "gemm", "extents": (1, 2, 3), "seconds": {tier: 2.5e-5, "xnnpack": 1e-3, "torch": 9.0}}
+    result = {"contestants": [tier, "xnnpack"], "layers": [layer], "shapes": "net", **ORIGIN}
+    load("layers").write_times(result, tmp_path / "folder" / "times.txt")
+    text = (tmp_path / "folder" / "times.txt").read_text(encoding="utf-8")
+    assert f"our {tier} kernel" in text
+    assert "A CPU, Linux; 2026-01-01; commit abc" in text
+    assert read_layer_times(tmp_path / "folder" / "times.txt") == {"gemm 1 2 3": (25.0, 1000.0)}
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_layer_times_want_the_fastest_tier_and_xnnpack(load: Any, tmp_path: Path, missing: int) -> None:
+    names = [mobileinst._native.supported_tiers()[-1], "xnnpack"]
+    names[missing] = "torch"
+    with pytest.raises(ValueError, match="and xnnpack to be timed, got"):
+        load("layers").write_times({"contestants": names, "layers": []}, tmp_path / "times.txt")
 
 
 def test_a_contestant_that_computes_something_else_is_not_timed(
