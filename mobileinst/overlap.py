@@ -5,16 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _native
+
 
 def mask_iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Intersection over union of masks (m, h, w) with masks (n, h, w): float32 (m, n), 0 for empty masks."""
     if a.ndim != 3 or b.ndim != 3 or a.shape[1:] != b.shape[1:]:
         raise ValueError(f"expected masks (m, h, w) and (n, h, w), got shapes {a.shape} and {b.shape}")
-    left = a.reshape(len(a), a.shape[1] * a.shape[2]).astype(np.float32)
-    right = b.reshape(len(b), b.shape[1] * b.shape[2]).astype(np.float32)
-    shared = left @ right.T
-    union = left.sum(1)[:, None] + right.sum(1)[None, :] - shared
-    return np.asarray(shared / np.maximum(union, 1), np.float32)
+    return _native.mask_iou(a, b)
 
 
 def suppress_duplicates(
@@ -28,12 +26,13 @@ def suppress_duplicates(
     order = np.argsort(-scores, kind="stable")
     if max_iou >= 1 or len(order) < 2:
         return order.astype(np.int64)
-    overlap = mask_iou(masks, masks)
-    kept: list[int] = []
-    for i in order:
-        if not kept or overlap[i, kept].max() <= max_iou:
-            kept.append(int(i))
-    return np.array(kept, np.int64)
+    ranked = masks[order]
+    clashes = np.triu(mask_iou(ranked, ranked) > max_iou, 1)
+    kept = np.ones(len(order), np.bool_)
+    for i in np.flatnonzero(clashes.any(1)):
+        if kept[i]:
+            kept[clashes[i]] = False
+    return np.asarray(order[kept], np.int64)
 
 
 def own_share(scores: NDArray[np.float32], masks: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -41,9 +40,4 @@ def own_share(scores: NDArray[np.float32], masks: NDArray[np.bool_]) -> NDArray[
 
     Ties of scores count the lower index as better.
     """
-    shares = np.zeros(len(masks), np.float32)
-    covered = np.zeros(masks.shape[1:], np.bool_)
-    for i in np.argsort(-scores, kind="stable"):
-        shares[i] = int((masks[i] & ~covered).sum()) / max(int(masks[i].sum()), 1)
-        covered |= masks[i]
-    return shares
+    return _native.own_shares(masks, np.argsort(-scores, kind="stable").astype(np.int64, copy=False))

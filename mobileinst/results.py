@@ -63,13 +63,7 @@ class Instances:
         self.names = list(names)
         if len(self.names) != count:
             raise ValueError(f"expected {count} names, one for each mask, got {len(self.names)}")
-        for runs in self.run_lengths:
-            if int(runs.sum(dtype=np.uint64)) != self.height * self.width:
-                raise ValueError(
-                    f"run lengths must sum to {self.height} x {self.width} = {self.height * self.width} "
-                    f"pixels, got {int(runs.sum(dtype=np.uint64))}"
-                )
-        boxes, areas = _native.rle_boxes_areas(list(self.run_lengths), self.height)
+        boxes, areas = _native.rle_boxes_areas(list(self.run_lengths), self.height, self.width)
         self.boxes: NDArray[np.float32] = np.asarray(boxes, np.float32).reshape(count, 4)
         self.areas: NDArray[np.int64] = np.asarray(areas, np.int64).reshape(count)
 

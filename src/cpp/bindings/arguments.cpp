@@ -20,6 +20,15 @@ const char* dtype_name<uint32_t>() {
     return "uint32";
 }
 
+template <>
+const char* dtype_name<int64_t>() {
+    return "int64";
+}
+template <>
+const char* dtype_name<bool>() {
+    return "bool";
+}
+
 bool matches(const py::array& array, const std::vector<py::ssize_t>& shape, py::ssize_t smallest) {
     if (array.ndim() != static_cast<py::ssize_t>(shape.size())) {
         return false;
@@ -68,6 +77,12 @@ template FloatArray checked_array<float>(const py::object&, const char*, const s
                                          py::ssize_t);
 template ByteArray checked_array<uint8_t>(const py::object&, const char*, const std::vector<py::ssize_t>&,
                                           py::ssize_t);
+template py::array_t<bool, py::array::c_style> checked_array<bool>(const py::object&, const char*,
+                                                                   const std::vector<py::ssize_t>&,
+                                                                   py::ssize_t);
+template py::array_t<int64_t, py::array::c_style> checked_array<int64_t>(const py::object&, const char*,
+                                                                         const std::vector<py::ssize_t>&,
+                                                                         py::ssize_t);
 template CountArray checked_array<uint32_t>(const py::object&, const char*, const std::vector<py::ssize_t>&,
                                             py::ssize_t);
 

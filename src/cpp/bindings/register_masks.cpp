@@ -1,8 +1,11 @@
 #include <cmath>
+#include <cstring>
+#include <numeric>
 #include <stdexcept>
 
 #include "bindings/bindings.h"
 #include "core/aligned_buffer.h"
+#include "kernels/overlap/overlap.h"
 #include "kernels/parts/parts.h"
 #include "kernels/preprocess/preprocess.h"
 #include "kernels/run_length/coco.h"
@@ -21,7 +24,15 @@ CountArray to_array(const Runs& runs) {
 }
 
 void check_finite(const char* name, const float* values, size_t count) {
+    // an exponent of ones is infinity or NaN; compilers vectorise this loop, but not one that may leave
+    constexpr uint32_t kExponent = 0x7f800000;
+    uint32_t found = 0;
     for (size_t i = 0; i < count; ++i) {
+        uint32_t bits;
+        std::memcpy(&bits, values + i, sizeof bits);
+        found |= static_cast<uint32_t>((bits & kExponent) == kExponent);
+    }
+    for (size_t i = 0; found != 0 && i < count; ++i) {
         if (!std::isfinite(values[i])) {
             throw std::invalid_argument(std::string(name) + ": expected finite values, got " +
                                         std::to_string(values[i]) + " at position " + std::to_string(i));
@@ -51,9 +62,12 @@ py::list rle_from_logits(const py::object& logits, long long height, long long w
     {
         py::gil_scoped_release release;
         check_finite("logits", mask.logits, count * mask.height * mask.width);
-        for (Runs& runs : all) {
-            runs = run_lengths(tier, mask);
-            mask.logits += mask.height * mask.width;
+        if (count > 0) {
+            RunLengthEncoder encoder(tier, mask);
+            for (Runs& runs : all) {
+                runs = encoder.encode(mask.logits);
+                mask.logits += mask.height * mask.width;
+            }
         }
     }
     py::list result;
@@ -85,9 +99,10 @@ FloatArray maskness_of(const py::object& logits, float threshold_prob, const py:
     return result;
 }
 
-FloatArray heaviest_parts(const py::object& logits, float threshold) {
+FloatArray heaviest_parts(const py::object& logits, float threshold, const py::object& tier_name) {
     const FloatArray array = checked_array<float>(logits, "logits", {kAny, kAny, kAny}, 0);
     check_finite("threshold", &threshold, 1);
+    const Tier tier = tier_argument(tier_name);
     const auto height = static_cast<size_t>(array.shape(1)), width = static_cast<size_t>(array.shape(2));
     const auto count = static_cast<size_t>(array.shape(0));
     FloatArray result({array.shape(0), array.shape(1), array.shape(2)});
@@ -97,8 +112,58 @@ FloatArray heaviest_parts(const py::object& logits, float threshold) {
     check_finite("logits", source, count * height * width);
     std::copy_n(source, count * height * width, kept);
     for (size_t i = 0; height * width > 0 && i < count; ++i) {
-        keep_heaviest_part(kept + i * height * width, height, width, threshold);
+        keep_heaviest_part(tier, kept + i * height * width, height, width, threshold);
     }
+    return result;
+}
+
+using MaskArray = py::array_t<bool, py::array::c_style>;
+
+/// Masks (n, h, w) as bits.
+MaskBits bits_of(const MaskArray& masks, Tier tier) {
+    static_assert(sizeof(bool) == 1, "NumPy's booleans are bytes");
+    const auto cells = static_cast<size_t>(masks.shape(1)) * static_cast<size_t>(masks.shape(2));
+    return pack_masks(tier, reinterpret_cast<const uint8_t*>(masks.data()),
+                      static_cast<size_t>(masks.shape(0)), cells);
+}
+
+FloatArray mask_iou_of(const py::object& a, const py::object& b, const py::object& tier_name) {
+    const MaskArray left = checked_array<bool>(a, "a", {kAny, kAny, kAny}, 0);
+    const MaskArray right = checked_array<bool>(b, "b", {kAny, left.shape(1), left.shape(2)}, 0);
+    const Tier tier = tier_argument(tier_name);
+    FloatArray result({left.shape(0), right.shape(0)});
+    float* out = result.mutable_data();
+    const bool same = left.data() == right.data() && left.shape(0) == right.shape(0);
+    py::gil_scoped_release release;
+    const MaskBits first = bits_of(left, tier);
+    if (same) {
+        mask_iou(tier, first, first, out);
+    } else {
+        mask_iou(tier, first, bits_of(right, tier), out);
+    }
+    return result;
+}
+
+FloatArray own_shares_of(const py::object& masks, const py::object& order, const py::object& tier_name) {
+    const MaskArray array = checked_array<bool>(masks, "masks", {kAny, kAny, kAny}, 0);
+    const auto places = checked_array<int64_t>(order, "order", {array.shape(0)}, 0);
+    const Tier tier = tier_argument(tier_name);
+    std::vector<size_t> indices;
+    std::vector<bool> seen(static_cast<size_t>(array.shape(0)));
+    for (py::ssize_t i = 0; i < places.shape(0); ++i) {
+        const int64_t index = places.at(i);
+        if (index < 0 || index >= places.shape(0) || seen[static_cast<size_t>(index)]) {
+            throw std::invalid_argument("order: expected each of 0.." + std::to_string(places.shape(0) - 1) +
+                                        " once, got " + std::to_string(index) + " at position " +
+                                        std::to_string(i));
+        }
+        seen[static_cast<size_t>(index)] = true;
+        indices.push_back(static_cast<size_t>(index));
+    }
+    FloatArray result(array.shape(0));
+    float* out = result.mutable_data();
+    py::gil_scoped_release release;
+    own_shares(tier, bits_of(array, tier), indices.data(), out);
     return result;
 }
 
@@ -134,13 +199,23 @@ py::array_t<bool> rle_decode(const py::object& counts, long long height, long lo
     return mask;
 }
 
-py::tuple rle_boxes_areas(const py::sequence& counts, long long height) {
+py::tuple rle_boxes_areas(const py::sequence& counts, long long height, const py::object& width) {
     check_range("height", height, 1, INT32_MAX);
+    const bool check = !width.is_none();
+    const long long columns = check ? width.cast<long long>() : 0;
+    check_range("width", columns, 0, INT32_MAX);
+    const auto pixels = static_cast<uint64_t>(height) * static_cast<uint64_t>(columns);
     const auto n = static_cast<py::ssize_t>(counts.size());
     py::array_t<float> boxes({n, py::ssize_t{4}});
     py::array_t<int64_t> areas(n);
     for (py::ssize_t i = 0; i < n; ++i) {
         const CountArray runs = checked_array<uint32_t>(counts[static_cast<size_t>(i)], "counts", {kAny}, 0);
+        const auto sum = std::accumulate(runs.data(), runs.data() + runs.size(), uint64_t{0});
+        if (check && sum != pixels) {
+            throw std::invalid_argument("run lengths must sum to " + std::to_string(height) + " x " +
+                                        std::to_string(columns) + " = " + std::to_string(pixels) +
+                                        " pixels, got " + std::to_string(sum));
+        }
         const Extent extent =
             extent_of_runs(runs.data(), static_cast<size_t>(runs.size()), static_cast<size_t>(height));
         std::copy_n(extent.box, 4, boxes.mutable_data(i, 0));
@@ -211,9 +286,16 @@ void register_masks(py::module_& module) {
         arg("tier") = py::none(),
         "Mean of the probabilities above the threshold of each map, upsampled by 2; 0 if there are none.");
     module.def(
-        "heaviest_parts", &heaviest_parts, arg("logits"), arg("threshold"),
+        "heaviest_parts", &heaviest_parts, arg("logits"), arg("threshold"), py::kw_only(),
+        arg("tier") = py::none(),
         "A copy in which each map keeps, of the 8-connected parts above the threshold, only the one with\n"
         "the greatest sum of probabilities; the others' cells are set to threshold - 1.");
+    module.def(
+        "mask_iou", &mask_iou_of, arg("a"), arg("b"), py::kw_only(), arg("tier") = py::none(),
+        "Intersection over union of masks bool (m, h, w) with masks (n, h, w): (m, n), 0 for empty ones.");
+    module.def("own_shares", &own_shares_of, arg("masks"), arg("order"), py::kw_only(),
+               arg("tier") = py::none(),
+               "Share of each mask bool (n, h, w) that those before it in `order`, int64 (n,), don't cover.");
     module.def("preprocess", &preprocess, arg("frame"), arg("height"), arg("width"), arg("mean"), arg("std"),
                arg("bgr") = false, py::kw_only(), arg("tier") = py::none(),
                "A frame uint8 (H, W, 3) as the network's input, float32 (3, height, width).");
@@ -221,9 +303,10 @@ void register_masks(py::module_& module) {
     module.def("rle_decompress", &rle_decompress, arg("text"), "Inverse of rle_compress.");
     module.def("rle_decode", &rle_decode, arg("counts"), arg("height"), arg("width"),
                "Mask, bool (height, width).");
-    module.def(
-        "rle_boxes_areas", &rle_boxes_areas, arg("counts"), arg("height"),
-        "Boxes (n, 4) as x0, y0, x1, y1 with exclusive ends, and areas (n,), of a list of run lengths.");
+    module.def("rle_boxes_areas", &rle_boxes_areas, arg("counts"), arg("height"), arg("width") = py::none(),
+               "Boxes (n, 4) as x0, y0, x1, y1 with exclusive ends, and areas (n,), of a list of run "
+               "lengths, which\n"
+               "must sum to height * width if a width is given.");
 }
 
 }  // namespace mobileinst

@@ -35,7 +35,7 @@ double flood(const float* logits, size_t height, size_t width, size_t start, int
 
 }  // namespace
 
-void keep_heaviest_part(float* logits, size_t height, size_t width, float threshold) {
+void keep_heaviest_part_ref(float* logits, size_t height, size_t width, float threshold) {
     const size_t cells = height * width;
     std::vector<int32_t> labels(cells);
     for (size_t i = 0; i < cells; ++i) {

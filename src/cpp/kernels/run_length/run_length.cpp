@@ -42,27 +42,35 @@ std::vector<float> weights_of(const std::vector<LinearTap>& taps) {
     return weights;
 }
 
+}  // namespace
+
 /// Follows the outline of one mask cell by cell. A cell is the square between four neighbouring logits;
 /// beyond the last column and row the edge repeats. Interpolation is monotone between two logits, rounding
 /// included, so only cells whose corners differ in sign hold outline, and a column changes sign at most once
 /// in a cell.
-class Outline {
+class RunLengthEncoder::Outline {
   public:
     Outline(const RunLengthKernels& kernels, const LogitsMask& mask)
         : kernels_(kernels),
           mask_(mask),
           words_((mask.width + 63) / 64),
-          row_weights_(weights_of(all_taps(mask.height, mask.out_height))),
-          first_row_(first_positions(all_taps(mask.height, mask.out_height), mask.height)),
-          column_weights_(weights_of(all_taps(mask.width, mask.out_width))),
-          first_column_(first_positions(all_taps(mask.width, mask.out_width), mask.width)),
           found_(mask.out_width),
-          bits_(mask.height * words_) {}
+          bits_(mask.height * words_),
+          next_(mask.out_width + 1) {
+        const std::vector<LinearTap> rows = all_taps(mask.height, mask.out_height);
+        row_weights_ = weights_of(rows);
+        first_row_ = first_positions(rows, mask.height);
+        const std::vector<LinearTap> columns = all_taps(mask.width, mask.out_width);
+        column_weights_ = weights_of(columns);
+        first_column_ = first_positions(columns, mask.width);
+    }
 
-    Runs runs() {
+    Runs runs(const float* logits) {
+        mask_.logits = logits;
+        toggles_.clear();
+        std::fill(bits_.begin(), bits_.end(), 0);
         for (size_t row = 0; row < mask_.height; ++row) {
-            kernels_.above(mask_.logits + row * mask_.width, mask_.width, mask_.threshold,
-                           &bits_[row * words_]);
+            kernels_.above(logits + row * mask_.width, mask_.width, mask_.threshold, &bits_[row * words_]);
         }
         add_top();
         for (size_t row = 0; row + 1 < mask_.height; ++row) {
@@ -160,16 +168,16 @@ class Outline {
 
     /// Sorts the toggles by column (they come row by row) and takes differences; two at one place cancel.
     Runs encode() {
-        std::vector<uint32_t> next(mask_.out_width + 1);
+        std::fill(next_.begin(), next_.end(), 0);
         for (const Toggle& toggle : toggles_) {
-            ++next[toggle.column + 1];
+            ++next_[toggle.column + 1];
         }
         for (size_t x = 0; x < mask_.out_width; ++x) {
-            next[x + 1] += next[x];
+            next_[x + 1] += next_[x];
         }
         Runs places(toggles_.size());
         for (const Toggle& toggle : toggles_) {
-            places[next[toggle.column]++] =
+            places[next_[toggle.column]++] =
                 toggle.column * static_cast<uint32_t>(mask_.out_height) + toggle.row;
         }
         size_t kept = 0;
@@ -193,18 +201,31 @@ class Outline {
     }
 
     const RunLengthKernels& kernels_;
-    const LogitsMask& mask_;
+    LogitsMask mask_;
     const size_t words_;
-    const std::vector<float> row_weights_;
-    const std::vector<uint32_t> first_row_;
-    const std::vector<float> column_weights_;
-    const std::vector<uint32_t> first_column_;
+    std::vector<float> row_weights_, column_weights_;
+    std::vector<uint32_t> first_row_, first_column_;
+    // of one mask
     std::vector<Crossing> found_;
     std::vector<uint64_t> bits_;
     std::vector<Toggle> toggles_;
+    std::vector<uint32_t> next_;
 };
 
-}  // namespace
+RunLengthEncoder::RunLengthEncoder(Tier tier, const LogitsMask& mask)
+    : mask_(mask),
+      outline_(tier == Tier::Ref ? nullptr : std::make_unique<Outline>(run_length_kernels(tier), mask)) {}
+
+RunLengthEncoder::~RunLengthEncoder() = default;
+RunLengthEncoder::RunLengthEncoder(RunLengthEncoder&&) noexcept = default;
+
+Runs RunLengthEncoder::encode(const float* logits) {
+    if (outline_ != nullptr) {
+        return outline_->runs(logits);
+    }
+    mask_.logits = logits;
+    return run_lengths_dense(mask_);
+}
 
 const RunLengthKernels& run_length_kernels(Tier tier) {
 #if defined(__x86_64__)
@@ -216,18 +237,25 @@ const RunLengthKernels& run_length_kernels(Tier tier) {
 #endif
 }
 
-Runs run_lengths(Tier tier, const LogitsMask& mask) {
-    return tier == Tier::Ref ? run_lengths_dense(mask) : Outline(run_length_kernels(tier), mask).runs();
-}
-
 float maskness(Tier tier, const float* logits, size_t height, size_t width, float threshold) {
     const RunLengthKernels& kernels = run_length_kernels(tier);
+    const size_t words = (width + 63) / 64;
     std::vector<float> padded(width + 2);
+    std::vector<uint64_t> bits(words);
+    std::vector<bool> holds(height);  // rows with a logit above the threshold
+    for (size_t y = 0; y < height; ++y) {
+        std::fill(bits.begin(), bits.end(), 0);
+        kernels.above(logits + y * width, width, threshold, bits.data());
+        holds[y] = std::any_of(bits.begin(), bits.end(), [](uint64_t word) { return word != 0; });
+    }
     double sum = 0.0;
     size_t count = 0;
     for (size_t y = 0; y < height; ++y) {
         const float* centre = logits + y * width;
         for (const size_t other : {y > 0 ? y - 1 : y, y + 1 < height ? y + 1 : y}) {
+            if (!holds[y] && !holds[other]) {
+                continue;  // what lies between logits below the threshold is below it too
+            }
             const float* neighbour = logits + other * width;
             for (size_t x = 0; x < width; ++x) {
                 padded[x + 1] = centre[x] + (neighbour[x] - centre[x]) * 0.25f;

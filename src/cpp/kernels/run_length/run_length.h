@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "core/tier.h"
@@ -22,14 +23,28 @@ struct LogitsMask {
 /// Run lengths of `bilinear(logits) > threshold` without making the upsampled map. The interpolant is
 /// a + (b - a) * w in single precision along x, then along y, with the taps of linear_tap(); where its sign
 /// changes is solved per column and low-resolution cell, and checked by evaluating it, so the result equals
-/// thresholding every pixel bit by bit. `Ref` does the latter. Logits must be finite.
-Runs run_lengths(Tier tier, const LogitsMask& mask);
+/// thresholding every pixel bit by bit. `Ref` does the latter. Logits must be finite. For masks of one size
+/// after each other, the taps are computed once.
+class RunLengthEncoder {
+  public:
+    /// For masks of the sizes and threshold of `mask`; its logits are not read.
+    RunLengthEncoder(Tier tier, const LogitsMask& mask);
+    ~RunLengthEncoder();
+    RunLengthEncoder(RunLengthEncoder&&) noexcept;
+
+    Runs encode(const float* logits);
+
+  private:
+    class Outline;
+    LogitsMask mask_;
+    std::unique_ptr<Outline> outline_;  // null for `Ref`
+};
 
 /// Mean of the probabilities above `sigmoid(threshold)` of the logits upsampled bilinearly by 2 (0 if there
 /// are none): the "maskness" of SparseInst's score (spec c.4).
 float maskness(Tier tier, const float* logits, size_t height, size_t width, float threshold);
 
-/// What the fast run_lengths() needs per instruction set.
+/// What the fast encoder needs per instruction set.
 struct RunLengthKernels {
     /// Sets bit i of `bits` (zeroed by the caller) where row[i] > threshold.
     void (*above)(const float* row, size_t width, float threshold, uint64_t* bits);
@@ -58,7 +73,7 @@ extern const RunLengthKernels run_length_f32_avx2;
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
 const RunLengthKernels& run_length_kernels(Tier tier);
 
-/// Thresholds every pixel of the upsampled map: the oracle of run_lengths().
+/// Thresholds every pixel of the upsampled map: the oracle of RunLengthEncoder.
 Runs run_lengths_dense(const LogitsMask& mask);
 
 }  // namespace mobileinst
