@@ -1,15 +1,23 @@
 """Time a frame of 1280x720 from its pixels to run lengths, with 1, 10, 30 and 100 instances.
 
     python benchmarks/frame.py --output frame.json --table frame.md
-    python benchmarks/frame.py --contestants mobileinst ncnn --weights W.safetensors --image photo.npy
+    python benchmarks/frame.py --contestants mobileinst ncnn --pictures street.jpg park.mp4
+    python benchmarks/frame.py --instances 30 --merge --output frame.json --table frame.md
 
-The other engines do what their users do: OpenCV resizes the frame, NumPy normalises it, then each mask is
-resized to the frame, compared with the threshold and encoded by pycocotools ("usual"), or all of that only in
-the box around the mask ("boxed"). The instances are the first n queries, whatever their scores.
+The other engines do what their users do: OpenCV resizes the frame, NumPy normalises it, the exported network
+computes the mask logits of all 100 queries, then each mask is resized to the frame, compared with the
+threshold and encoded by pycocotools ("usual"), or all of that only in the box around the mask ("boxed").
+"mobileinst" goes the same way from frame to run lengths, with mask logits of n kernels;
+"mobileinst+segment" is all of `Segmenter.segment`: scores, parts, duplicates, boxes and areas too.
+
+The network is one of random weights, so everyone turns the same given logits into run lengths: those that the
+default weights give for objects in --pictures, copied to other places where there are too few; without
+pictures those of soft ellipses.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from itertools import product
 from pathlib import Path
@@ -19,7 +27,9 @@ import numpy as np
 from contestants.base import Case
 from numpy.typing import NDArray
 from peers import format_report, report, save, shared_options
+from support import objects
 from support.comparison import compare
+from support.machine import commit
 from support.network import prepare
 from support.table import markdown_table
 
@@ -52,49 +62,98 @@ def stage_table(cases: list[dict[str, Any]]) -> str:
     return markdown_table(["case", "preprocess ms", "network ms", "post ms", "post share"], rows)
 
 
+def object_logits(pictures: list[Path], size: tuple[int, int], count: int, seed: int = 9) -> tuple[Any, str]:
+    """Mask logits float32 (count, h, w) for a network's input of that size, and where they come from."""
+    shape = size[0] // 8, size[1] // 8
+    found: list[Any] = []
+    source = "ellipses with soft borders"
+    if pictures:
+        found = objects.found_objects(map(objects.read_picture, pictures), size)
+        source = f"{len(found)} objects that the default weights find in {len(pictures)} pictures, repeated"
+        source += " at other places where more are needed"
+        # small and large ones in turn, wherever the count cuts the list
+        found = [found[i] for i in np.random.default_rng(seed).permutation(len(found))]
+    return objects.place(found or objects.ellipses(3 * count, shape), count), source
+
+
+def earlier_cases(path: Path | None, labels: set[str]) -> list[dict[str, Any]]:
+    """The cases of a file that this run does not measure again.
+
+    Raises:
+        SystemExit: if they were measured with other code.
+    """
+    if path is None or not path.exists():
+        return []
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if document["commit"] != commit():
+        sys.exit(f"{path} is of commit {document['commit']}, this is {commit()}: leave out --merge")
+    return [case for case in document["cases"] if case["label"] not in labels]
+
+
+def contestants_of(names: list[str], posts: list[str]) -> list[str]:
+    """Pipelines: ours and, for each other engine, every way of post-processing."""
+    found = []
+    for name in names:
+        ways = ["", "+segment"] if name == "mobileinst" else [f"+{post}" for post in posts]
+        found += [name + way for way in ways]
+    return found
+
+
 def main() -> None:
     parser = shared_options(__doc__)
     parser.set_defaults(contestants=["mobileinst", "ncnn", "onnxruntime"], threads=[1])
-    parser.add_argument("--image", type=Path, help=".npy file, uint8 (H, W, 3) in RGB, instead of a made one")
+    parser.add_argument("--image", type=Path, help="picture or video, instead of a made frame")
+    parser.add_argument("--pictures", type=Path, nargs="*", help="pictures or videos with objects")
     parser.add_argument("--instances", type=int, nargs="+", default=[1, 10, 30, 100])
     parser.add_argument("--posts", nargs="+", default=["usual", "boxed"], choices=["usual", "boxed"])
     parser.add_argument("--backbone", default="topformer_b", help="of the random weights")
     parser.add_argument("--width", type=int, default=128, help="of the random weights' mask decoder")
+    parser.add_argument("--merge", action="store_true", help="keep the other cases in --output")
     options = parser.parse_args()
     frame_size, size = (720, 1280), 640
     if options.quick:
         frame_size, size, options.instances, options.rounds = (48, 64), 64, [2], 2
-        options.backbone, options.width = "topformer_t", 32
+        options.backbone, options.width, options.pictures = "topformer_t", 32, options.pictures or []
     options.folder.mkdir(parents=True, exist_ok=True)
-    image = options.image
-    if image is None:
-        image = options.folder / f"frame-{frame_size[0]}x{frame_size[1]}.npy"
-        np.save(image, made_frame(*frame_size))
-    frame_size = np.load(image, mmap_mode="r").shape[:2]
+    frame = objects.read_picture(options.image) if options.image else made_frame(*frame_size)
+    image = options.folder / f"frame-{frame.shape[0]}x{frame.shape[1]}.npy"
+    np.save(image, frame)
     config = ModelConfig(options.backbone, width=options.width)
     if options.weights:
         config = load_weights(options.weights).config
-    height, width = network_size(frame_size, size)
+    height, width = network_size((frame.shape[0], frame.shape[1]), size)
+    pictures = objects.shared_pictures() if options.pictures is None else options.pictures
 
-    names = []
-    for name in options.contestants:
-        names += [name] if name == "mobileinst" else [f"{name}+{post}" for post in options.posts]
-    cases = []
+    names = contestants_of(options.contestants, options.posts)
+    todo = {
+        f"{frame.shape[1]}x{frame.shape[0]}, {count} instances, {threads}t": (count, threads)
+        for count, threads in product(options.instances, options.threads)
+    }
+    cases = earlier_cases(options.output, set(todo)) if options.merge else []
     with (options.folder / "engines.log").open("a", encoding="utf-8") as log:
-        for count, threads in product(options.instances, options.threads):
+        for label, (count, threads) in todo.items():
             case = Case(config.backbone, config.width, height, width, "model", threads)
             files = prepare(case, options.folder, options.weights)
+            logits, source = object_logits(pictures, (height, width), count)
+            masks = options.folder / f"masks-{count}-{height}x{width}.npy"
+            np.save(masks, logits)
             frames = {
-                name: {"image": str(image), "instances": count, "post": name.partition("+")[2] or "own"}
+                name: {"image": str(image), "masks": str(masks), "post": name.partition("+")[2] or "own"}
                 for name in names
             }
-            label = f"{frame_size[1]}x{frame_size[0]}, {count} instances, {threads}t"
-            cases.append(compare(names, case, files, options.rounds, log, frames=frames, label=label))
-            document, stages = report(cases, "frame", names), "\n" + stage_table(cases)
-            save(document, options, stages)
-    print(format_report(document) + stages, end="")
+            found = compare(names, case, files, options.rounds, log, frames=frames, label=label)
+            cases.append({**found, "instances": count, "masks": objects.describe(logits, source)})
+            cases.sort(key=lambda x: (x["case"]["threads"], x["instances"]))
+            document, more = report(cases, "frame", names), "\n" + stage_table(cases) + mask_notes(cases)
+            save(document, options, more)
+    print(format_report(document) + more, end="")
     if not any("mobileinst" in case["results"] for case in cases):
         sys.exit("mobileinst itself did not run")
+
+
+def mask_notes(cases: list[dict[str, Any]]) -> str:
+    """Which masks each case turned into run lengths."""
+    return "\n" + "".join(f"{case['label']}: {case['masks']}.\n\n" for case in cases)
 
 
 if __name__ == "__main__":

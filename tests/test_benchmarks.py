@@ -239,6 +239,57 @@ def test_boxed_masks_equal_full_ones(load: Any) -> None:
     assert not pipeline.boxed_mask(np.full((4, 4), -9.0, np.float32), 8, 8).any()
 
 
+def test_placed_objects_are_as_many_as_wanted_and_no_duplicates(load: Any) -> None:
+    objects = load("support.objects")
+    made = objects.ellipses(3, (30, 54))
+    assert all(x.shape == (30, 54) and x.dtype == np.float32 for x in made)
+    placed = objects.place(made, 40)
+    assert placed.shape == (40, 30, 54)
+    np.testing.assert_array_equal(placed[:3], made)
+    masks = placed > objects.MASK_LOGIT
+    assert masks.any((1, 2)).all()
+    overlap = objects.mask_iou(masks, masks) - np.eye(40)
+    assert 0 < overlap.max() <= objects.MOST_OVERLAP
+    with pytest.raises(ValueError, match="2 objects find no room, only 0 do"):
+        objects.place([], 2)
+    with pytest.raises(ValueError, match="find no room"):
+        objects.place([np.full((4, 4), 5, np.float32)], 9)
+
+
+def test_objects_are_what_the_default_weights_find(load: Any, shared: Path) -> None:
+    pytest.importorskip("cv2")
+    objects = load("support.objects")
+    pictures = [x for x in objects.shared_pictures() if x.suffix == ".mp4"]
+    found = objects.found_objects(map(objects.read_picture, pictures), (192, 320))
+    assert len(found) >= 2
+    for logits in found:
+        assert logits.shape == (24, 40)
+        assert 0.001 < (logits > objects.MASK_LOGIT).mean() < 0.9
+
+
+def test_blocks_count_the_pixels_of_a_mask(load: Any) -> None:
+    mask = np.random.default_rng(0).random((40, 33)) < 0.5
+    blocks = load("pipeline").block_areas(mask)
+    assert blocks.shape == (3, 3)
+    assert blocks[1, 1] == mask[16:32, 16:32].sum()
+    assert blocks[2, 2] == mask[32:, 32:].sum()
+
+
+def test_merging_keeps_only_cases_of_the_same_code(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, path = load("frame"), tmp_path / "frame.json"
+    monkeypatch.setattr(frame, "commit", lambda: "abc")
+    assert frame.earlier_cases(path, {"a"}) == []
+    path.write_text(
+        json.dumps({"commit": "abc", "cases": [{"label": "a"}, {"label": "b"}]}), encoding="utf-8"
+    )
+    assert frame.earlier_cases(path, {"a"}) == [{"label": "b"}]
+    monkeypatch.setattr(frame, "commit", lambda: "def")
+    with pytest.raises(SystemExit, match="of commit abc, this is def"):
+        frame.earlier_cases(path, {"a"})
+
+
 def test_an_engine_that_fails_or_is_unknown_says_why(load: Any, tmp_path: Path) -> None:
     processes, base = load("support.processes"), load("contestants.base")
     case = base.Case("topformer_t", 32, 64, 64, "model", 1)
@@ -264,6 +315,9 @@ def test_whole_comparison_in_small(script: str, tmp_path: Path) -> None:
     written = json.loads(output.read_text(encoding="utf-8"))
     case = written["cases"][0]
     assert "mobileinst" in case["results"]
+    if script == "frame.py":
+        assert set(case["results"]["mobileinst+segment"]["stages"]) == {"preprocess", "network", "post"}
+        assert "ellipses" in table.read_text(encoding="utf-8")
     if alone:
         assert "cv2" in case["skipped"]["onnxruntime+usual"]
     else:
