@@ -55,59 +55,55 @@ inline __attribute__((always_inline)) void transform_output(Vec (&m)[kInputs]) {
     m[5] = fma(thirty_two, difference2, (m[7] + difference1) + difference3);
 }
 
-/// One dimension of the weight transform: three weights to eight.
-inline void transform_weight(const double* g, size_t step, double* u, size_t u_step) {
-    const double a = g[0], b = g[step], c = g[2 * step];
-    u[0] = a;
-    u[u_step] = (a + b + c) * (-2.0 / 9);
-    u[2 * u_step] = (a - b + c) * (-2.0 / 9);
-    u[3 * u_step] = (a + 2 * b + 4 * c) / 90;
-    u[4 * u_step] = (a - 2 * b + 4 * c) / 90;
-    u[5 * u_step] = (4 * a + 2 * b + c) / 180;
-    u[6 * u_step] = (4 * a - 2 * b + c) / 180;
-    u[7 * u_step] = c;
+using Columns = double[kPanelColumns];  // one weight of each filter of a panel
+
+/// One dimension of the weight transform: three weights to eight, `step` apart.
+inline void transform_weights(const Columns& g0, const Columns& g1, const Columns& g2, Columns* u,
+                              size_t step) {
+    for (size_t i = 0; i < kPanelColumns; ++i) {
+        const double a = g0[i], b = g1[i], c = g2[i];
+        u[0][i] = a;
+        u[step][i] = (a + c + b) * (-2.0 / 9);
+        u[2 * step][i] = (a + c - b) * (-2.0 / 9);
+        u[3 * step][i] = (a + 4 * c + 2 * b) * (1.0 / 90);
+        u[4 * step][i] = (a + 4 * c - 2 * b) * (1.0 / 90);
+        u[5 * step][i] = (4 * a + c + 2 * b) * (1.0 / 180);
+        u[6 * step][i] = (4 * a + c - 2 * b) * (1.0 / 180);
+        u[7 * step][i] = c;
+    }
 }
 
 size_t winograd_packed_size(size_t in_channels, size_t out_channels) {
     return kPositions * gemm_packed_size(out_channels, in_channels);
 }
 
-/// Both dimensions of the weight transform: (3, 3) to 64 values `step` apart.
-inline void transform_filter(const float* weight, float* output, size_t step) {
-    double g[9], half[3 * kInputs], u[kPositions];
-    for (size_t tap = 0; tap < 9; ++tap) {
-        g[tap] = weight[tap];
-    }
+/// Both dimensions of the weight transform: (9) to (64).
+inline void transform_filters(const Columns (&g)[9], Columns (&u)[kPositions]) {
+    Columns half[3 * kInputs];
     for (size_t x = 0; x < 3; ++x) {
-        transform_weight(g + x, 3, half + x, 3);
+        transform_weights(g[x], g[3 + x], g[6 + x], half + x, 3);
     }
     for (size_t y = 0; y < kInputs; ++y) {
-        transform_weight(half + 3 * y, 1, u + kInputs * y, 1);
-    }
-    for (size_t position = 0; position < kPositions; ++position) {
-        output[position * step] = static_cast<float>(u[position]);
+        transform_weights(half[3 * y], half[3 * y + 1], half[3 * y + 2], u + kInputs * y, 1);
     }
 }
 
 void winograd_pack(const float* weight, size_t in_channels, size_t out_channels, float* packed) {
-    float block[kPositions * kPanelColumns] = {};  // one input channel's part, so that it is written in runs
+    Columns g[9] = {}, u[kPositions];
     for (size_t first = 0; first < out_channels; first += kPanelColumns) {
-        const size_t columns = panel_columns(out_channels, first),
-                     existing = smaller(columns, out_channels - first);
+        const size_t columns = panel_columns(out_channels, first);
         for (size_t i = 0; i < in_channels; ++i) {
             for (size_t j = 0; j < columns; ++j) {
-                if (j < existing) {
-                    transform_filter(weight + ((first + j) * in_channels + i) * 9, block + j, kPanelColumns);
-                } else {
-                    for (size_t position = 0; position < kPositions; ++position) {
-                        block[position * kPanelColumns + j] = 0.0f;
-                    }
+                const float* filter = weight + (smaller(first + j, out_channels - 1) * in_channels + i) * 9;
+                for (size_t tap = 0; tap < 9; ++tap) {
+                    g[tap][j] = first + j < out_channels ? filter[tap] : 0.0;
                 }
             }
+            transform_filters(g, u);
             for (size_t position = 0; position < kPositions; ++position) {
                 float* run = packed + (position * in_channels + i) * columns;
                 for (size_t j = 0; j < columns; ++j) {
-                    run[j] = block[position * kPanelColumns + j];
+                    run[j] = static_cast<float>(u[position][j]);
                 }
             }
         }
