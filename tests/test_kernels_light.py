@@ -113,6 +113,15 @@ def test_pool(tier: str, average: bool, size: tuple[int, int], out: tuple[int, i
 
 
 @pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("rows", [1, 3, 4, 7, 8, 31, 32, 33, 41, 96])
+def test_transpose(tier: str, rows: int) -> None:
+    for columns in (1, 2, 3, 4, 5, 8, 9, 17, 100):
+        x = make(rows, columns)
+        for padding, _ in WAYS:
+            assert np.array_equal(kernels.transpose(x, tier=tier, padding=padding), x.T)
+
+
+@pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("channels", [2, *CHANNELS[1:], 256])
 def test_layer_norm(tier: str, channels: int) -> None:
     x = 3 * make(6, channels) + 10

@@ -11,6 +11,7 @@
 #include "kernels/mask_product/mask_product.h"
 #include "kernels/pooling/pooling.h"
 #include "kernels/resize/resize.h"
+#include "kernels/transpose/transpose.h"
 
 namespace mobileinst {
 namespace {
@@ -198,6 +199,20 @@ FloatArray layer_norm(const py::object& input, const py::object& weight, const p
     return output.array(shape_of(tokens));
 }
 
+FloatArray transpose(const py::object& input, const py::object& tier, size_t padding) {
+    const FloatArray matrix = checked_array<float>(input, "input", {kAny, kAny});
+    Rows rows(matrix, padding), output(rows.channels(), rows.rows(), padding);
+    TransposeArgs args;
+    args.input = rows.data();
+    args.input_ld = rows.ld();
+    args.output = output.data();
+    args.output_ld = output.ld();
+    args.rows = rows.rows();
+    args.columns = rows.channels();
+    transpose_kernels(tier_argument(tier)).run(args);
+    return output.array({matrix.shape(1), matrix.shape(0)});
+}
+
 FloatArray attention(const py::object& query, const py::object& key, const py::object& value, size_t heads,
                      float scale, const py::object& activation, const py::object& tier, size_t padding,
                      size_t parts) {
@@ -341,6 +356,7 @@ void register_kernels_light(py::module_& kernels) {
                 parts, "Adaptive average or maximum pooling of a map (H, W, C).");
     kernels.def("layer_norm", &layer_norm, arg("input"), arg("weight"), arg("bias"), arg("eps") = 1e-5f, only,
                 tier, padding, parts, "Layer norm over the channels of tokens (N, C).");
+    kernels.def("transpose", &transpose, arg("input"), only, tier, padding, "A matrix's rows as columns.");
     kernels.def("attention", &attention, arg("query"), arg("key"), arg("value"), arg("heads"), arg("scale"),
                 only, activation, tier, padding, parts, "Multi-head attention of tokens (N, heads * dim).");
     kernels.def(

@@ -1,9 +1,12 @@
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 
 #include "bindings/bindings.h"
+#include "kernels/transpose/transpose.h"
 #include "plan/frame_loader.h"
 #include "plan/mask_head.h"
 #include "plan/plan.h"
@@ -12,6 +15,24 @@ namespace mobileinst {
 namespace {
 
 using MaybeTensor = std::optional<TensorId>;
+
+/// Position of the first infinity or NaN, or `count`.
+size_t first_not_finite(const float* values, size_t count) {
+    constexpr size_t kBlock = 4096;  // looked at without branches, which compilers make vectors of
+    for (size_t first = 0; first < count; first += kBlock) {
+        const size_t end = std::min(first + kBlock, count);
+        int found = 0;
+        for (size_t i = first; i < end; ++i) {
+            found |= static_cast<int>(!(std::fabs(values[i]) <= std::numeric_limits<float>::max()));
+        }
+        if (found != 0) {
+            return static_cast<size_t>(
+                std::find_if(values + first, values + end, [](float x) { return !std::isfinite(x); }) -
+                values);
+        }
+    }
+    return count;
+}
 
 /// A plan with what brings frames in and masks out.
 class BoundPlan {
@@ -46,19 +67,20 @@ class BoundPlan {
         const FloatArray array = checked_array<float>(planes, name.c_str(), shape_of(tensor));
         const float* source = array.data();
         py::gil_scoped_release release;
-        const size_t pixels = tensor.pixels();
-        for (size_t i = 0; i < pixels * tensor.channels; ++i) {
-            if (!std::isfinite(source[i])) {
-                throw std::invalid_argument(name + ": expected finite values, got " +
-                                            std::to_string(source[i]) + " at position " + std::to_string(i));
-            }
+        const size_t pixels = tensor.pixels(), strange = first_not_finite(source, pixels * tensor.channels);
+        if (strange < pixels * tensor.channels) {
+            throw std::invalid_argument(name + ": expected finite values, got " +
+                                        std::to_string(source[strange]) + " at position " +
+                                        std::to_string(strange));
         }
         const std::lock_guard<std::mutex> lock(plan_->mutex());
-        for (size_t pixel = 0; pixel < pixels; ++pixel) {
-            for (size_t c = 0; c < tensor.channels; ++c) {
-                tensor.data[pixel * tensor.ld + c] = source[c * pixels + pixel];
-            }
-        }
+        TransposeArgs args;
+        args.input = source;
+        args.input_ld = args.columns = pixels;
+        args.output = tensor.data;
+        args.output_ld = tensor.ld;
+        args.rows = tensor.channels;
+        transpose_kernels(plan_->tier()).run(args);
     }
 
     /// A tensor as planes (channels, height, width).
@@ -68,17 +90,13 @@ class BoundPlan {
         float* planes = result.mutable_data();
         py::gil_scoped_release release;
         const std::lock_guard<std::mutex> lock(plan_->mutex());
-        const size_t pixels = tensor.pixels();
-        constexpr size_t kTile =
-            32;  // pixels whose channels stay in the first cache while planes are written
-        for (size_t first = 0; first < pixels; first += kTile) {
-            const size_t last = std::min(first + kTile, pixels);
-            for (size_t c = 0; c < tensor.channels; ++c) {
-                for (size_t pixel = first; pixel < last; ++pixel) {
-                    planes[c * pixels + pixel] = tensor.data[pixel * tensor.ld + c];
-                }
-            }
-        }
+        TransposeArgs args;
+        args.input = tensor.data;
+        args.input_ld = tensor.ld;
+        args.output = planes;
+        args.output_ld = args.rows = tensor.pixels();
+        args.columns = tensor.channels;
+        transpose_kernels(plan_->tier()).run(args);
         return result;
     }
 

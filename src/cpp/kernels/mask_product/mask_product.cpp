@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/gemm/gemm.h"
+#include "kernels/transpose/transpose.h"
 
 namespace mobileinst {
 namespace {
@@ -24,6 +25,7 @@ size_t mask_product_scratch_size(size_t kernels) { return kTile * kernels; }
 
 void mask_product(Tier tier, const MaskProductArgs& args, size_t begin, size_t end, float* scratch) {
     const GemmKernels& gemm = gemm_kernels(tier);
+    const TransposeKernels& transpose = transpose_kernels(tier);
     GemmArgs tile;
     tile.lda = args.features_ld;
     tile.packed = args.packed;
@@ -34,12 +36,14 @@ void mask_product(Tier tier, const MaskProductArgs& args, size_t begin, size_t e
         tile.a = args.features + first * args.features_ld;
         tile.m = std::min(kTile, end - first);
         gemm.run(tile, 0, tile.m);
-        for (size_t kernel = 0; kernel < args.kernels; ++kernel) {
-            float* plane = args.output + kernel * args.pixels + first;
-            for (size_t i = 0; i < tile.m; ++i) {
-                plane[i] = scratch[i * args.kernels + kernel];
-            }
-        }
+        TransposeArgs planes;
+        planes.input = scratch;
+        planes.input_ld = tile.ldc;
+        planes.output = args.output + first;
+        planes.output_ld = args.pixels;
+        planes.rows = tile.m;
+        planes.columns = args.kernels;
+        transpose.run(planes);
     }
 }
 

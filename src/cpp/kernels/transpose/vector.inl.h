@@ -1,0 +1,41 @@
+#pragma once
+
+// Transposition by squares of Vec::kWidth rows and columns. Include after core/simd_*.h and
+// transpose_square(input, input_ld, output, output_ld) for one such square.
+
+#include "kernels/transpose/transpose.h"
+
+namespace mobileinst {
+namespace {
+
+constexpr size_t kRowsTogether =
+    32;  // so that whole cache lines of output are written, and rows stay in cache
+
+/// Rows [begin, end) of some columns, one by one.
+inline void transpose_singly(const TransposeArgs& args, size_t begin, size_t end, size_t column,
+                             size_t columns_end) {
+    for (; column < columns_end; ++column) {
+        for (size_t row = begin; row < end; ++row) {
+            args.output[column * args.output_ld + row] = args.input[row * args.input_ld + column];
+        }
+    }
+}
+
+void transpose(const TransposeArgs& args) {
+    const size_t squares_end = args.columns / Vec::kWidth * Vec::kWidth;
+    for (size_t first = 0; first < args.rows; first += kRowsTogether) {
+        const size_t left = args.rows - first, end = first + (left < kRowsTogether ? left : kRowsTogether);
+        const size_t whole = first + (end - first) / Vec::kWidth * Vec::kWidth;
+        for (size_t column = 0; column < squares_end; column += Vec::kWidth) {
+            for (size_t row = first; row < whole; row += Vec::kWidth) {
+                transpose_square(args.input + row * args.input_ld + column, args.input_ld,
+                                 args.output + column * args.output_ld + row, args.output_ld);
+            }
+            transpose_singly(args, whole, end, column, column + Vec::kWidth);
+        }
+        transpose_singly(args, first, end, squares_end, args.columns);
+    }
+}
+
+}  // namespace
+}  // namespace mobileinst
