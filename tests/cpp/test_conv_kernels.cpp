@@ -17,6 +17,7 @@
 #include "kernels/depthwise/depthwise.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/inverted_residual/inverted_residual.h"
+#include "kernels/transpose/transpose.h"
 
 using namespace mobileinst;
 
@@ -277,6 +278,27 @@ void test_inverted_residual() {
         });
 }
 
+void test_transpose() {
+    const size_t rows = pick({1, 3, 4, 7, 8, 31, 33, 70}), columns = pick({1, 2, 3, 4, 5, 8, 9, 17, 100});
+    const size_t input_ld = columns + pick({0, 1, 8});
+    const std::vector<float> input = random_floats(rows * input_ld);
+    for (const Tier tier : supported_tiers()) {
+        Output output(columns, rows, rows + 3);
+        transpose_kernels(tier).run({input.data(), input_ld, output.data(), output.ld, rows, columns});
+        bool equal = output.guards_whole();
+        for (size_t row = 0; row < rows; ++row) {
+            for (size_t column = 0; column < columns; ++column) {
+                equal = equal && output.at(column, row) == input[row * input_ld + column];
+            }
+        }
+        ++checks;
+        if (!equal) {
+            ++failures;
+            std::printf("transpose%s: wrong on %s\n", text({rows, columns}).c_str(), tier_name(tier));
+        }
+    }
+}
+
 }  // namespace
 
 int main() {
@@ -286,6 +308,7 @@ int main() {
         test_depthwise();
         test_conv_direct();
         test_inverted_residual();
+        test_transpose();
     }
     std::printf("%d checks, %d failures, tiers:", checks, failures);
     for (const Tier tier : supported_tiers()) {
