@@ -17,7 +17,7 @@ from .inputs import check_network_input
 from .network.mobilenetv2 import mobilenetv2_pyramid
 from .network.model import backbone
 from .network.topformer import inject, topformer_pyramid
-from .weights import BACKBONE_PREFIX, Weights, load_weights, required_shapes
+from .weights import BACKBONE_PREFIX, Weights, check_weights, load_weights, required_shapes
 
 
 class Backbone:
@@ -48,6 +48,7 @@ class Backbone:
         self, weights: Weights | str | os.PathLike[str] | None = None, *, threads: int | None = None
     ) -> None:
         self.weights = weights if isinstance(weights, Weights) else load_weights(weights, kind=None)
+        check_weights(self.weights, kind=None)
         self._pool = _native.ThreadPool(usable_processors() if threads is None else threads)
         self._parameters = Parameters(self.weights.tensors, _native.tier())
         self._programs: OrderedDict[tuple[int, int], Program] = OrderedDict()

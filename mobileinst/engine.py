@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mobileinst import _native
 from mobileinst.compiler import Graph, NativeOps, Parameters, Program, compile_program
 from mobileinst.network import features, instances
-from mobileinst.weights import Weights
+from mobileinst.weights import Weights, check_weights
 
 Array = NDArray[np.float32]
 
@@ -32,10 +32,12 @@ class NativeModel:
             are the same bit for bit for any number.
 
     Raises:
-        ValueError: if a tensor is missing or of the wrong shape, or threads is out of range.
+        WeightsError: if a tensor is missing or of the wrong shape, or the weights are a backbone's alone.
+        ValueError: if threads is out of range.
     """
 
     def __init__(self, weights: Weights, *, threads: int | None = None) -> None:
+        check_weights(weights)
         self.weights = weights
         self.config = weights.config
         self._pool = _native.ThreadPool(usable_processors() if threads is None else threads)

@@ -185,7 +185,8 @@ class Segmenter:
             `mask_features` (D, h, w) and `mask_logits` (N, h, w), where h = ceil(H / 8), w = ceil(W / 8).
 
         Raises:
-            TypeError, ValueError: for another shape or dtype, NaN or infinity.
+            TypeError, ValueError: for another shape or dtype, NaN or infinity, and for values so large that
+                the network's outputs exceed single precision.
         """
         image = check_network_input(x)
         with self._lock:
@@ -193,13 +194,15 @@ class Segmenter:
             session.load_input(image)
             session.run_features()
             class_logits, objectness_logits, kernels = session.run_instances()
-            return {
+            found = {
                 "class_logits": class_logits,
                 "objectness_logits": objectness_logits,
                 "kernels": kernels,
                 "mask_features": session.mask_features(),
                 "mask_logits": session.mask_logits(kernels),
             }
+        _check_outputs("the input's values are too large for single precision", **found)
+        return found
 
     def _track(
         self,
@@ -259,6 +262,11 @@ class Segmenter:
         floor without it need no mask.
         """
         class_logits, objectness_logits, kernels = session.run_instances()
+        _check_outputs(
+            "these weights exceed single precision",
+            class_logits=class_logits,
+            objectness_logits=objectness_logits,
+        )
         class_scores = np.sqrt(_sigmoid(class_logits) * _sigmoid(objectness_logits.reshape(-1, 1)))
         chosen = np.flatnonzero(_reach(class_scores, floors))
         logits = self._masks(session, kernels[chosen])
@@ -320,6 +328,13 @@ def _reach(class_scores: NDArray[np.float32], floors: NDArray[np.float32]) -> ND
     labels = np.argmax(class_scores, 1)
     reached: NDArray[np.bool_] = np.take_along_axis(class_scores, labels[:, None], 1)[:, 0] >= floors[labels]
     return reached
+
+
+def _check_outputs(reason: str, **outputs: NDArray[np.float32]) -> None:
+    """Raise ValueError for NaN or infinity: an overflow somewhere in the network."""
+    for name, values in outputs.items():
+        if not np.isfinite(values).all():
+            raise ValueError(f"the network's {name} are not finite: {reason}")
 
 
 def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -147,17 +147,23 @@ def load_weights(
             if not name.endswith(".num_batches_tracked")
         }
         weights = Weights(parameters, _parse_json(metadata["mobileinst"], "the 'mobileinst' metadata"))
-        if kind is not None and weights.kind != kind:
-            raise WeightsError(
-                f"expected a whole model, got the backbone {weights.config.backbone} alone "
-                "(mobileinst.Backbone runs it)"
-                if weights.kind == "backbone"
-                else f"expected a {kind} alone, got a whole model"
-            )
-        _check_shapes(parameters, required_shapes(weights.config, weights.kind, parameters))
+        check_weights(weights, kind)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
     return weights
+
+
+def check_weights(weights: Weights, kind: str | None = "model") -> None:
+    """Raise WeightsError for weights of another kind than `kind` ("model" or "backbone"; None takes both),
+    or that lack a tensor of their configuration or have one of the wrong shape."""
+    if kind is not None and weights.kind != kind:
+        raise WeightsError(
+            f"expected a whole model, got the backbone {weights.config.backbone} alone "
+            "(mobileinst.Backbone runs it)"
+            if weights.kind == "backbone"
+            else f"expected a {kind} alone, got a whole model"
+        )
+    _check_shapes(weights.tensors, required_shapes(weights.config, weights.kind, weights.tensors))
 
 
 def save_weights(

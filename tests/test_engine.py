@@ -21,7 +21,7 @@ from mobileinst.engine import CACHED_SESSIONS, NativeModel
 from mobileinst.network import features, instances
 from mobileinst.network.config import ModelConfig
 from mobileinst.network.counter import count_layers
-from mobileinst.weights import Weights
+from mobileinst.weights import Weights, WeightsError
 
 SMALL = ModelConfig("topformer_t", width=32, classes=3, queries=7, hidden=32, ffn=48, heads=4, kernel_dim=20)
 NAMES = ("class_logits", "objectness_logits", "kernels", "mask_features", "mask_logits")
@@ -181,11 +181,11 @@ def test_missing_and_misshapen_tensors_are_named() -> None:
     name = "mask_decoder.before.4.conv.weight"
     weights = make_weights(SMALL)
     weights.tensors = {key: value for key, value in tensors.items() if key != name}
-    with pytest.raises(ValueError, match=f"the weights have no tensor '{name}'"):
-        NativeModel(weights, threads=1).session(32, 32)
+    with pytest.raises(WeightsError, match=f"1 of {len(tensors)} tensors are missing, first '{name}'"):
+        NativeModel(weights, threads=1)
     weights.tensors = {**tensors, name: tensors[name][:3]}
-    with pytest.raises(ValueError, match=rf"{name}: expected shape \(32, 32, 3, 3\), got \(3, 32, 3, 3\)"):
-        NativeModel(weights, threads=1).session(32, 32)
+    with pytest.raises(WeightsError, match=rf"'{name}' has shape \(3, 32, 3, 3\), expected \(32, 32, 3, 3\)"):
+        NativeModel(weights, threads=1)
 
 
 def test_profile_names_every_node_and_counts_all_multiply_adds() -> None:

@@ -13,9 +13,9 @@ import pytest
 from fake_model import ColorModel, scene
 from test_weights import CONFIG, make_metadata, make_tensors
 
-from mobileinst import Segmenter, Tracker, Weights
+from mobileinst import Backbone, Segmenter, Tracker, Weights
 from mobileinst.segmenter import network_size
-from mobileinst.weights import available_weights, save_weights
+from mobileinst.weights import WeightsError, available_weights, save_weights
 
 FAKE_METADATA = make_metadata(classes=["square", "other"], score_threshold=0.5)
 
@@ -31,12 +31,17 @@ def colors(monkeypatch: pytest.MonkeyPatch) -> Segmenter:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Segmenter:
     """A Segmenter on a small network with random weights."""
     path = tmp_path_factory.mktemp("tiny") / "tiny.safetensors"
+    save_weights(path, tame_tensors(), make_metadata())
+    return Segmenter(path, threads=1)
+
+
+def tame_tensors() -> dict[str, np.ndarray]:
+    """Random tensors of either sign, whose activations stay in range."""
     tensors = {name: tensor - 0.5 for name, tensor in make_tensors().items()}
     for name in tensors:
         if name.endswith("running_var"):
             tensors[name] = tensors[name] + 1
-    save_weights(path, tensors, make_metadata())
-    return Segmenter(path, threads=1)
+    return tensors
 
 
 def ids(frames: Iterator[Any]) -> list[list[int]]:
@@ -297,9 +302,42 @@ def test_wrong_network_input(tiny: Segmenter, x: np.ndarray, message: str) -> No
         tiny.forward(x)
 
 
+@pytest.mark.parametrize("value", [1e38, -3e38])
+def test_overflow_is_an_error(tiny: Segmenter, value: float) -> None:
+    x = np.random.default_rng(0).choice([value, 0.0], (3, 64, 96)).astype(np.float32)
+    with pytest.raises(ValueError, match="are not finite: the input's values are too large"):
+        tiny.forward(x)
+
+
+@pytest.mark.parametrize("parts", ["main", "all"])
+def test_weights_that_overflow_are_an_error(parts: str) -> None:
+    tensors = {name: tensor * np.float32(1e20) for name, tensor in make_tensors().items()}
+    segmenter = Segmenter(Weights(tensors, make_metadata()), threads=1, parts=parts)
+    with pytest.raises(ValueError, match="are not finite: these weights exceed single precision"):
+        segmenter.segment(scene(), score_threshold=0)
+
+
+def test_weights_made_in_memory_are_checked_at_once() -> None:
+    tensors = make_tensors()
+    names = list(tensors)
+    whole = len(tensors)
+    for name in names[5:8]:
+        del tensors[name]
+    with pytest.raises(WeightsError, match=f"3 of {whole} tensors are missing, first '{names[5]}'"):
+        Segmenter(Weights(tensors, make_metadata()))
+    tensors = make_tensors()
+    tensors[names[2]] = tensors[names[2]][:1]
+    with pytest.raises(WeightsError, match=f"tensor '{names[2]}' has shape .*, expected"):
+        Segmenter(Weights(tensors, make_metadata()))
+    with pytest.raises(WeightsError, match="expected a whole model, got the backbone"):
+        Segmenter(Weights(make_tensors(), make_metadata(kind="backbone", classes=[])))
+    with pytest.raises(WeightsError, match="tensors are missing, first 'backbone"):
+        Backbone(Weights({}, make_metadata()))
+
+
 def test_results_do_not_depend_on_threads(tmp_path: Path) -> None:
     path = tmp_path / "tiny.safetensors"
-    save_weights(path, make_tensors(), make_metadata())
+    save_weights(path, tame_tensors(), make_metadata())
     x = np.random.default_rng(0).normal(size=(3, 64, 96)).astype(np.float32)
     one, three = (Segmenter(path, threads=threads).forward(x) for threads in (1, 3))
     for name in one:
