@@ -258,8 +258,8 @@ class Segmenter:
     ) -> tuple[Detections, NDArray[np.float32]]:
         """Queries whose best class reaches its floor, best first, without duplicates; and their logits.
 
-        Score = sqrt(class x objectness) x maskness (SparseInst). Maskness is at most 1, so queries below the
-        floor without it need no mask.
+        Score = sqrt(class x objectness) x maskness^p (SparseInst: p = 1; the weights may choose another).
+        Maskness is at most 1, so queries below the floor without it need no mask.
         """
         class_logits, objectness_logits, kernels = session.run_instances()
         _check_outputs(
@@ -270,7 +270,8 @@ class Segmenter:
         class_scores = np.sqrt(_sigmoid(class_logits) * _sigmoid(objectness_logits.reshape(-1, 1)))
         chosen = np.flatnonzero(_reach(class_scores, floors))
         logits = self._masks(session, kernels[chosen])
-        class_scores = class_scores[chosen] * _native.maskness(logits, MASK_THRESHOLD)[:, None]
+        maskness = _native.maskness(logits, MASK_THRESHOLD)[:, None]
+        class_scores = class_scores[chosen] * maskness**self.weights.maskness_power
         masks = logits > MASK_LOGIT
         kept = np.flatnonzero(_reach(class_scores, floors) & masks.any((1, 2)))
         best = np.max(class_scores[kept], 1, initial=0)

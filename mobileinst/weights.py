@@ -1,7 +1,8 @@
 """Weights files: a bounded safetensors reader, the model card in its metadata, and an atomic writer.
 
 A weights file is a `.safetensors` file whose metadata has one key, ``mobileinst``: JSON that names the
-configuration, classes, normalisation, default size and threshold. It holds a whole model or, if its ``kind``
+configuration, classes, normalisation, default size and threshold, and may set how scores are computed
+(``maskness_power``). It holds a whole model or, if its ``kind``
 says so, a backbone alone. Nothing in it is ever executed, every
 number in its header is checked before it is used, and whatever is wrong raises :class:`WeightsError`.
 """
@@ -34,6 +35,7 @@ MAX_HEADER_BYTES = 16 << 20
 MAX_FILE_BYTES = 2 << 30
 MAX_DIMENSIONS = 8
 SIZE_LIMITS = (32, 4096)
+MAX_MASKNESS_POWER = 8
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
@@ -76,6 +78,7 @@ class Weights:
         self.color: str = self.metadata["color"]
         self.size: int = self.metadata["size"]
         self.score_threshold = check_score_threshold(self.metadata["score_threshold"], len(self.classes))
+        self.maskness_power = _maskness_power(self.metadata)
         self.version: str = self.metadata["version"]
         self.card: dict[str, Any] = self.metadata["card"]
 
@@ -94,6 +97,16 @@ def check_score_threshold(value: Any, classes: int) -> float | tuple[float, ...]
     elif _is_number(value) and 0 <= value <= 1:
         return float(value)
     raise WeightsError(f"score_threshold must be between 0 and 1, got {_short(value)}")
+
+
+def _maskness_power(metadata: Mapping[str, Any]) -> float:
+    """How much the certainty of a mask counts in its score; 1, as in the paper's sources, if not given."""
+    value = metadata.get("maskness_power", 1.0)
+    if _is_number(value) and 0 <= value <= MAX_MASKNESS_POWER:
+        return float(value)
+    raise WeightsError(
+        f"metadata 'maskness_power' must be a number in 0..{MAX_MASKNESS_POWER}, got {_short(value)}"
+    )
 
 
 def available_weights() -> list[str]:

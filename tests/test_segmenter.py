@@ -61,6 +61,20 @@ def test_segment_finds_the_squares(colors: Segmenter) -> None:
     assert len(colors.segment(frame, score_threshold=[0.999, 0])) == 0
 
 
+def test_scores_follow_the_maskness_power_of_the_weights(tiny: Segmenter) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    scores = []
+    for power in (0, 1, 3):
+        metadata = {**tiny.weights.metadata, "maskness_power": power}
+        inst = Segmenter(Weights(tiny.weights.tensors, metadata), duplicate_iou=1).segment(image, 0)
+        order = np.lexsort(inst.boxes.T)
+        scores.append(inst.scores[order])
+    without, once, cubed = scores
+    maskness = once / without
+    assert (maskness < 0.99).all()
+    np.testing.assert_allclose(cubed, without * maskness**3, rtol=1e-5)
+
+
 def test_masks_keep_their_main_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mobileinst.segmenter.NativeModel", ColorModel)
     frame = scene(red=(8, 8))

@@ -84,18 +84,22 @@ def export(
     int8: Sequence[str] = (),
     size: int | None = None,
     score_threshold: float | Sequence[float] | None = None,
+    maskness_power: float = 1.0,
     notes: str = "",
 ) -> dict[str, Any]:
     """Write the averaged weights of a run: the best validated ones, or the last.
 
-    Without ``score_threshold`` each class gets the threshold of its best F1 in the validation.
+    Without ``score_threshold`` each class gets the threshold of its best F1 in the validation, whose scores
+    are those of ``maskness_power`` 1.
 
     Returns:
         The metadata of the file.
 
     Raises:
-        ValueError: if the run has no such weights.
+        ValueError: if the run has no such weights, or there is no threshold for these scores.
     """
+    if maskness_power != 1 and score_threshold is None:
+        raise ValueError(f"the scores of maskness_power {maskness_power:g} need a score threshold")
     state = None if last else load_file(folder / BEST, torch.device("cpu"))
     state = state or load_file(folder / CHECKPOINT, torch.device("cpu"))
     if state is None:
@@ -117,6 +121,7 @@ def export(
         "score_threshold": list(score_threshold)
         if isinstance(score_threshold, Sequence)
         else score_threshold,
+        **({"maskness_power": maskness_power} if maskness_power != 1 else {}),
         "version": __version__,
         "card": {**described, **({"notes": notes} if notes else {})},
     }
@@ -137,6 +142,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--score-threshold", type=float, nargs="+", default=[0.3], help="one, or one per class"
     )
+    parser.add_argument(
+        "--maskness-power", type=float, default=1.0, help="score = sqrt(class * objectness) * maskness^POWER"
+    )
     parser.add_argument("--notes", default="", help="text for the model card")
     options = parser.parse_args(arguments)
     threshold = options.score_threshold
@@ -152,6 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             int8=INT8_PARTS if options.small else (),
             size=options.size,
             score_threshold=threshold,
+            maskness_power=options.maskness_power,
             notes=options.notes,
         )
     except (OSError, ValueError) as error:
