@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from contestants import CONTESTANTS
-from contestants.base import Case
+from contestants.base import OUTPUTS, Case
 from support.comparison import compare
 from support.machine import commit, describe_machine, today
 from support.network import prepare
@@ -113,11 +113,11 @@ def main() -> None:
     parser.add_argument("--backbones", nargs="+", default=["topformer_b"])
     parser.add_argument("--widths", type=int, nargs="+", default=[128, 256])
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 640])
-    parser.add_argument("--parts", nargs="+", default=["model", "features"], choices=["model", "features"])
+    parser.add_argument("--parts", nargs="+", default=list(OUTPUTS), choices=list(OUTPUTS))
     options = parser.parse_args()
     if options.quick:
         options.backbones, options.widths, options.sizes = ["topformer_t"], [32], [64]
-        options.threads, options.parts, options.rounds = [1], ["model"], 2
+        options.threads, options.rounds = [1], 2
     options.folder.mkdir(parents=True, exist_ok=True)
     cases = []
     with (options.folder / "engines.log").open("a", encoding="utf-8") as log:

@@ -56,6 +56,20 @@ def test_model_agrees_with_onnx_runtime(tmp_path: Path, config: ModelConfig, hei
         np.testing.assert_allclose(value, expected[name][0].numpy(), atol=1e-3, rtol=0, err_msg=name)
 
 
+def test_the_backbone_alone(tmp_path: Path) -> None:
+    path = weights_file(tmp_path / "w.safetensors", ModelConfig("topformer_t", **SMALL))
+    graph = tmp_path / "backbone.onnx"
+    assert export_onnx.main([str(path), str(graph), "--size", "72", "100", "--part", "backbone"]) == 0
+    image = 0.5 * torch.randn(1, 3, 72, 100, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        expected = torch_model(path).backbone_features(image)
+    found = run(graph, image)
+    assert list(found) == export_onnx.OUTPUTS["backbone"]
+    for name, value in found.items():
+        wanted = getattr(expected, name).numpy()
+        np.testing.assert_allclose(value, wanted, atol=1e-3, rtol=0, err_msg=name)
+
+
 def test_parts_in_turn_give_the_model(tmp_path: Path) -> None:
     path = weights_file(tmp_path / "w.safetensors", ModelConfig("topformer_t", **SMALL))
     for part in ("features", "instances"):

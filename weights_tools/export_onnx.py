@@ -4,9 +4,9 @@
     python -m weights_tools.export_onnx WEIGHTS OUT.onnx --size 360 640 --part features
 
 The graph has a fixed input size, batch norms folded by the exporter, and outputs named and shaped as in
-``Segmenter.forward``; ``image``, ``pooled`` and ``x6`` have a leading batch of 1.
+``Segmenter.forward``; ``image``, ``pooled`` and ``x3`` to ``x6`` have a leading batch of 1.
 Parts: ``model`` image -> all outputs; ``features`` image -> mask_features, pooled, x6;
-``instances`` pooled, x6 -> class_logits, objectness_logits, kernels.
+``instances`` pooled, x6 -> class_logits, objectness_logits, kernels; ``backbone`` image -> x3, x4, x5, x6.
 """
 
 from __future__ import annotations
@@ -29,17 +29,23 @@ from mobileinst.network.ops import Size
 from weights_tools.loading import torch_model
 from weights_tools.torch_ops import MobileInst, TorchOps
 
-Part = Literal["model", "features", "instances"]
-PARTS: tuple[Part, ...] = ("model", "features", "instances")
+Part = Literal["model", "features", "instances", "backbone"]
+PARTS: tuple[Part, ...] = ("model", "features", "instances", "backbone")
 
 #: Old enough for every peer engine, new enough for what the network needs.
 OPSET = 17
 
-INPUTS: dict[Part, list[str]] = {"model": ["image"], "features": ["image"], "instances": ["pooled", "x6"]}
+INPUTS: dict[Part, list[str]] = {
+    "model": ["image"],
+    "features": ["image"],
+    "instances": ["pooled", "x6"],
+    "backbone": ["image"],
+}
 OUTPUTS: dict[Part, list[str]] = {
     "model": ["class_logits", "objectness_logits", "kernels", "mask_features", "mask_logits"],
     "features": ["mask_features", "pooled", "x6"],
     "instances": ["class_logits", "objectness_logits", "kernels"],
+    "backbone": ["x3", "x4", "x5", "x6"],
 }
 
 
@@ -115,6 +121,9 @@ class ExportedPart(nn.Module):
             pooled, x6 = inputs
             found = self.model.instances(Features(pooled, pooled, x6))
             return found.class_logits[0], found.objectness_logits[0, :, 0], found.kernels[0]
+        if self.part == "backbone":
+            levels = self.model.backbone_features(*inputs)
+            return levels.x3, levels.x4, levels.x5, levels.x6
         features = self.model.features(*inputs)
         if self.part == "features":
             return features.mask_features[0], features.pooled, features.x6
@@ -149,7 +158,7 @@ def export_onnx(model: MobileInst, path: Path, size: Size, part: Part = "model")
         model: The network, in evaluation mode; afterwards it computes with the exporter's operations.
         path: Where to write.
         size: Height and width of the image, each at least 32.
-        part: ``model``, ``features`` or ``instances``.
+        part: ``model``, ``features``, ``instances`` or ``backbone``.
 
     Raises:
         ValueError: for a size below 32 or an unknown part.

@@ -17,6 +17,7 @@ Outputs = dict[str, Array]
 OUTPUTS = {
     "model": ["class_logits", "objectness_logits", "kernels", "mask_features", "mask_logits"],
     "features": ["mask_features", "pooled", "x6"],
+    "backbone": ["x3", "x4", "x5", "x6"],
 }
 
 
@@ -24,7 +25,7 @@ OUTPUTS = {
 class Case:
     """One comparison: the network, the input's size, which part of it, and how many threads.
 
-    ``part`` is "model" (all outputs) or "features" (backbone and mask decoder).
+    ``part`` is "model" (all outputs), "features" (backbone and mask decoder) or "backbone".
     """
 
     backbone: str

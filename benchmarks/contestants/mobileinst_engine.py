@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contestants.base import Array, Case, Files, Outputs
-from mobileinst import __version__
+from mobileinst import Backbone, __version__
 from mobileinst.engine import NativeModel
 from mobileinst.weights import load_weights
 
@@ -15,11 +15,16 @@ class MobileInstEngine:
         pass
 
     def load(self, files: Files, case: Case) -> None:
+        self.part = case.part
+        if case.part == "backbone":
+            self.backbone = Backbone(files.weights, threads=case.threads)
+            return
         model = NativeModel(load_weights(files.weights), threads=case.threads)
         self.session = model.session(case.height, case.image_width)
-        self.part = case.part
 
     def run(self, image: Array) -> Outputs:
+        if self.part == "backbone":
+            return self.backbone.features(image)
         session = self.session
         session.load_input(image)
         session.run_features()

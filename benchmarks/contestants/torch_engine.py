@@ -58,6 +58,9 @@ class _Outputs(torch.nn.Module):
         self.part = part
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        if self.part == "backbone":
+            levels = self.network.backbone_features(images)
+            return levels.x3, levels.x4, levels.x5, levels.x6
         if self.part == "features":
             maps = self.network.features(images)
             return maps.mask_features, maps.pooled, maps.x6
