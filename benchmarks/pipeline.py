@@ -106,7 +106,8 @@ class OwnPipeline:
         kernels = self.session.run_instances()[2]
         own = self.run_lengths(self.session.mask_logits(kernels[: len(self.masks)]))
         size = self.frame.shape[:2]
-        given = [_native.rle_decode(runs, *size) for runs in self.run_lengths(self.masks)]
+        # one dense mask at a time: the peak of memory is measured too
+        given = (_native.rle_decode(runs, *size) for runs in self.run_lengths(self.masks))
         return {
             "areas": np.array([float(runs[1::2].sum()) for runs in own]),
             "blocks": np.stack([block_areas(mask) for mask in given]),
@@ -209,7 +210,7 @@ class UsualPipeline:
         # bytes are faster to resize, and usual
         found = self.contestant.run(self.network_input(self.frame.astype(np.float32)))
         own = found["mask_logits"].reshape(-1, *found["mask_logits"].shape[-2:])[: len(self.masks)]
-        given = [coco_mask.decode(runs) for runs in self.run_lengths(self.masks)]
+        given = (coco_mask.decode(runs) for runs in self.run_lengths(self.masks))
         return {
             "areas": np.array([float(coco_mask.area(runs)) for runs in self.run_lengths(own)]),
             "blocks": np.stack([block_areas(mask) for mask in given]),
