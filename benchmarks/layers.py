@@ -108,7 +108,7 @@ def find_contestants(wanted: list[str] | None) -> tuple[list[str], dict[str, str
         known.append("torch")
     except ImportError:
         skipped["torch"] = 'not installed: pip install "mobileinst[train]"'
-    if hasattr(_native.benchmark, "xnnpack"):
+    if _native.has_xnnpack():
         known.append("xnnpack")
     else:
         skipped["xnnpack"] = "not in this build of mobileinst"

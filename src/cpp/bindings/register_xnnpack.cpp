@@ -125,11 +125,9 @@ FloatArray linear(const py::object& x, const py::object& weight, const py::objec
 void register_xnnpack(py::module_& module) {
     module.def("has_xnnpack", &xnnpack::available,
                "Whether this build has XNNPACK's operators and they run on this machine.");
-    if (xnnpack::available()) {
-        module.attr("benchmark").attr("xnnpack") =
-            py::cpp_function(&time_operator, py::arg("kernel"), py::arg("x"), py::arg("weight"),
-                             py::arg("stride") = 1, py::arg("repeats") = 1);
-    }
+    module.attr("benchmark").attr("xnnpack") =
+        py::cpp_function(&time_operator, py::arg("kernel"), py::arg("x"), py::arg("weight"),
+                         py::arg("stride") = 1, py::arg("repeats") = 1);
     auto operators = module.def_submodule("xnnpack", "XNNPACK's operators on NumPy arrays, for tests.");
     operators.def(
         "convolution", &convolution, py::arg("x"), py::arg("weight"), py::arg("bias"), py::kw_only(),
