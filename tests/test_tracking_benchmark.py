@@ -74,3 +74,25 @@ def test_chart() -> None:
     assert nice_ticks(0, 4) == [0, 1, 2, 3, 4]
     assert nice_ticks(-0.3, 0.93) == [-0.5, 0, 0.5, 1.0]
     assert nice_ticks(0, 0) == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_reused_kernels_are_compared_with_fresh_ones() -> None:
+    """Two objects that move right; in the last frame the kernels of the queries change places."""
+    import kernel_reuse
+
+    frames, size = 5, (4, 12)
+    truth = np.zeros((frames, 2, *size), np.bool_)
+    for t in range(frames):
+        truth[t, 0, :2, t : t + 4] = True
+        truth[t, 1, 2:, t + 4 : t + 8] = True
+    features = [np.concatenate([2.0 * t - 1, np.ones((1, *size))]).astype(np.float32) for t in truth]
+    kernel = np.float32([[1, 0, 0], [0, 1, 0], [0, 0, -1]])
+    kernels = [kernel] * (frames - 1) + [kernel[[1, 0, 2]]]
+    found = kernel_reuse.compare(kernels, features, truth)
+    for distance, pairs in ((0, 10), (1, 8), (2, 6), (4, 2)):
+        row = found[distance].row()
+        assert row == {"pairs": pairs, "reused": 100, "fresh": 100, "again": 100}
+    assert found[7].reused == []
+    kernels[-1] = kernel[[0, 2, 2]]  # the second object is lost
+    row = kernel_reuse.compare(kernels, features, truth)[4].row()
+    assert (row["reused"], row["fresh"], row["again"]) == (100, 50, 50)
