@@ -19,16 +19,16 @@ struct Finish {
     const float* bias_values;
     const float* residual;
     size_t residual_ld;
-    bool hard_sigmoid;
+    Activation activation;
     float low, high;
 
     explicit Finish(const Epilogue& epilogue)
         : bias_values(epilogue.bias),
           residual(epilogue.residual),
           residual_ld(epilogue.residual_ld),
-          hard_sigmoid(epilogue.activation == Activation::HardSigmoid),
-          low(epilogue.activation == Activation::None ? -std::numeric_limits<float>::infinity() : 0.0f),
-          high(epilogue.activation == Activation::Relu6 || hard_sigmoid
+          activation(epilogue.activation),
+          low(activation == Activation::None ? -std::numeric_limits<float>::infinity() : 0.0f),
+          high(activation == Activation::Relu6 || activation == Activation::HardSigmoid
                    ? 6.0f
                    : std::numeric_limits<float>::infinity()) {}
 
@@ -37,10 +37,41 @@ struct Finish {
     }
 
     Vec activate(Vec x) const {
-        if (hard_sigmoid) {
+        if (activation == Activation::HardSigmoid) {
             return clamp(x + Vec::fill(3.0f), Vec::fill(low), Vec::fill(high)) * Vec::fill(1.0f / 6.0f);
         }
         return clamp(x, Vec::fill(low), Vec::fill(high));
+    }
+
+    /// activate() of vectors [0, count), with no instruction more than the activation needs.
+    inline __attribute__((always_inline)) void activate_all(Vec* x, int count) const {
+        if (activation == Activation::None) {
+            return;
+        }
+        if (activation == Activation::Relu) {
+            const Vec zero = Vec::zero();
+#pragma GCC unroll 32
+            for (int i = 0; i < count; ++i) {
+                x[i] = at_least(x[i], zero);
+            }
+            return;
+        }
+        if (activation == Activation::HardSigmoid) {
+#pragma GCC unroll 32
+            for (int i = 0; i < count; ++i) {
+                x[i] = (x[i] + Vec::fill(3.0f));
+            }
+        }
+#pragma GCC unroll 32
+        for (int i = 0; i < count; ++i) {
+            x[i] = clamp(x[i], Vec::fill(0.0f), Vec::fill(6.0f));
+        }
+        if (activation == Activation::HardSigmoid) {
+#pragma GCC unroll 32
+            for (int i = 0; i < count; ++i) {
+                x[i] = x[i] * Vec::fill(1.0f / 6.0f);
+            }
+        }
     }
 
     /// Finishes a vector of sums and stores it, or its first `count` floats, at that pixel and channel.

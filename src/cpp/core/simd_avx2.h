@@ -49,8 +49,22 @@ inline Vec operator-(Vec a, Vec b) { return {_mm256_sub_ps(a.v, b.v)}; }
 inline Vec operator*(Vec a, Vec b) { return {_mm256_mul_ps(a.v, b.v)}; }
 /// a * b + c, rounded once.
 inline Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+/// The larger of both; x where it is NaN.
+inline Vec at_least(Vec x, Vec lo) { return {_mm256_max_ps(lo.v, x.v)}; }
 /// x within [lo, hi]; NaN stays NaN.
 inline Vec clamp(Vec x, Vec lo, Vec hi) { return {_mm256_min_ps(hi.v, _mm256_max_ps(lo.v, x.v))}; }
+
+/// For NEON's sake; x86 addresses need no help.
+template <typename T>
+inline T* settled(T* p) {
+    return p;
+}
+
+/// base + i * step, which x86 addresses hold for small i.
+template <typename T>
+inline T* next_address(T* /*previous*/, T* base, size_t i, size_t step) {
+    return base + i * step;
+}
 
 }  // namespace
 }  // namespace mobileinst

@@ -51,8 +51,24 @@ inline Vec operator-(Vec a, Vec b) { return {vsubq_f32(a.v, b.v)}; }
 inline Vec operator*(Vec a, Vec b) { return {vmulq_f32(a.v, b.v)}; }
 /// a * b + c, rounded once.
 inline Vec fma(Vec a, Vec b, Vec c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
+/// The larger of both; x where it is NaN.
+inline Vec at_least(Vec x, Vec lo) { return {vmaxq_f32(lo.v, x.v)}; }
 /// x within [lo, hi]; NaN stays NaN.
 inline Vec clamp(Vec x, Vec lo, Vec hi) { return {vminq_f32(hi.v, vmaxq_f32(lo.v, x.v))}; }
+
+/// p, computed here and now: addresses behind it are then immediate offsets, several loads or stores of which
+/// make one instruction, instead of sums in registers of their own.
+template <typename T>
+inline __attribute__((always_inline)) T* settled(T* p) {
+    asm("" : "+r"(p));
+    return p;
+}
+
+/// base + i * step, given the address before it: one addition.
+template <typename T>
+inline __attribute__((always_inline)) T* next_address(T* previous, T* /*base*/, size_t /*i*/, size_t step) {
+    return settled(previous + step);
+}
 
 }  // namespace
 }  // namespace mobileinst

@@ -1,5 +1,7 @@
-#include "core/simd_avx2.h"
+// clang-format off: the order matters
+#include "kernels/gemm/shape_avx2.inl.h"
 #include "kernels/attention/vector.inl.h"
+// clang-format on
 
 namespace mobileinst {
 

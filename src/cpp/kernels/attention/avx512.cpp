@@ -1,5 +1,7 @@
-#include "core/simd_avx512.h"
+// clang-format off: the order matters
+#include "kernels/gemm/shape_avx512.inl.h"
 #include "kernels/attention/vector.inl.h"
+// clang-format on
 
 namespace mobileinst {
 

@@ -1,5 +1,7 @@
-#include "core/simd_neon.h"
+// clang-format off: the order matters
+#include "kernels/gemm/shape_neon.inl.h"
 #include "kernels/attention/vector.inl.h"
+// clang-format on
 
 namespace mobileinst {
 

@@ -1,63 +1,83 @@
 #pragma once
 
-// Attention head by head: the head's keys are transposed once into scratch, then kRows queries at a time get
-// their scores, softmax and weighted values while everything is in the first cache.
+// Attention head by head, by the tiles of the matrix product: the head's keys and values are packed once,
+// then blocks of queries get their scores, softmax and weighted values while everything is in the first
+// cache. Include after one of kernels/gemm/shape_*.inl.h.
 
-#include "core/finish.inl.h"
 #include "core/simd_math.inl.h"
 #include "kernels/attention/attention.h"
 
 namespace mobileinst {
 namespace {
 
-constexpr size_t kRows = 4;
+constexpr size_t kMostRows = 32;     // queries of a block
 constexpr float kFarBelow = -1e30f;  // score of the padding after the last key
 
 size_t padded_keys(const AttentionArgs& args) { return round_up(args.keys, Vec::kWidth); }
 
-/// Transposed keys (key_dim, padded keys) and scores (kRows, padded keys).
-size_t scratch_size(const AttentionArgs& args) { return padded_keys(args) * (args.key_dim + kRows); }
+/// Queries of a block: even blocks of whole tiles.
+size_t block_rows(const AttentionArgs& args) {
+    return round_up(divide_up(args.queries, divide_up(args.queries, kMostRows)), kRowTile);
+}
 
-void transpose_keys(const AttentionArgs& args, size_t head, float* transposed) {
-    const size_t padded = padded_keys(args);
-    for (size_t j = 0; j < args.keys; ++j) {
-        const float* key = args.key + j * args.key_ld + head * args.key_dim;
-        for (size_t d = 0; d < args.key_dim; ++d) {
-            transposed[d * padded + j] = key[d];
+/// What one head needs.
+struct HeadScratch {
+    float *keys, *values;    // packed: (key_dim, keys) and (keys, value_dim)
+    float *scores, *shares;  // (block, padded keys), (block,)
+
+    HeadScratch(const AttentionArgs& args, float* scratch)
+        : keys(scratch),
+          values(keys + gemm_packed_size(args.keys, args.key_dim)),
+          scores(values + gemm_packed_size(args.value_dim, args.keys)),
+          shares(scores + block_rows(args) * padded_keys(args)) {}
+};
+
+size_t scratch_size(const AttentionArgs& args) {
+    return gemm_packed_size(args.keys, args.key_dim) + gemm_packed_size(args.value_dim, args.keys) +
+           block_rows(args) * (padded_keys(args) + 1);
+}
+
+/// The head's keys times the scale, as weights of the product with its queries.
+void pack_keys(const AttentionArgs& args, size_t head, float* packed) {
+    for (size_t first = 0; first < args.keys; first += kPanelColumns) {
+        const size_t columns = panel_columns(args.keys, first),
+                     existing = smaller(columns, args.keys - first);
+        for (size_t j = 0; j < columns; ++j) {
+            const float* key = args.key + (first + j) * args.key_ld + head * args.key_dim;
+            for (size_t d = 0; d < args.key_dim; ++d) {
+                packed[d * columns + j] = j < existing ? key[d] * args.scale : 0.0f;
+            }
         }
+        packed += args.key_dim * columns;
     }
-    for (size_t d = 0; d < args.key_dim; ++d) {
-        for (size_t j = args.keys; j < padded; ++j) {
-            transposed[d * padded + j] = 0.0f;
+}
+
+/// The head's values as weights of the product with the shares.
+void pack_values(const AttentionArgs& args, size_t head, float* packed) {
+    for (size_t first = 0; first < args.value_dim; first += kPanelColumns) {
+        const size_t columns = panel_columns(args.value_dim, first);
+        const float* value = args.value + head * args.value_dim + first;
+        for (size_t j = 0; j < args.keys; ++j, value += args.value_ld) {
+            for (size_t d = 0; d < columns; d += Vec::kWidth, packed += Vec::kWidth) {
+                Vec::load_up_to(value + d, args.value_dim - first - d).store(packed);
+            }
         }
     }
 }
 
-/// Scaled scores of `rows` queries into `scores`; the padding gets kFarBelow.
-template <size_t kCount>
-void score_rows(const AttentionArgs& args, size_t head, size_t first, const float* transposed,
-                float* scores) {
+/// Scores of `rows` queries; the padding gets kFarBelow.
+void score_rows(const AttentionArgs& args, size_t head, size_t first, size_t rows,
+                const HeadScratch& scratch) {
     const size_t padded = padded_keys(args);
     const float* query = args.query + first * args.query_ld + head * args.key_dim;
-    const Vec scale = Vec::fill(args.scale);
-    for (size_t j = 0; j < padded; j += Vec::kWidth) {
-        Vec sum[kCount];
-        for (size_t r = 0; r < kCount; ++r) {
-            sum[r] = Vec::zero();
-        }
-        for (size_t d = 0; d < args.key_dim; ++d) {
-            const Vec key = Vec::load(transposed + d * padded + j);
-            for (size_t r = 0; r < kCount; ++r) {
-                sum[r] = fma(Vec::broadcast(query + r * args.query_ld + d), key, sum[r]);
-            }
-        }
-        for (size_t r = 0; r < kCount; ++r) {
-            (sum[r] * scale).store(scores + r * padded + j);
-        }
+    for (size_t key = 0; key < args.keys; key += kPanelColumns) {
+        gemm_panel(query, args.query_ld, rows, scratch.keys + key * args.key_dim,
+                   panel_columns(args.keys, key) / Vec::kWidth, args.key_dim,
+                   RawRows{scratch.scores + key, padded});
     }
-    for (size_t r = 0; r < kCount; ++r) {
+    for (size_t r = 0; r < rows; ++r) {
         for (size_t j = args.keys; j < padded; ++j) {
-            scores[r * padded + j] = kFarBelow;
+            scratch.scores[r * padded + j] = kFarBelow;
         }
     }
 }
@@ -83,54 +103,55 @@ float soften(float* scores, size_t keys, size_t padded) {
     return sum_of_lanes(sum);
 }
 
-template <size_t kCount>
-void mix_values(const AttentionArgs& args, const Finish& finish, size_t head, size_t first,
-                const float* weights, const float* totals) {
-    const size_t padded = padded_keys(args);
-    for (size_t d = 0; d < args.value_dim; d += Vec::kWidth) {
-        const size_t count = smaller(Vec::kWidth, args.value_dim - d);
-        const float* value = args.value + head * args.value_dim + d;
-        Vec sum[kCount];
-        for (size_t r = 0; r < kCount; ++r) {
-            sum[r] = Vec::zero();
-        }
-        for (size_t j = 0; j < args.keys; ++j) {
-            const Vec v = Vec::load_up_to(value + j * args.value_ld, count);
-            for (size_t r = 0; r < kCount; ++r) {
-                sum[r] = fma(Vec::broadcast(weights + r * padded + j), v, sum[r]);
+/// Where weighted sums of values go: each row times its factor, with the activation.
+struct SharedRows {
+    const float* factors;
+    FinishedRows rows;
+
+    Vec start(size_t) const { return Vec::zero(); }
+
+    template <int ROWS, int VECTORS>
+    inline __attribute__((always_inline)) void store(Vec (&acc)[ROWS][VECTORS]) const {
+#pragma GCC unroll 16
+        for (int r = 0; r < ROWS; ++r) {
+            const Vec factor = Vec::broadcast(factors + r);
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; ++v) {
+                acc[r][v] = acc[r][v] * factor;
             }
         }
-        for (size_t r = 0; r < kCount; ++r) {
-            const Vec y = finish.activate(sum[r] * Vec::fill(1.0f / totals[r]));
-            y.store_up_to(args.output + (first + r) * args.output_ld + head * args.value_dim + d, count);
-        }
+        rows.store(acc);
+    }
+
+    SharedRows below(size_t count) const { return {factors + count, rows.below(count)}; }
+};
+
+void mix_values(const AttentionArgs& args, const Finish& finish, size_t head, size_t first, size_t rows,
+                const HeadScratch& scratch) {
+    for (size_t d = 0; d < args.value_dim; d += kPanelColumns) {
+        float* output = args.output + first * args.output_ld + head * args.value_dim + d;
+        gemm_panel(scratch.scores, padded_keys(args), rows, scratch.values + d * args.keys,
+                   panel_columns(args.value_dim, d) / Vec::kWidth, args.keys,
+                   SharedRows{scratch.shares, {&finish, output, args.output_ld, 0, 0, args.value_dim - d}});
     }
 }
 
-template <size_t kCount>
-void attend(const AttentionArgs& args, const Finish& finish, size_t head, size_t first,
-            const float* transposed, float* scores) {
-    score_rows<kCount>(args, head, first, transposed, scores);
-    float totals[kCount];
-    for (size_t r = 0; r < kCount; ++r) {
-        totals[r] = soften(scores + r * padded_keys(args), args.keys, padded_keys(args));
-    }
-    mix_values<kCount>(args, finish, head, first, scores, totals);
-}
-
-void run(const AttentionArgs& args, size_t begin, size_t end, float* scratch) {
+void run(const AttentionArgs& args, size_t begin, size_t end, float* memory) {
     Epilogue epilogue;
     epilogue.activation = args.activation;
     const Finish finish(epilogue);
-    float* scores = scratch + padded_keys(args) * args.key_dim;
+    const HeadScratch scratch(args, memory);
+    const size_t padded = padded_keys(args), most = block_rows(args);
     for (size_t head = begin; head < end; ++head) {
-        transpose_keys(args, head, scratch);
-        size_t row = 0;
-        for (; row + kRows <= args.queries; row += kRows) {
-            attend<kRows>(args, finish, head, row, scratch, scores);
-        }
-        for (; row < args.queries; ++row) {
-            attend<1>(args, finish, head, row, scratch, scores);
+        pack_keys(args, head, scratch.keys);
+        pack_values(args, head, scratch.values);
+        for (size_t first = 0; first < args.queries; first += most) {
+            const size_t rows = smaller(most, args.queries - first);
+            score_rows(args, head, first, rows, scratch);
+            for (size_t r = 0; r < rows; ++r) {
+                scratch.shares[r] = 1.0f / soften(scratch.scores + r * padded, args.keys, padded);
+            }
+            mix_values(args, finish, head, first, rows, scratch);
         }
     }
 }

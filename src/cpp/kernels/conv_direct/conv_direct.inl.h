@@ -103,11 +103,22 @@ void direct_panel_row(const DirectRow& row) {
             direct_tile<1, VECTORS>(row, x, first, smaller(args.kernel, args.width + pad - left));
             ++x;
         } else {
-            const size_t pixels = divide_up(end - x, divide_up(end - x, kRowTile));
-            direct_tile_of<static_cast<int>(kRowTile), VECTORS>(pixels, row, x);
+            constexpr size_t kMost = kTileRows<VECTORS>;
+            const size_t pixels = divide_up(end - x, divide_up(end - x, kMost));
+            direct_tile_of<static_cast<int>(kMost), VECTORS>(pixels, row, x);
             x += pixels;
         }
     }
+}
+
+template <int VECTORS>
+inline void direct_panel_row_of(size_t vectors, const DirectRow& row) {
+    if constexpr (VECTORS > 1) {
+        if (vectors < VECTORS) {
+            return direct_panel_row_of<VECTORS - 1>(vectors, row);
+        }
+    }
+    direct_panel_row<VECTORS>(row);
 }
 
 void direct_row(const ConvDirectArgs& args, const Finish& finish, size_t y) {
@@ -132,12 +143,7 @@ void direct_row(const ConvDirectArgs& args, const Finish& finish, size_t y) {
                                 group_in,
                                 group * group_out + channel,
                                 smaller(kPanelColumns, group_out - channel)};
-            static_assert(kPanelVectors == 2);
-            if (columns == Vec::kWidth) {
-                direct_panel_row<1>(row);
-            } else {
-                direct_panel_row<2>(row);
-            }
+            direct_panel_row_of<static_cast<int>(kPanelVectors)>(columns / Vec::kWidth, row);
             packed += args.kernel * args.kernel * group_in * columns;
         }
     }

@@ -1,6 +1,7 @@
 // clang-format off: each builds on the one before
 #include "core/simd_neon.h"
 #include "core/finish.inl.h"
+#include "kernels/gemm/start.inl.h"
 #include "kernels/depthwise/rows.inl.h"
 #include "kernels/depthwise/depthwise.inl.h"
 // clang-format on

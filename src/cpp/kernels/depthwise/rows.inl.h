@@ -1,6 +1,7 @@
 #pragma once
 
-// Rows of depthwise convolution on vectors of channels. Include after core/finish.inl.h.
+// Rows of depthwise convolution on vectors of channels. Include after core/finish.inl.h and
+// kernels/gemm/start.inl.h.
 //
 // Packed weights: per vector of channels (the last filled up with zeros), (kernel * kernel, vector).
 
@@ -10,6 +11,13 @@ namespace mobileinst {
 namespace {
 
 constexpr int kPixels = 6;  // outputs of a row computed together
+/// Vectors of channels computed together: NEON has registers for two, which halves its address arithmetic.
+constexpr int kStripVectors = Vec::kWidth == 4 ? 2 : 1;
+
+template <int VALUE>
+struct Constant {
+    static constexpr int value = VALUE;
+};
 
 /// The part of a row of outputs whose windows lie between the left and right borders.
 struct Interior {
@@ -53,7 +61,7 @@ struct RowWindow {
     }
 };
 
-/// Where one vector of channels comes from and goes to, for a few neighbouring outputs.
+/// Where one or two vectors of channels come from and go to, for a few neighbouring outputs.
 struct Strip {
     const float* input;     // first tap of the first output
     const float* weights;   // first tap that is used
@@ -65,60 +73,75 @@ struct Strip {
     ptrdiff_t wrap_by;
 };
 
-/// PIXELS outputs of one vector of channels; LOAD and STORE move a vector, whole or in part.
-template <int KERNEL, int STRIDE, int PIXELS, typename Load, typename Store>
-inline __attribute__((always_inline)) void convolve_strip(const Strip& strip, Vec bias, const Finish& finish,
-                                                          Load&& load, Store&& store) {
+/// PIXELS outputs of VECTORS vectors of channels; load and store move a vector, whole or in part. LEFT and
+/// RIGHT columns of the windows lie outside the image.
+template <int KERNEL, int STRIDE, int PIXELS, int LEFT, int RIGHT, int VECTORS, typename Load, typename Store>
+inline __attribute__((always_inline)) void convolve_strip(const Strip& strip, const Vec (&bias)[VECTORS],
+                                                          const Finish& finish, Load&& load, Store&& store) {
     constexpr int kInputs = (PIXELS - 1) * STRIDE + KERNEL;
-    Vec acc[PIXELS];
-#pragma GCC unroll 8
-    for (int p = 0; p < PIXELS; ++p) {
-        acc[p] = bias;
-    }
+    Vec acc[PIXELS][VECTORS];
+    start_rows(bias, acc);
     const float* in = strip.input;
     const float* weights = strip.weights;
     for (size_t row = strip.rows; row > 0; --row) {
-        Vec w[KERNEL];
+        Vec w[VECTORS][KERNEL];
+#pragma GCC unroll 2
+        for (int v = 0; v < VECTORS; ++v) {
+            const float* from = settled(weights + v * KERNEL * KERNEL * Vec::kWidth);
 #pragma GCC unroll 8
-        for (int kx = 0; kx < KERNEL; ++kx) {
-            w[kx] = Vec::load(weights + kx * Vec::kWidth);
+            for (int kx = 0; kx < KERNEL; ++kx) {
+                w[v][kx] = Vec::load(from + kx * Vec::kWidth);
+            }
         }
+        const float* pixel = in;
 #pragma GCC unroll 16
-        for (int i = 0; i < kInputs; ++i) {
-            const Vec value = load(in + i * strip.input_ld);
+        for (int i = LEFT; i < kInputs - RIGHT; ++i) {
+#pragma GCC unroll 2
+            for (int v = 0; v < VECTORS; ++v) {
+                const Vec value = load(pixel + v * Vec::kWidth);
 #pragma GCC unroll 8
-            for (int p = 0; p < PIXELS; ++p) {
-                if (i >= p * STRIDE && i < p * STRIDE + KERNEL) {
-                    acc[p] = fma(value, w[i - p * STRIDE], acc[p]);
+                for (int p = 0; p < PIXELS; ++p) {
+                    if (i >= p * STRIDE && i < p * STRIDE + KERNEL) {
+                        acc[p][v] = fma(value, w[v][i - p * STRIDE], acc[p][v]);
+                    }
                 }
             }
+            pixel = next_address(pixel, in, i + 1 - LEFT, strip.input_ld);
         }
         in += row == strip.wrap ? strip.wrap_by : strip.input_row;
         weights += KERNEL * Vec::kWidth;
     }
-#pragma GCC unroll 8
-    for (int p = 0; p < PIXELS; ++p) {
-        acc[p] = finish.activate(acc[p]);
-    }
+    finish.activate_all(&acc[0][0], PIXELS * VECTORS);
     if (strip.residual != nullptr) {
+        const float* from = strip.residual;
 #pragma GCC unroll 8
         for (int p = 0; p < PIXELS; ++p) {
-            acc[p] = acc[p] + load(strip.residual + p * strip.residual_ld);
+#pragma GCC unroll 2
+            for (int v = 0; v < VECTORS; ++v) {
+                acc[p][v] = acc[p][v] + load(from + v * Vec::kWidth);
+            }
+            from = next_address(from, strip.residual, p + 1, strip.residual_ld);
         }
     }
+    float* to = strip.output;
 #pragma GCC unroll 8
     for (int p = 0; p < PIXELS; ++p) {
-        store(acc[p], strip.output + p * strip.output_ld);
+#pragma GCC unroll 2
+        for (int v = 0; v < VECTORS; ++v) {
+            store(acc[p][v], to + v * Vec::kWidth);
+        }
+        to = next_address(to, strip.output, p + 1, strip.output_ld);
     }
 }
 
-/// PIXELS outputs beginning at x, whose windows lie inside the row, for all channels.
-template <int KERNEL, int STRIDE, int PIXELS>
+/// PIXELS outputs beginning at x for all channels. LEFT columns of the first window and RIGHT of the last lie
+/// outside the image.
+template <int KERNEL, int STRIDE, int PIXELS, int LEFT, int RIGHT>
 void inner_pixels(const DepthwiseArgs& args, const Finish& finish_, const RowWindow& window, size_t y,
                   size_t x) {
     const Finish finish = finish_;
     const size_t pixel = y * args.out_width() + x, channels = args.channels;
-    Strip strip{window.input + (x * STRIDE - KERNEL / 2) * args.input_ld,
+    Strip strip{window.input + (x * STRIDE + LEFT - KERNEL / 2) * args.input_ld,
                 args.packed + window.first * KERNEL * Vec::kWidth,
                 args.output + pixel * args.output_ld,
                 finish.residual == nullptr ? nullptr : finish.residual + pixel * finish.residual_ld,
@@ -129,21 +152,32 @@ void inner_pixels(const DepthwiseArgs& args, const Finish& finish_, const RowWin
                 window.end - window.first,
                 window.wrap,
                 window.wrap_by};
+    const auto advance = [&](size_t vectors) {
+        strip.input += vectors * Vec::kWidth;
+        strip.output += vectors * Vec::kWidth;
+        strip.weights += vectors * KERNEL * KERNEL * Vec::kWidth;
+        strip.residual = strip.residual == nullptr ? nullptr : strip.residual + vectors * Vec::kWidth;
+    };
+    const auto load = [](const float* p) { return Vec::load(p); };
+    const auto store = [](Vec v, float* p) { v.store(p); };
     size_t c = 0;
+    if constexpr (kStripVectors == 2) {
+        for (; c + 2 * Vec::kWidth <= channels; c += 2 * Vec::kWidth) {
+            const Vec bias[2] = {finish.bias(c, Vec::kWidth), finish.bias(c + Vec::kWidth, Vec::kWidth)};
+            convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT>(strip, bias, finish, load, store);
+            advance(2);
+        }
+    }
     for (; c + Vec::kWidth <= channels; c += Vec::kWidth) {
-        convolve_strip<KERNEL, STRIDE, PIXELS>(
-            strip, finish.bias(c, Vec::kWidth), finish, [](const float* p) { return Vec::load(p); },
-            [](Vec v, float* p) { v.store(p); });
-        strip.input += Vec::kWidth;
-        strip.output += Vec::kWidth;
-        strip.weights += KERNEL * KERNEL * Vec::kWidth;
-        strip.residual = strip.residual == nullptr ? nullptr : strip.residual + Vec::kWidth;
+        const Vec bias[1] = {finish.bias(c, Vec::kWidth)};
+        convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT>(strip, bias, finish, load, store);
+        advance(1);
     }
     if (c < channels) {
         const size_t count = channels - c;
-        convolve_strip<KERNEL, STRIDE, PIXELS>(
-            strip, finish.bias(c, count), finish,
-            [count](const float* p) { return Vec::load_first(p, count); },
+        const Vec bias[1] = {finish.bias(c, count)};
+        convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT>(
+            strip, bias, finish, [count](const float* p) { return Vec::load_first(p, count); },
             [count](Vec v, float* p) { v.store_first(p, count); });
     }
 }
@@ -179,7 +213,7 @@ inline void inner_pixels_of(size_t pixels, const DepthwiseArgs& args, const Fini
             return inner_pixels_of<KERNEL, STRIDE, PIXELS - 1>(pixels, args, finish, window, y, x);
         }
     }
-    inner_pixels<KERNEL, STRIDE, PIXELS>(args, finish, window, y, x);
+    inner_pixels<KERNEL, STRIDE, PIXELS, 0, 0>(args, finish, window, y, x);
 }
 
 template <int KERNEL, int STRIDE>
@@ -194,30 +228,61 @@ void inner_row(const DepthwiseArgs& args, const Finish& finish, const RowWindow&
     }
 }
 
-/// The interior of a row by the loop made for that kernel and stride; false if there is none.
-inline bool inner_row_of(const DepthwiseArgs& args, const Finish& finish, const RowWindow& window, size_t y,
-                         const Interior& interior) {
+/// A whole row of a map that has an interior, by strips at its ends of which some columns lie outside.
+template <int KERNEL, int STRIDE>
+void whole_row(const DepthwiseArgs& args, const Finish& finish, const RowWindow& window, size_t y,
+               const Interior& interior) {
+    constexpr int kPad = KERNEL / 2, kEnd = (kPad + STRIDE - 1) / STRIDE;  // outputs at an end
+    inner_pixels<KERNEL, STRIDE, kEnd, kPad, 0>(args, finish, window, y, 0);
+    inner_row<KERNEL, STRIDE>(args, finish, window, y, interior);
+    if (interior.end == args.out_width()) {
+        return;
+    }
+    if constexpr (kPad > 1 && STRIDE > 1) {
+        const size_t outside = (args.out_width() - 1) * STRIDE + kPad + 1 - args.width;
+        if (outside < kPad) {
+            return inner_pixels<KERNEL, STRIDE, kEnd, 0, 1>(args, finish, window, y, interior.end);
+        }
+    }
+    inner_pixels<KERNEL, STRIDE, kEnd, 0, kPad>(args, finish, window, y, interior.end);
+}
+
+/// Calls f(kernel, stride), as constants, if there is a loop made for them; false if there is none.
+template <typename F>
+inline bool with_loop(const DepthwiseArgs& args, F&& f) {
     if (args.kernel == 3 && args.stride == 1) {
-        inner_row<3, 1>(args, finish, window, y, interior);
+        f(Constant<3>(), Constant<1>());
     } else if (args.kernel == 3 && args.stride == 2) {
-        inner_row<3, 2>(args, finish, window, y, interior);
+        f(Constant<3>(), Constant<2>());
     } else if (args.kernel == 5 && args.stride == 1) {
-        inner_row<5, 1>(args, finish, window, y, interior);
+        f(Constant<5>(), Constant<1>());
     } else if (args.kernel == 5 && args.stride == 2) {
-        inner_row<5, 2>(args, finish, window, y, interior);
+        f(Constant<5>(), Constant<2>());
     } else {
         return false;
     }
     return true;
 }
 
+/// The interior of a row by the loop made for that kernel and stride; false if there is none.
+inline bool inner_row_of(const DepthwiseArgs& args, const Finish& finish, const RowWindow& window, size_t y,
+                         const Interior& interior) {
+    return with_loop(args, [&](auto kernel, auto stride) {
+        inner_row<kernel.value, stride.value>(args, finish, window, y, interior);
+    });
+}
+
 inline void depthwise_row(const DepthwiseArgs& args, const Finish& finish, const Interior& interior,
                           const RowWindow& window, size_t y) {
-    for (size_t x = 0; x < interior.begin; ++x) {
-        border_pixel(args, finish, window, y, x);
+    if (interior.begin < interior.end && with_loop(
+                                             args,
+                                             [&](auto kernel, auto stride) {
+                                                 whole_row<kernel.value, stride.value>(args, finish, window,
+                                                                                       y, interior);
+                                             })) {
+        return;
     }
-    size_t x = inner_row_of(args, finish, window, y, interior) ? interior.end : interior.begin;
-    for (; x < args.out_width(); ++x) {
+    for (size_t x = 0; x < args.out_width(); ++x) {
         border_pixel(args, finish, window, y, x);
     }
 }

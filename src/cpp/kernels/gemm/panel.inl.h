@@ -1,8 +1,8 @@
 #pragma once
 
-// Tiles and panels around multiply_tile(), shared by the matrix product and Winograd's. Include after
+// Tiles and panels around sum_tile(), shared by the matrix product and Winograd's. Include after
 // core/finish.inl.h, a tile_*.inl.h and the constants
-//   kRowTile       rows of C per tile
+//   kRowTile       rows of C per tile of a whole panel
 //   kPanelVectors  vectors of C's columns per tile
 //   kSecondCacheFloats  what the second-level cache holds
 //
@@ -33,18 +33,14 @@ struct FinishedRows {
     }
 
     template <int ROWS, int VECTORS>
-    void store(Vec (&acc)[ROWS][VECTORS]) const {
-        for_each(acc, [&](Vec& x, size_t, size_t, size_t) { x = finish->activate(x); });
-        const float* residual = finish->residual;
-        if (residual != nullptr) {
-            residual += row * finish->residual_ld + column;
-            for_each(acc, [&](Vec& x, size_t r, size_t offset, size_t count) {
-                x = x + Vec::load_up_to(residual + r * finish->residual_ld + offset, count);
-            });
+    inline __attribute__((always_inline)) void store(Vec (&acc)[ROWS][VECTORS]) const {
+        finish->activate_all(&acc[0][0], ROWS * VECTORS);
+        // Told apart here so that the usual case has no branch per vector.
+        if (columns >= VECTORS * Vec::kWidth) {
+            store_columns(acc, Vec::kWidth);
+        } else {
+            store_columns(acc, columns - (VECTORS - 1) * Vec::kWidth);
         }
-        for_each(acc, [&](Vec& x, size_t r, size_t offset, size_t count) {
-            x.store_up_to(c + r * ldc + offset, count);
-        });
     }
 
     FinishedRows below(size_t rows) const {
@@ -52,24 +48,31 @@ struct FinishedRows {
     }
 
   private:
-    /// Calls f(sums, row, first column, columns that exist from there on).
-    template <int ROWS, int VECTORS, typename F>
-    void for_each(Vec (&acc)[ROWS][VECTORS], F&& f) const {
+    /// The last vector has `last` columns.
+    template <int ROWS, int VECTORS>
+    inline __attribute__((always_inline)) void store_columns(Vec (&acc)[ROWS][VECTORS], size_t last) const {
+        if (finish->residual != nullptr) {
+            const float* from = finish->residual + row * finish->residual_ld + column;
+#pragma GCC unroll 16
+            for (int r = 0; r < ROWS; ++r) {
+                from = settled(from);
 #pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; ++v) {
-            const size_t offset = v * Vec::kWidth;
-            // Told apart here so that the usual case has no branch per row.
-            if (columns - offset >= Vec::kWidth) {
-#pragma GCC unroll 16
-                for (int r = 0; r < ROWS; ++r) {
-                    f(acc[r][v], r, offset, Vec::kWidth);
+                for (int v = 0; v < VECTORS; ++v) {
+                    acc[r][v] = acc[r][v] +
+                                Vec::load_up_to(from + v * Vec::kWidth, v + 1 < VECTORS ? Vec::kWidth : last);
                 }
-            } else {
-#pragma GCC unroll 16
-                for (int r = 0; r < ROWS; ++r) {
-                    f(acc[r][v], r, offset, columns - offset);
-                }
+                from += finish->residual_ld;
             }
+        }
+        float* to = c;
+#pragma GCC unroll 16
+        for (int r = 0; r < ROWS; ++r) {
+            to = settled(to);
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; ++v) {
+                acc[r][v].store_up_to(to + v * Vec::kWidth, v + 1 < VECTORS ? Vec::kWidth : last);
+            }
+            to += ldc;
         }
     }
 };
@@ -82,71 +85,100 @@ struct RawRows {
     Vec start(size_t) const { return Vec::zero(); }
 
     template <int ROWS, int VECTORS>
-    void store(Vec (&acc)[ROWS][VECTORS]) const {
+    inline __attribute__((always_inline)) void store(Vec (&acc)[ROWS][VECTORS]) const {
+        float* to = c;
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; ++r) {
+            to = settled(to);
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; ++v) {
-                acc[r][v].store(c + r * ldc + v * Vec::kWidth);
+                acc[r][v].store(to + v * Vec::kWidth);
             }
+            to += ldc;
         }
     }
 
     RawRows below(size_t rows) const { return {c + rows * ldc, ldc}; }
 };
 
+/// `tiles` tiles below each other.
+template <int ROWS, int VECTORS, typename Output>
+inline __attribute__((always_inline)) void gemm_tiles_inline(const float* a, size_t lda, size_t tiles,
+                                                             const float* panel, size_t k, Output output) {
+    Vec start[VECTORS];
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; ++v) {
+        start[v] = output.start(v);
+    }
+    for (; tiles > 0; --tiles) {
+        Vec acc[ROWS][VECTORS];
+        sum_tile(a, lda, panel, k, start, acc);
+        output.store(acc);
+        a += ROWS * lda;
+        output = output.below(ROWS);
+    }
+}
+
+template <int ROWS, int VECTORS, typename Output>
+__attribute__((noinline)) void gemm_tiles(const float* a, size_t lda, size_t tiles, const float* panel,
+                                          size_t k, Output output) {
+    gemm_tiles_inline<ROWS, VECTORS>(a, lda, tiles, panel, k, output);
+}
+
 template <int ROWS, int VECTORS, typename Output>
 __attribute__((noinline)) void gemm_tile(const float* a, size_t lda, const float* panel, size_t k,
                                          Output output) {
-    Vec acc[ROWS][VECTORS];
-#pragma GCC unroll 4
-    for (int v = 0; v < VECTORS; ++v) {
-        const Vec start = output.start(v);
-#pragma GCC unroll 16
-        for (int r = 0; r < ROWS; ++r) {
-            acc[r][v] = start;
-        }
-    }
-    multiply_tile<ROWS, VECTORS>(a, lda, panel, k, acc);
-    output.store(acc);
+    gemm_tiles_inline<ROWS, VECTORS>(a, lda, 1, panel, k, output);
 }
 
 template <int ROWS, int VECTORS, typename Output>
-inline void gemm_tile_of(size_t rows, const float* a, size_t lda, const float* panel, size_t k,
-                         Output output) {
+inline void gemm_tiles_of(size_t rows, const float* a, size_t lda, size_t tiles, const float* panel, size_t k,
+                          Output output) {
     if constexpr (ROWS > 1) {
         if (rows < ROWS) {
-            return gemm_tile_of<ROWS - 1, VECTORS>(rows, a, lda, panel, k, output);
+            return gemm_tiles_of<ROWS - 1, VECTORS>(rows, a, lda, tiles, panel, k, output);
         }
     }
-    gemm_tile<ROWS, VECTORS>(a, lda, panel, k, output);
+    if constexpr (kLoopsOverTiles) {
+        gemm_tiles<ROWS, VECTORS>(a, lda, tiles, panel, k, output);
+    } else {
+        for (; tiles > 0; --tiles) {
+            gemm_tile<ROWS, VECTORS>(a, lda, panel, k, output);
+            a += ROWS * lda;
+            output = output.below(ROWS);
+        }
+    }
 }
 
 template <int VECTORS, typename Output>
-inline void gemm_rows(const float* a, size_t lda, size_t rows, const float* panel, size_t k, Output output) {
-    while (rows > 0) {
-        const size_t step = divide_up(rows, divide_up(rows, kRowTile));  // even tiles: no thin one at the end
-        gemm_tile_of<static_cast<int>(kRowTile), VECTORS>(step, a, lda, panel, k, output);
-        a += step * lda;
-        output = output.below(step);
-        rows -= step;
+inline void gemm_rows(const float* a, size_t lda, size_t rows, const float* panel, size_t k,
+                      const Output& output) {
+    constexpr int kRows = static_cast<int>(kTileRows<VECTORS>);
+    // Even tiles, no thin one at the end: some of `high` rows, then some of one row less.
+    const size_t tiles = divide_up(rows, kRows), low = rows / tiles, high_tiles = rows - low * tiles;
+    if (high_tiles > 0) {
+        gemm_tiles_of<kRows, VECTORS>(low + 1, a, lda, high_tiles, panel, k, output);
     }
+    const size_t done = high_tiles * (low + 1);
+    gemm_tiles_of<kRows, VECTORS>(low, a + done * lda, lda, tiles - high_tiles, panel, k, output.below(done));
 }
 
-/// All rows against one panel of `vectors` vectors.
-template <typename Output>
-inline void gemm_panel(const float* a, size_t lda, size_t rows, const float* panel, size_t vectors, size_t k,
-                       Output output) {
-    static_assert(kPanelVectors >= 1 && kPanelVectors <= 3);
-    if (vectors == kPanelVectors) {
-        return gemm_rows<static_cast<int>(kPanelVectors)>(a, lda, rows, panel, k, output);
-    }
-    if constexpr (kPanelVectors == 3) {
-        if (vectors == 2) {
-            return gemm_rows<2>(a, lda, rows, panel, k, output);
+/// All rows against one panel of `vectors` vectors, VECTORS at most.
+template <int VECTORS, typename Output>
+inline void gemm_panel_of(const float* a, size_t lda, size_t rows, const float* panel, size_t vectors,
+                          size_t k, const Output& output) {
+    if constexpr (VECTORS > 1) {
+        if (vectors < VECTORS) {
+            return gemm_panel_of<VECTORS - 1>(a, lda, rows, panel, vectors, k, output);
         }
     }
-    gemm_rows<1>(a, lda, rows, panel, k, output);
+    gemm_rows<VECTORS>(a, lda, rows, panel, k, output);
+}
+
+template <typename Output>
+inline void gemm_panel(const float* a, size_t lda, size_t rows, const float* panel, size_t vectors, size_t k,
+                       const Output& output) {
+    gemm_panel_of<static_cast<int>(kPanelVectors)>(a, lda, rows, panel, vectors, k, output);
 }
 
 }  // namespace

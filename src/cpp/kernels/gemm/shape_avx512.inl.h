@@ -16,6 +16,7 @@ constexpr size_t kSecondCacheFloats = 1 << 18;
 
 // clang-format off: each builds on the one before
 #include "core/finish.inl.h"
+#include "kernels/gemm/start.inl.h"
 #include "kernels/gemm/tile_broadcast.inl.h"
 #include "kernels/gemm/panel.inl.h"
 // clang-format on

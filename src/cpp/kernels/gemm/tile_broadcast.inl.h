@@ -5,6 +5,13 @@
 namespace mobileinst {
 namespace {
 
+/// Rows of a tile of that many vectors.
+template <size_t VECTORS>
+constexpr size_t kTileRows = kRowTile;
+
+/// A function computes one tile: with a loop over tiles around it, compilers spill sums.
+constexpr bool kLoopsOverTiles = false;
+
 /// acc[r][v] += sum over i < k of a[r * lda + i] * panel[i][v], a panel row being VECTORS vectors.
 template <int ROWS, int VECTORS>
 inline __attribute__((always_inline)) void multiply_tile(const float* a, size_t lda, const float* panel,
@@ -36,6 +43,14 @@ inline __attribute__((always_inline)) void multiply_tile(const float* a, size_t 
             ++group[g];
         }
     }
+}
+
+/// acc[r] = start + sum over i < k of a[r * lda + i] * panel[i].
+template <int ROWS, int VECTORS>
+inline __attribute__((always_inline)) void sum_tile(const float* a, size_t lda, const float* panel, size_t k,
+                                                    const Vec (&start)[VECTORS], Vec (&acc)[ROWS][VECTORS]) {
+    start_rows(start, acc);
+    multiply_tile(a, lda, panel, k, acc);
 }
 
 }  // namespace
