@@ -76,7 +76,11 @@ struct Finish {
 
     /// Finishes a vector of sums and stores it, or its first `count` floats, at that pixel and channel.
     void store(Vec sum, float* output, size_t pixel, size_t channel, size_t count) const {
-        Vec y = activate(sum);
+        store_activated(activate(sum), output, pixel, channel, count);
+    }
+
+    /// The same after activate().
+    void store_activated(Vec y, float* output, size_t pixel, size_t channel, size_t count) const {
         if (residual != nullptr) {
             y = y + Vec::load_up_to(residual + pixel * residual_ld + channel, count);
         }

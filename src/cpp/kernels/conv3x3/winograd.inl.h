@@ -119,20 +119,23 @@ inline size_t tiles_per_block(size_t in_channels) {
     return larger(smaller(fitting, 48), round_up(12, kRowTile));
 }
 
-/// The scratch of one run: transformed input (64, tiles, channels), then products (64, tiles, panel columns).
+/// The scratch of one run: transformed input (64, tiles, channels), products (64, tiles, panel columns) and
+/// one pixel of zeros.
 struct WinogradScratch {
     size_t input_ld, input_position, product_position;
     float* input;
     float* product;
+    float* zeros;
 
     WinogradScratch(size_t in_channels, size_t tiles, float* scratch)
         : input_ld(round_up(in_channels, Vec::kWidth)),
           input_position(tiles * input_ld + kLinePad),
           product_position(tiles * kPanelColumns + kLinePad),
           input(scratch),
-          product(scratch + kPositions * input_position) {}
+          product(scratch + kPositions * input_position),
+          zeros(product + kPositions * product_position) {}
 
-    size_t size() const { return kPositions * (input_position + product_position); }
+    size_t size() const { return kPositions * (input_position + product_position) + input_ld; }
 };
 
 size_t winograd_scratch_size(size_t in_channels, size_t /*out_channels*/) {
@@ -206,19 +209,25 @@ inline void input_tile_inside(const Conv3x3Args& args, const Tile& tile, float* 
     }
 }
 
-inline void input_tile_at_border(const Conv3x3Args& args, const Tile& tile, float* output,
+inline void input_tile_at_border(const Conv3x3Args& args, const Tile& tile, const float* zeros, float* output,
                                  size_t position_step) {
-    for (size_t c = 0; c < args.in_channels; c += Vec::kWidth) {
-        transform_input_tile(
-            [&](size_t i, size_t j) {
-                const size_t y = tile.y + i - 1, x = tile.x + j - 1;  // wraps round when outside
-                if (y >= args.height || x >= args.width) {
-                    return Vec::zero();
-                }
-                return Vec::load_up_to(args.input + (y * args.width + x) * args.input_ld + c,
-                                       args.in_channels - c);
-            },
-            output + c, position_step);
+    const float* pixels[kInputs][kInputs];
+    for (size_t i = 0; i < kInputs; ++i) {
+        for (size_t j = 0; j < kInputs; ++j) {
+            const size_t y = tile.y + i - 1, x = tile.x + j - 1;  // wraps round when outside
+            pixels[i][j] =
+                y < args.height && x < args.width ? args.input + (y * args.width + x) * args.input_ld : zeros;
+        }
+    }
+    size_t c = 0;
+    for (; c + Vec::kWidth <= args.in_channels; c += Vec::kWidth) {
+        transform_input_tile([&](size_t i, size_t j) { return Vec::load(pixels[i][j] + c); }, output + c,
+                             position_step);
+    }
+    if (c < args.in_channels) {
+        const size_t count = args.in_channels - c;
+        transform_input_tile([&](size_t i, size_t j) { return Vec::load_first(pixels[i][j] + c, count); },
+                             output + c, position_step);
     }
 }
 
@@ -231,7 +240,7 @@ void transform_input_block(const Conv3x3Args& args, size_t first, size_t tiles,
             tile.x + kInputs - 1 <= args.width) {
             input_tile_inside(args, tile, output, scratch.input_position);
         } else {
-            input_tile_at_border(args, tile, output, scratch.input_position);
+            input_tile_at_border(args, tile, scratch.zeros, output, scratch.input_position);
         }
     }
 }
@@ -271,8 +280,22 @@ inline void output_tile(const Conv3x3Args& args, const Finish& finish, const Til
         transform_output(m);
 #pragma GCC unroll 8
         for (size_t j = 0; j < kOutputs; ++j) {
-            if (j < columns) {
-                finish.store(m[j] + bias, output + j * args.output_ld, pixel + j, channel, count);
+            m[j] = m[j] + bias;
+        }
+        finish.activate_all(m, kOutputs);
+        if (columns == kOutputs && count >= Vec::kWidth && finish.residual == nullptr) {
+            float* to = output;
+#pragma GCC unroll 8
+            for (size_t j = 0; j < kOutputs; ++j) {
+                m[j].store(to);
+                to = next_address(to, output, j + 1, args.output_ld);
+            }
+        } else {
+#pragma GCC unroll 8
+            for (size_t j = 0; j < kOutputs; ++j) {
+                if (j < columns) {
+                    finish.store_activated(m[j], output + j * args.output_ld, pixel + j, channel, count);
+                }
             }
         }
     }
@@ -309,6 +332,9 @@ void winograd_run(const Conv3x3Args& args, size_t begin, size_t end, float* memo
     const Finish finish(args.epilogue);
     const size_t most = tiles_per_block(args.in_channels);
     const WinogradScratch scratch(args.in_channels, most, memory);
+    for (size_t i = 0; i < scratch.input_ld; ++i) {
+        scratch.zeros[i] = 0.0f;
+    }
     while (begin < end) {
         const size_t tiles = divide_up(end - begin, divide_up(end - begin, most));  // blocks of even size
         transform_input_block(args, begin, tiles, scratch);

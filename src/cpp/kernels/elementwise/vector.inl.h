@@ -23,20 +23,39 @@ inline Vec combine(const ElementwiseArgs& args, size_t pixel, size_t channel, si
     }
 }
 
+/// VECTORS vectors from a channel on, each of the first `count` floats.
+template <ElementwiseOp kOp, int VECTORS>
+inline __attribute__((always_inline)) void run_channels(const ElementwiseArgs& args, const Finish& finish,
+                                                        size_t pixel, size_t channel, size_t count) {
+    Vec y[VECTORS];
+#pragma GCC unroll 4
+    for (int i = 0; i < VECTORS; ++i) {
+        y[i] = combine<kOp>(args, pixel, channel + i * Vec::kWidth, count);
+    }
+    finish.activate_all(y, VECTORS);
+    float* output = args.output + pixel * args.output_ld + channel;
+#pragma GCC unroll 4
+    for (int i = 0; i < VECTORS; ++i) {
+        y[i].store_up_to(output + i * Vec::kWidth, count);
+    }
+}
+
 template <ElementwiseOp kOp>
-void run_op(const ElementwiseArgs& args, size_t begin, size_t end) {
+void run_op(const ElementwiseArgs& args_, size_t begin, size_t end) {
+    const ElementwiseArgs args = args_;  // a copy that stores can't change
     Epilogue epilogue;
     epilogue.activation = args.activation;
     const Finish finish(epilogue);
-    const size_t whole = args.channels / Vec::kWidth * Vec::kWidth;
     for (size_t pixel = begin; pixel < end; ++pixel) {
-        float* output = args.output + pixel * args.output_ld;
-        for (size_t channel = 0; channel < whole; channel += Vec::kWidth) {
-            finish.activate(combine<kOp>(args, pixel, channel, Vec::kWidth)).store(output + channel);
+        size_t channel = 0;
+        for (; channel + 4 * Vec::kWidth <= args.channels; channel += 4 * Vec::kWidth) {
+            run_channels<kOp, 4>(args, finish, pixel, channel, Vec::kWidth);
         }
-        if (whole < args.channels) {
-            const size_t rest = args.channels - whole;
-            finish.activate(combine<kOp>(args, pixel, whole, rest)).store_first(output + whole, rest);
+        for (; channel + Vec::kWidth <= args.channels; channel += Vec::kWidth) {
+            run_channels<kOp, 1>(args, finish, pixel, channel, Vec::kWidth);
+        }
+        if (channel < args.channels) {
+            run_channels<kOp, 1>(args, finish, pixel, channel, args.channels - channel);
         }
     }
 }

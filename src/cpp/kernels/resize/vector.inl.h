@@ -7,6 +7,9 @@
 namespace mobileinst {
 namespace {
 
+/// NEON's 32 registers hold the values of four vectors of channels, AVX2's 16 do not.
+constexpr bool kManyRegisters = Vec::kWidth == 4;
+
 enum class Mode { Plain, Add, MultiplyAdd };
 
 /// The four pixels that an output pixel reads.
@@ -29,30 +32,60 @@ struct Corners {
     }
 };
 
+/// One output pixel.
+template <Mode kMode>
+struct ResizedPixel {
+    Corners input, shift;
+    Vec wx, wy;
+    const float* local;
+    float* output;
+
+    ResizedPixel(const ResizeArgs& args, const LinearTap& y, const LinearTap& x, size_t pixel)
+        : input(args.input, args.input_ld, args.width, y, x),
+          shift(kMode == Mode::MultiplyAdd ? args.shift : args.input,
+                kMode == Mode::MultiplyAdd ? args.shift_ld : args.input_ld, args.width, y, x),
+          wx(Vec::fill(x.weight)),
+          wy(Vec::fill(y.weight)),
+          local(kMode == Mode::Plain ? nullptr : args.local + pixel * args.local_ld),
+          output(args.output + pixel * args.output_ld) {}
+
+    /// VECTORS vectors from channel c on, each of the first `count` floats.
+    template <int VECTORS>
+    inline __attribute__((always_inline)) void run(const Finish& finish, size_t c, size_t count) const {
+        Vec v[VECTORS];
+#pragma GCC unroll 4
+        for (int i = 0; i < VECTORS; ++i) {
+            const size_t channel = c + i * Vec::kWidth;
+            v[i] = input.mix(wx, wy, channel, count);
+            if constexpr (kMode == Mode::Add) {
+                v[i] = v[i] + Vec::load_up_to(local + channel, count);
+            } else if constexpr (kMode == Mode::MultiplyAdd) {
+                v[i] = fma(v[i], Vec::load_up_to(local + channel, count), shift.mix(wx, wy, channel, count));
+            }
+        }
+        finish.activate_all(v, VECTORS);
+#pragma GCC unroll 4
+        for (int i = 0; i < VECTORS; ++i) {
+            v[i].store_up_to(output + c + i * Vec::kWidth, count);
+        }
+    }
+};
+
 template <Mode kMode>
 void resize_pixel(const ResizeArgs& args, const Finish& finish, const LinearTap& y, const LinearTap& x,
                   size_t pixel) {
-    const Corners input(args.input, args.input_ld, args.width, y, x);
-    const Corners shift(kMode == Mode::MultiplyAdd ? args.shift : args.input,
-                        kMode == Mode::MultiplyAdd ? args.shift_ld : args.input_ld, args.width, y, x);
-    const float* local = kMode == Mode::Plain ? nullptr : args.local + pixel * args.local_ld;
-    float* output = args.output + pixel * args.output_ld;
-    const Vec wx = Vec::fill(x.weight), wy = Vec::fill(y.weight);
-    const auto value = [&](size_t c, size_t count) {
-        Vec v = input.mix(wx, wy, c, count);
-        if constexpr (kMode == Mode::Add) {
-            v = v + Vec::load_up_to(local + c, count);
-        } else if constexpr (kMode == Mode::MultiplyAdd) {
-            v = fma(v, Vec::load_up_to(local + c, count), shift.mix(wx, wy, c, count));
-        }
-        return finish.activate(v);
-    };
+    const ResizedPixel<kMode> resized(args, y, x, pixel);
     size_t c = 0;
+    if constexpr (kManyRegisters) {
+        for (; c + 4 * Vec::kWidth <= args.channels; c += 4 * Vec::kWidth) {
+            resized.template run<4>(finish, c, Vec::kWidth);
+        }
+    }
     for (; c + Vec::kWidth <= args.channels; c += Vec::kWidth) {
-        value(c, Vec::kWidth).store(output + c);
+        resized.template run<1>(finish, c, Vec::kWidth);
     }
     if (c < args.channels) {
-        value(c, args.channels - c).store_first(output + c, args.channels - c);
+        resized.template run<1>(finish, c, args.channels - c);
     }
 }
 
