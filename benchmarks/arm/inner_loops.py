@@ -27,6 +27,7 @@ SOURCES = Path(__file__).resolve().parents[2] / "src" / "cpp"
 ISSUE = {"neoverse-n1": 2, "cortex-a72": 1}
 _LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*?)\s*(?:<.*>)?\s*(?://.*)?$")
 
+_FUNCTION = re.compile(r"^[0-9a-f]+ <(.*)>:$")
 _BRANCH = re.compile(r"b$|b\.|cbn?z$|tbn?z$")
 
 
@@ -37,6 +38,7 @@ class Instruction:
     address: int
     mnemonic: str
     operands: str
+    function: str
 
     @property
     def multiplies(self) -> bool:
@@ -55,10 +57,21 @@ def compile_kernel(name: str, folder: Path, compiler: str) -> Path:
 def disassemble(path: Path, tool: str) -> list[Instruction]:
     """Instructions of an object file in order."""
     done = subprocess.run(
-        [tool, "-d", "--no-show-raw-insn", str(path)], check=True, capture_output=True, text=True
+        [tool, "-dC", "--no-show-raw-insn", str(path)], check=True, capture_output=True, text=True
     )
-    matches = (_LINE.match(line) for line in done.stdout.splitlines())
-    return [Instruction(int(m[1], 16), m[2], m[3]) for m in matches if m]
+    code, function = [], ""
+    for line in done.stdout.splitlines():
+        if header := _FUNCTION.match(line):
+            function = short_name(header[1])
+        elif found := _LINE.match(line):
+            code.append(Instruction(int(found[1], 16), found[2], found[3], function))
+    return code
+
+
+def short_name(signature: str) -> str:
+    """A demangled function without namespaces and parameters: "gemm_tiles<4, 4, RawRows>"."""
+    name = signature.replace("mobileinst::", "").replace("(anonymous namespace)::", "")
+    return name.partition("(")[0].rpartition("void ")[2]
 
 
 def innermost_loops(code: list[Instruction]) -> list[list[Instruction]]:
@@ -101,7 +114,7 @@ def main() -> None:
         "--least", type=int, default=8, help="multiply-adds that a loop must hold to be listed"
     )
     options = parser.parse_args()
-    header = ["kernel, loop at", "instructions", "multiply-adds"]
+    header = ["kernel, function, loop at", "instructions", "multiply-adds"]
     for core in options.cores:
         header += [f"{core} cycles", "of issue"]
     rows = []
@@ -112,7 +125,7 @@ def main() -> None:
                 count = sum(x.multiplies for x in body)
                 if count < options.least:
                     continue
-                row = [f"{name} {body[0].address:x}", len(body), count]
+                row = [f"{name} {body[0].function} {body[0].address:x}", len(body), count]
                 for core in options.cores:
                     taken = cycles(body, core, options.mca)
                     row += [f"{taken:.1f}", f"{count / ISSUE[core] / taken:.0%}"]
