@@ -258,7 +258,7 @@ class Segmenter:
     ) -> tuple[Detections, NDArray[np.float32]]:
         """Queries whose best class reaches its floor, best first, without duplicates; and their logits.
 
-        Score = sqrt(class x objectness) x maskness^p (SparseInst: p = 1; the weights may choose another).
+        Score = class^a x objectness^b x maskness^c, with the weights' own powers (SparseInst: 1/2, 1/2, 1).
         Maskness is at most 1, so queries below the floor without it need no mask.
         """
         class_logits, objectness_logits, kernels = session.run_instances()
@@ -267,11 +267,13 @@ class Segmenter:
             class_logits=class_logits,
             objectness_logits=objectness_logits,
         )
-        class_scores = np.sqrt(_sigmoid(class_logits) * _sigmoid(objectness_logits.reshape(-1, 1)))
+        of_class, of_objectness, of_maskness = self.weights.score_powers
+        objectness = _sigmoid(objectness_logits.reshape(-1, 1))
+        class_scores = _sigmoid(class_logits) ** of_class * objectness**of_objectness
         chosen = np.flatnonzero(_reach(class_scores, floors))
         logits = self._masks(session, kernels[chosen])
         maskness = _native.maskness(logits, MASK_THRESHOLD)[:, None]
-        class_scores = class_scores[chosen] * maskness**self.weights.maskness_power
+        class_scores = class_scores[chosen] * maskness**of_maskness
         masks = logits > MASK_LOGIT
         kept = np.flatnonzero(_reach(class_scores, floors) & masks.any((1, 2)))
         best = np.max(class_scores[kept], 1, initial=0)

@@ -2,7 +2,7 @@
 
 A weights file is a `.safetensors` file whose metadata has one key, ``mobileinst``: JSON that names the
 configuration, classes, normalisation, default size and threshold, and may set how scores are computed
-(``maskness_power``). It holds a whole model or, if its ``kind``
+(``score_powers``). It holds a whole model or, if its ``kind``
 says so, a backbone alone. Nothing in it is ever executed, every
 number in its header is checked before it is used, and whatever is wrong raises :class:`WeightsError`.
 """
@@ -35,7 +35,9 @@ MAX_HEADER_BYTES = 16 << 20
 MAX_FILE_BYTES = 2 << 30
 MAX_DIMENSIONS = 8
 SIZE_LIMITS = (32, 4096)
-MAX_MASKNESS_POWER = 8
+MAX_SCORE_POWER = 8
+#: SparseInst's: sqrt(class * objectness) * maskness.
+SCORE_POWERS = (0.5, 0.5, 1.0)
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
@@ -78,7 +80,7 @@ class Weights:
         self.color: str = self.metadata["color"]
         self.size: int = self.metadata["size"]
         self.score_threshold = check_score_threshold(self.metadata["score_threshold"], len(self.classes))
-        self.maskness_power = _maskness_power(self.metadata)
+        self.score_powers = _score_powers(self.metadata)
         self.version: str = self.metadata["version"]
         self.card: dict[str, Any] = self.metadata["card"]
 
@@ -99,13 +101,14 @@ def check_score_threshold(value: Any, classes: int) -> float | tuple[float, ...]
     raise WeightsError(f"score_threshold must be between 0 and 1, got {_short(value)}")
 
 
-def _maskness_power(metadata: Mapping[str, Any]) -> float:
-    """How much the certainty of a mask counts in its score; 1, as in the paper's sources, if not given."""
-    value = metadata.get("maskness_power", 1.0)
-    if _is_number(value) and 0 <= value <= MAX_MASKNESS_POWER:
-        return float(value)
+def _score_powers(metadata: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Powers of class probability, objectness and maskness whose product is a query's score."""
+    value = metadata.get("score_powers", SCORE_POWERS)
+    numbers = isinstance(value, (list, tuple)) and len(value) == 3 and all(map(_is_number, value))
+    if numbers and all(0 <= power <= MAX_SCORE_POWER for power in value):
+        return float(value[0]), float(value[1]), float(value[2])
     raise WeightsError(
-        f"metadata 'maskness_power' must be a number in 0..{MAX_MASKNESS_POWER}, got {_short(value)}"
+        f"metadata 'score_powers' must be three numbers in 0..{MAX_SCORE_POWER}, got {_short(value)}"
     )
 
 

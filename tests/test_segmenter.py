@@ -61,18 +61,20 @@ def test_segment_finds_the_squares(colors: Segmenter) -> None:
     assert len(colors.segment(frame, score_threshold=[0.999, 0])) == 0
 
 
-def test_scores_follow_the_maskness_power_of_the_weights(tiny: Segmenter) -> None:
+def test_scores_follow_the_powers_of_the_weights(tiny: Segmenter) -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    scores = []
-    for power in (0, 1, 3):
-        metadata = {**tiny.weights.metadata, "maskness_power": power}
+
+    def scores(*powers: float) -> np.ndarray:
+        metadata = {**tiny.weights.metadata, "score_powers": list(powers)}
         inst = Segmenter(Weights(tiny.weights.tensors, metadata), duplicate_iou=1).segment(image, 0)
-        order = np.lexsort(inst.boxes.T)
-        scores.append(inst.scores[order])
-    without, once, cubed = scores
-    maskness = once / without
-    assert (maskness < 0.99).all()
-    np.testing.assert_allclose(cubed, without * maskness**3, rtol=1e-5)
+        return inst.scores[np.lexsort(inst.boxes.T)]
+
+    factors = [scores(1, 0, 0), scores(0, 1, 0), scores(0, 0, 1)]
+    assert all((factor < 0.99).all() for factor in factors)
+    expected = factors[0] ** 0.5 * factors[1] ** 0.25 * factors[2] ** 3
+    np.testing.assert_allclose(scores(0.5, 0.25, 3), expected, rtol=1e-5)
+    usual = Segmenter(tiny.weights, duplicate_iou=1).segment(image, 0)
+    np.testing.assert_allclose(usual.scores[np.lexsort(usual.boxes.T)], scores(0.5, 0.5, 1), rtol=1e-6)
 
 
 def test_masks_keep_their_main_part(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def test_round_trip_keeps_values_and_metadata(tmp_path: Path) -> None:
     assert loaded.classes == ("person", "animal")
     assert loaded.score_threshold == (0.3, 0.4)
     assert loaded.size == 64
-    assert loaded.maskness_power == 1
+    assert loaded.score_powers == (0.5, 0.5, 1)
     assert loaded.card == {"data": "none"}
     assert loaded.tensors.keys() == tensors.keys()
     for name, tensor in tensors.items():
@@ -206,8 +206,9 @@ def test_header_length_is_bounded(tmp_path: Path) -> None:
         ({"size": 10**6}, "'size' must be in"),
         ({"score_threshold": 1.5}, "between 0 and 1"),
         ({"score_threshold": [0.1]}, "a number or 2 numbers"),
-        ({"maskness_power": -1}, "'maskness_power' must be a number in 0..8"),
-        ({"maskness_power": "3"}, "'maskness_power' must be a number in 0..8"),
+        ({"score_powers": [1, 1, -1]}, "'score_powers' must be three numbers in 0..8"),
+        ({"score_powers": [1, 1]}, "'score_powers' must be three numbers in 0..8"),
+        ({"score_powers": 3}, "'score_powers' must be three numbers in 0..8"),
         ({"card": None}, "'card' must be a dict"),
     ],
 )

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from mobileinst import __version__
-from mobileinst.weights import save_weights
+from mobileinst.weights import SCORE_POWERS, save_weights
 from weights_tools.training.checkpoint import BEST, CHECKPOINT, LOG, load_file, read_log
 from weights_tools.training.config import TrainingConfig, expand, load_config
 
@@ -84,13 +84,13 @@ def export(
     int8: Sequence[str] = (),
     size: int | None = None,
     score_threshold: float | Sequence[float] | None = None,
-    maskness_power: float = 1.0,
+    score_powers: Sequence[float] = SCORE_POWERS,
     notes: str = "",
 ) -> dict[str, Any]:
     """Write the averaged weights of a run: the best validated ones, or the last.
 
     Without ``score_threshold`` each class gets the threshold of its best F1 in the validation, whose scores
-    are those of ``maskness_power`` 1.
+    are those of the default ``score_powers`` (class, objectness, maskness).
 
     Returns:
         The metadata of the file.
@@ -98,8 +98,9 @@ def export(
     Raises:
         ValueError: if the run has no such weights, or there is no threshold for these scores.
     """
-    if maskness_power != 1 and score_threshold is None:
-        raise ValueError(f"the scores of maskness_power {maskness_power:g} need a score threshold")
+    own_scores = tuple(score_powers) != SCORE_POWERS
+    if own_scores and score_threshold is None:
+        raise ValueError(f"scores with the powers {tuple(score_powers)} need a score threshold")
     state = None if last else load_file(folder / BEST, torch.device("cpu"))
     state = state or load_file(folder / CHECKPOINT, torch.device("cpu"))
     if state is None:
@@ -121,7 +122,7 @@ def export(
         "score_threshold": list(score_threshold)
         if isinstance(score_threshold, Sequence)
         else score_threshold,
-        **({"maskness_power": maskness_power} if maskness_power != 1 else {}),
+        **({"score_powers": list(score_powers)} if own_scores else {}),
         "version": __version__,
         "card": {**described, **({"notes": notes} if notes else {})},
     }
@@ -143,7 +144,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--score-threshold", type=float, nargs="+", default=[0.3], help="one, or one per class"
     )
     parser.add_argument(
-        "--maskness-power", type=float, default=1.0, help="score = sqrt(class * objectness) * maskness^POWER"
+        "--score-powers",
+        type=float,
+        nargs=3,
+        default=SCORE_POWERS,
+        metavar=("CLASS", "OBJECTNESS", "MASKNESS"),
+        help="powers of the factors of a score (default: %(default)s)",
     )
     parser.add_argument("--notes", default="", help="text for the model card")
     options = parser.parse_args(arguments)
@@ -160,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             int8=INT8_PARTS if options.small else (),
             size=options.size,
             score_threshold=threshold,
-            maskness_power=options.maskness_power,
+            score_powers=options.score_powers,
             notes=options.notes,
         )
     except (OSError, ValueError) as error:
