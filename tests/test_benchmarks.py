@@ -99,6 +99,19 @@ def test_a_wrong_line_of_a_shape_file_is_named(load: Any, tmp_path: Path, line: 
         load("shapes").read_shapes(path)
 
 
+def test_roofline_adds_up(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="random weights are made with PyTorch")
+    output = tmp_path / "roofline.json"
+    sizes = ("--width", "16", "--size", "64", "--rounds", "3")
+    done = run("roofline.py", "topformer_t", *sizes, "--output", str(output))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(output.read_text())
+    assert 0 < found["share_of_median"] <= found["share_of_best"]
+    kinds = sum(kind["limit_ms"] for kind in found["kinds"].values())
+    masks = 2e-6 * 100 * 128 * 8 * 8 / found["peak_gflops"]
+    assert found["limit_ms"] == pytest.approx(kinds + masks, rel=1e-6)
+
+
 def test_layers_runs_every_kernel_and_names_who_is_skipped(tmp_path: Path) -> None:
     shapes = tmp_path / "tiny.txt"
     shapes.write_text(
