@@ -73,7 +73,8 @@ def format_table(result: dict[str, Any]) -> str:
     head = (
         f"{result['network']}, {result['machine']['cpu']}, {result['date']}: "
         f"peak {result['peak_gflops']:.1f} GFLOP/s, limit {result['limit_ms']:.1f} ms, "
-        f"median {result['median_ms']:.1f} ms ({result['share_of_median']:.0%} of the roofline), best {result['best_ms']:.1f} ms "
+        f"median {result['median_ms']:.1f} ms ({result['share_of_median']:.0%} of the roofline), "
+        f"best {result['best_ms']:.1f} ms "
         f"({result['share_of_best']:.0%}), nodes {result['nodes_ms']:.1f} ms\n\n"
     )
     kinds = sorted(result["kinds"].items(), key=lambda item: item[1]["limit_ms"] - item[1]["ms"])
