@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_weights import make_metadata, make_tensors
+from random_weights import random_tensors
+from test_weights import CONFIG, make_metadata
 
 import mobileinst
 from mobileinst.commands import PictureSink
@@ -63,7 +64,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """tiny.safetensors, clip.mp4 and the folder frames/ with the same pictures."""
     folder = tmp_path_factory.mktemp("material")
     (folder / "frames").mkdir()
-    save_weights(folder / "tiny.safetensors", make_tensors(), make_metadata(score_threshold=0.0))
+    save_weights(folder / "tiny.safetensors", random_tensors(CONFIG), make_metadata(score_threshold=0.0))
     rng = np.random.default_rng(0)
     with VideoWriter(folder / "clip.mp4", 25) as writer:
         for number in range(FRAMES):
