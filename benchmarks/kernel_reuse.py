@@ -11,7 +11,6 @@ features. No thresholds, classes or tracks take part. Writes OUTPUT.json and OUT
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from support.table import markdown_table
-from tracking import Video, all_videos
+from tracking import Video, all_videos, make_report, parse_options
 
-from mobileinst import Segmenter, __version__
+from mobileinst import Segmenter
 from mobileinst.evaluation.files import CategoryMap
 from mobileinst.evaluation.run_lengths import frame_runs
 from mobileinst.overlap import mask_iou
@@ -126,16 +125,8 @@ def markdown(report: Mapping[str, Any]) -> str:
         f"Measured {report['date']} with mobileinst {report['version']}; {report['clips']} made clips of "
         f"each kind, seed {report['seed']}. Means in percent over objects and frames.\n\n"
     )
-    header = (
-        "weights",
-        "size",
-        "set",
-        "distance",
-        "pairs",
-        "IoU reused",
-        "IoU fresh",
-        "found again by cosine",
-    )
+    means = ("IoU reused", "IoU fresh", "found again by cosine")
+    header = ("weights", "size", "set", "distance", "pairs", *means)
     rows = [
         [run["weights"], str(run["size"]), row["set"], str(row["distance"]), str(row["pairs"])]
         + [f"{row[name]:.1f}" for name in ("reused", "fresh", "again")]
@@ -146,25 +137,10 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder with davis_val and coco_val")
-    parser.add_argument("--weights", nargs="*", help="weights files or names (default: the shipped ones)")
-    parser.add_argument("--output", type=Path, required=True, help="stem of the files that are written")
-    parser.add_argument("--size", type=int, help="shorter side of the network's input")
-    parser.add_argument("--clips", type=int, default=3, help="made clips of each kind (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the made clips (%(default)s)")
-    options = parser.parse_args()
-    from support.machine import describe_machine, today
-
+    options = parse_options(__doc__.splitlines()[0])
     videos = list(all_videos(options.data, options.clips, options.seed))
-    report = {
-        "date": today(),
-        "version": __version__,
-        "machine": describe_machine(),
-        "seed": options.seed,
-        "clips": options.clips,
-        "runs": [measure(weights, videos, options.size) for weights in options.weights or [None]],
-    }
+    runs = [measure(weights, videos, options.size) for weights in options.weights or [None]]
+    report = make_report(options, runs)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     options.output.with_suffix(".md").write_text(markdown(report), encoding="utf-8")

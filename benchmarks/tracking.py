@@ -307,22 +307,23 @@ def picture(report: Mapping[str, Any]) -> str:
     return line_charts("Tracking over the keyframe interval", "keyframe every T frames", INTERVALS, rows)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parse_options(description: str) -> argparse.Namespace:
+    """What to measure on these videos, and where to write it."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, required=True, help="folder with davis_val and coco_val")
     parser.add_argument("--weights", nargs="*", help="weights files or names (default: the shipped ones)")
     parser.add_argument("--output", type=Path, required=True, help="stem of the files that are written")
     parser.add_argument("--size", type=int, help="shorter side of the network's input")
     parser.add_argument("--clips", type=int, default=3, help="made clips of each kind (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the made clips (%(default)s)")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def make_report(options: argparse.Namespace, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The runs with what they belong to."""
     from support.machine import describe_machine, today
 
-    runs = [
-        measure(weights, all_videos(options.data, options.clips, options.seed), options.size)
-        for weights in options.weights or [None]
-    ]
-    report = {
+    return {
         "date": today(),
         "version": __version__,
         "machine": describe_machine(),
@@ -330,6 +331,15 @@ def main() -> int:
         "clips": options.clips,
         "runs": runs,
     }
+
+
+def main() -> int:
+    options = parse_options(__doc__.splitlines()[0])
+    runs = [
+        measure(weights, all_videos(options.data, options.clips, options.seed), options.size)
+        for weights in options.weights or [None]
+    ]
+    report = make_report(options, runs)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     for suffix, text in (
         (".json", json.dumps(report, indent=1) + "\n"),
