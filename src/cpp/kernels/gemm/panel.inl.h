@@ -125,15 +125,17 @@ __attribute__((noinline)) void gemm_tiles(const float* a, size_t lda, size_t til
     gemm_tiles_inline<ROWS, VECTORS>(a, lda, tiles, panel, k, output);
 }
 
+/// The tile that begins `row` rows below. `output` is not passed by value: it would go over the stack, and
+/// loads from there waited until all that the tile before had stored was in the cache.
 template <int ROWS, int VECTORS, typename Output>
 __attribute__((noinline)) void gemm_tile(const float* a, size_t lda, const float* panel, size_t k,
-                                         Output output) {
-    gemm_tiles_inline<ROWS, VECTORS>(a, lda, 1, panel, k, output);
+                                         const Output& output, size_t row) {
+    gemm_tiles_inline<ROWS, VECTORS>(a, lda, 1, panel, k, output.below(row));
 }
 
 template <int ROWS, int VECTORS, typename Output>
 inline void gemm_tiles_of(size_t rows, const float* a, size_t lda, size_t tiles, const float* panel, size_t k,
-                          Output output) {
+                          const Output& output) {
     if constexpr (ROWS > 1) {
         if (rows < ROWS) {
             return gemm_tiles_of<ROWS - 1, VECTORS>(rows, a, lda, tiles, panel, k, output);
@@ -142,10 +144,8 @@ inline void gemm_tiles_of(size_t rows, const float* a, size_t lda, size_t tiles,
     if constexpr (kLoopsOverTiles) {
         gemm_tiles<ROWS, VECTORS>(a, lda, tiles, panel, k, output);
     } else {
-        for (; tiles > 0; --tiles) {
-            gemm_tile<ROWS, VECTORS>(a, lda, panel, k, output);
-            a += ROWS * lda;
-            output = output.below(ROWS);
+        for (size_t row = 0; row < tiles * ROWS; row += ROWS) {
+            gemm_tile<ROWS, VECTORS>(a + row * lda, lda, panel, k, output, row);
         }
     }
 }
