@@ -2,7 +2,7 @@
 
     python benchmarks/roofline.py topformer_b --width 128 --size 640 --rounds 25
 
-One thread. The limit is the network's multiply-adds (all queries' masks included) at the rate that
+One thread, from image to the masks of all queries. The limit is the multiply-adds of that at the rate that
 independent multiply-adds on registers reach, measured between the rounds; 3x3 convolutions at stride 1 count
 a quarter, as in Winograd's F(4x4, 3x3) without its transforms. Kernels may use fewer (F(6x6, 3x3)): the limit
 stays the same.
@@ -45,7 +45,7 @@ def measure(weights: Path, size: int, rounds: int) -> dict[str, Any]:
         times.append(1000 * (time.perf_counter() - begin))
     peak = max(peaks)
     nodes = session.profile(rounds)
-    needed = float(segmenter.config.kernel_dim * masks.size) + sum(map(_needed, nodes))
+    needed = float(segmenter.config.width * masks.size) + sum(map(_needed, nodes))
     kinds: dict[str, list[float]] = {}
     for node in nodes:
         total = kinds.setdefault(node["op"], [0.0, 0.0])

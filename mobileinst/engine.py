@@ -20,7 +20,7 @@ Array = NDArray[np.float32]
 #: Sizes whose plans a model keeps; the least recently used goes first.
 CACHED_SESSIONS = 4
 
-_FEATURES, _INSTANCES = 0, 1
+_FEATURES, _INSTANCES, _MASK_FEATURES = 0, 1, 2
 
 
 class NativeModel:
@@ -86,7 +86,12 @@ class Session:
         found = features(ops, ops.input("image", *size, 3), weights.config)
         graph.section = _INSTANCES
         predictions = instances(ops, found, weights.config)
+        # Masks need no mask features: kernels are projected instead of all the map's pixels.
+        graph.postpone(found.mask_features, _MASK_FEATURES)
+        self._postponed = found.mask_features.name
+        self._kernel_projection = _kernel_projection(parameters, self._postponed)
         outputs = {
+            "mask_map": found.mask_features.inputs[0],
             "mask_features": found.mask_features,
             "pooled": found.pooled,
             "x6": found.x6,
@@ -133,27 +138,31 @@ class Session:
         return read("class_logits"), read("objectness_logits").reshape(-1), read("kernels")
 
     def mask_features(self) -> Array:
-        """Mask features of the last run_features(), float32 (D, h8, w8), a new array."""
+        """Mask features of the last run_features(), float32 (D, h8, w8), computed now, a new array."""
+        self._plan.run(_MASK_FEATURES)
         return self._program.read("mask_features")
 
     def mask_logits(self, kernels: Array) -> Array:
         """Mask logits (n, h8, w8) of kernels (n, D) on the last features, a new array.
 
+        With mask features F = W x + b of a mask map x, the product of a kernel k with them is
+        (W^T k) . x + k . b, so that F itself is not needed.
+
         Raises:
             TypeError, ValueError: for kernels of another dtype or shape.
         """
-        return self._plan.mask_logits(self._tensors["mask_features"], kernels)
+        return self._plan.mask_logits(self._tensors["mask_map"], kernels, self._kernel_projection)
 
     def read(self, name: str) -> Array:
         """An inner map of the last run, ``"pooled"`` or ``"x6"``, as float32 (C, h, w)."""
         return self._program.read(name)
 
     def profile(self, runs: int = 5) -> list[dict[str, Any]]:
-        """Run the whole network a few times on what was loaded last.
+        """Run the network a few times on what was loaded last, as frames do: without mask features.
 
         Returns:
-            For each node its ``name`` (as in ``mobileinst.network``), ``op``, output ``shape`` (h, w, c),
-            median ``milliseconds``, ``macs`` (multiply-adds) and ``bytes`` (read and written).
+            For each node that ran its ``name`` (as in ``mobileinst.network``), ``op``, output ``shape``
+            (h, w, c), median ``milliseconds``, ``macs`` (multiply-adds) and ``bytes`` (read and written).
         """
         if runs < 1:
             raise ValueError(f"runs: expected at least 1, got {runs}")
@@ -165,12 +174,18 @@ class Session:
         merged = profiles[0]
         for i, node in enumerate(merged):
             node["milliseconds"] = float(np.median([profile[i]["milliseconds"] for profile in profiles]))
-        return merged
+        return [node for node in merged if node["name"] != self._postponed]
 
     @property
     def arena_bytes(self) -> int:
         """Memory of all intermediate maps together."""
         return self._plan.arena_bytes
+
+
+def _kernel_projection(parameters: Parameters, layer: str) -> Array:
+    """(C + 1, D): W^T above b of the 1x1 convolution from mask map (C channels) to mask features (D)."""
+    weight, bias = (parameters.array(f"{layer}.{leaf}") for leaf in ("weight", "bias"))
+    return np.ascontiguousarray(np.vstack([weight[:, :, 0, 0].T, bias]))
 
 
 def usable_processors() -> int:

@@ -250,3 +250,23 @@ def test_random_graph(seed: int) -> None:
         np.testing.assert_allclose(got[name] / scale, value / scale, atol=2e-5, err_msg=name)
     again = run(program, image)
     assert all(np.array_equal(again[name], got[name]) for name in got)
+
+
+def test_postponed_nodes_run_in_a_section_of_their_own() -> None:
+    graph = Graph()
+    ops = NativeOps(graph, Parameters({}, _native.tier()))
+    x = ops.input("x", 2, 3, 4)
+    late = ops.activate(x, "relu", "late")
+    soon = ops.add(x, x, "soon")
+    graph.section = 1
+    last = ops.mul(soon, soon, "last")
+    with pytest.raises(ValueError, match="soon 2x3x4 is read by elementwise last"):
+        graph.postpone(soon, 2)
+    graph.postpone(late, 2)
+    program = compile_program(graph, ops.parameters, {"late": late, "last": last}, _native.ThreadPool(1))
+    values = np.random.default_rng(0).standard_normal((4, 2, 3), dtype=np.float32)
+    program.plan.write(program.tensors["x"], values)
+    for section in range(3):
+        program.plan.run(section)
+    assert np.array_equal(program.read("late"), np.maximum(values, 0))
+    np.testing.assert_allclose(program.read("last"), 4 * values**2, rtol=1e-6)

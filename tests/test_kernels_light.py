@@ -188,10 +188,13 @@ def test_attention_with_extreme_scores_stays_finite(tier: str, sign: float) -> N
 @pytest.mark.parametrize(("pixels", "channels"), [(1, 1), (95, 24), (97, 128), (200, 7)])
 def test_mask_product(tier: str, count: int, pixels: int, channels: int) -> None:
     weights, features = make(count, channels), make(pixels, channels, seed=1)
+    bias = make(count, 1, seed=2)[:, 0]
     expected = weights.astype(np.float64) @ features.T
     for padding, parts in WAYS:
         got = kernels.mask_product(weights, features, tier=tier, padding=padding, parts=parts)
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+        got = kernels.mask_product(weights, features, bias=bias, tier=tier, padding=padding, parts=parts)
+        np.testing.assert_allclose(got, expected + bias[:, None], rtol=1e-4, atol=1e-4)
 
 
 def test_arguments_are_checked() -> None:

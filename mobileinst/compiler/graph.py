@@ -94,6 +94,14 @@ class Graph:
         for source in node.inputs:
             source.users.append(node)
 
+    def postpone(self, node: Node, section: int) -> None:
+        """Compute a node that no other reads in a section after all others."""
+        if node.users:
+            raise ValueError(f"{node} is read by {node.users[0]}")
+        self.nodes.remove(node)
+        node.section = section
+        self.nodes.append(node)
+
     def remove_dead(self, outputs: Iterable[Node]) -> None:
         """Drop nodes that no output needs; inputs stay."""
         kept = {id(node) for node in outputs}

@@ -7,6 +7,7 @@
 #include <pybind11/stl.h>
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,15 @@ template <typename T>
 py::array_t<T, py::array::c_style> checked_array(const py::object& object, const char* name,
                                                  const std::vector<py::ssize_t>& shape,
                                                  py::ssize_t smallest = 1);
+
+/// checked_array(), or nothing for None.
+inline std::optional<FloatArray> optional_array(const py::object& object, const char* name,
+                                                const std::vector<py::ssize_t>& shape) {
+    if (object.is_none()) {
+        return std::nullopt;
+    }
+    return checked_array<float>(object, name, shape);
+}
 
 /// Throws std::invalid_argument unless the value lies in [low, high].
 void check_range(const char* name, long long value, long long low, long long high);

@@ -313,8 +313,8 @@ FloatArray axial(const py::object& query, const py::object& key, const py::objec
     return output.array(shape_of(v));
 }
 
-FloatArray masks(const py::object& kernels, const py::object& features, const py::object& tier,
-                 size_t padding, size_t parts) {
+FloatArray masks(const py::object& kernels, const py::object& features, const py::object& bias,
+                 const py::object& tier, size_t padding, size_t parts) {
     const Way way(tier, padding, parts);
     const FloatArray weights = checked_array<float>(kernels, "kernels", {kAny, kAny});
     const FloatArray map = checked_array<float>(features, "features", {kAny, weights.shape(1)});
@@ -327,7 +327,9 @@ FloatArray masks(const py::object& kernels, const py::object& features, const py
     args.kernels = static_cast<size_t>(weights.shape(0));
     AlignedBuffer packed(mask_product_packed_size(way.tier, args.kernels, args.channels));
     AlignedBuffer scratch(mask_product_scratch_size(args.kernels));
-    mask_product_pack(way.tier, weights.data(), args.kernels, args.channels, packed.data());
+    mask_product_pack(way.tier, weights.data(), args.channels, args.kernels, args.channels, packed.data());
+    const std::optional<FloatArray> offsets = optional_array(bias, "bias", {weights.shape(0)});
+    args.bias = offsets ? offsets->data() : nullptr;
     FloatArray output({weights.shape(0), map.shape(0)});
     args.packed = packed.data();
     args.output = output.mutable_data();
@@ -364,8 +366,9 @@ void register_kernels_light(py::module_& kernels) {
         arg("rows"), arg("columns"), only, tier, padding, parts,
         "relu6(value + rows + columns) of maps (H, W, heads * dim), see AxialAttentionArgs; `rows` and "
         "`columns` hold query and key positions (length, C), weight (C, C) and bias (C,).");
-    kernels.def("mask_product", &masks, arg("kernels"), arg("features"), only, tier, padding, parts,
-                "Mask logits (n, pixels) of kernels (n, D) and mask features (pixels, D).");
+    kernels.def("mask_product", &masks, arg("kernels"), arg("features"), only, arg("bias") = none, tier,
+                padding, parts,
+                "Mask logits (n, pixels) of kernels (n, D), mask features (pixels, D) and a bias (n,).");
 }
 
 }  // namespace mobileinst

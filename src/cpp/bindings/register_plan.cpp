@@ -113,19 +113,22 @@ class BoundPlan {
         return result;
     }
 
-    FloatArray mask_logits(TensorId id, const py::object& kernels) {
-        const Tensor& features = plan_->tensor(id);
-        const auto channels = static_cast<py::ssize_t>(features.channels);
+    FloatArray mask_logits(TensorId id, const py::object& kernels, const py::object& projection) {
+        const Tensor& map = plan_->tensor(id);
+        auto channels = static_cast<py::ssize_t>(map.channels);
+        const std::optional<FloatArray> matrix =
+            optional_array(projection, "projection", {channels + 1, kAny});
+        channels = matrix ? matrix->shape(1) : channels;
         const FloatArray array = checked_array<float>(kernels, "kernels", {kAny, channels}, 0);
-        FloatArray result({array.shape(0), static_cast<py::ssize_t>(features.height),
-                           static_cast<py::ssize_t>(features.width)});
-        const auto count = static_cast<size_t>(array.shape(0));
-        const float* source = array.data();
+        FloatArray result(
+            {array.shape(0), static_cast<py::ssize_t>(map.height), static_cast<py::ssize_t>(map.width)});
+        const MaskKernels live{array.data(), static_cast<size_t>(array.shape(0)),
+                               static_cast<size_t>(channels), matrix ? matrix->data() : nullptr};
         float* output = result.mutable_data();
         py::gil_scoped_release release;
-        if (count > 0) {
+        if (live.count > 0) {
             const std::lock_guard<std::mutex> lock(plan_->mutex());
-            masks_.run(plan_->pool(), features, source, count, output);
+            masks_.run(plan_->pool(), map, live, output);
         }
         return result;
     }
@@ -170,15 +173,13 @@ class BoundPlan {
 /// A convolution's arguments, checked.
 struct ConvArrays {
     ConvArrays(const py::object& weight_object, const py::object& bias_object, size_t stride, size_t groups)
-        : weight(checked_array<float>(weight_object, "weight", {kAny, kAny, kAny, kAny})) {
+        : weight(checked_array<float>(weight_object, "weight", {kAny, kAny, kAny, kAny})),
+          bias(optional_array(bias_object, "bias", {weight.shape(0)})) {
         check_range("stride", static_cast<long long>(stride), 1, 1 << 20);
         check_range("groups", static_cast<long long>(groups), 1, 1 << 24);
         if (weight.shape(2) != weight.shape(3)) {
             throw std::invalid_argument("weight: expected a square kernel, got " +
                                         shape_text({weight.shape(2), weight.shape(3)}));
-        }
-        if (!bias_object.is_none()) {
-            bias = checked_array<float>(bias_object, "bias", {weight.shape(0)});
         }
         spec.out_channels = static_cast<size_t>(weight.shape(0));
         spec.in_channels = static_cast<size_t>(weight.shape(1)) * groups;
@@ -362,7 +363,9 @@ void register_plan(py::module_& module) {
              "Copies finite float32 (C, H, W) into a tensor.")
         .def("read", &BoundPlan::read, arg("tensor"), "A tensor as float32 (C, H, W).")
         .def("read_tokens", &BoundPlan::read_tokens, arg("tensor"), "A tensor as float32 (pixels, C).")
-        .def("mask_logits", &BoundPlan::mask_logits, arg("tensor"), arg("kernels"))
+        .def("mask_logits", &BoundPlan::mask_logits, arg("tensor"), arg("kernels"),
+             arg("projection") = py::none(),
+             "Products (n, H, W) of kernels (n, D) with a map; `projection`: see MaskKernels.")
         .def("profile", &BoundPlan::profile, "Nodes with the time of their last run.")
         .def_property_readonly("arena_bytes", &BoundPlan::arena_bytes);
 }

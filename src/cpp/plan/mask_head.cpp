@@ -1,5 +1,6 @@
 #include "plan/mask_head.h"
 
+#include "kernels/gemm/gemm.h"
 #include "kernels/mask_product/mask_product.h"
 
 namespace mobileinst {
@@ -13,23 +14,50 @@ void grow(AlignedBuffer* buffer, size_t floats) {
 
 }  // namespace
 
-void MaskHead::run(ThreadPool& pool, const Tensor& features, const float* kernels, size_t count,
-                   float* output) {
-    grow(&packed_, mask_product_packed_size(tier_, count, features.channels));
-    const size_t stride = (mask_product_scratch_size(count) + 15) / 16 * 16;
-    grow(&scratch_, stride * pool.threads());
-    mask_product_pack(tier_, kernels, count, features.channels, packed_.data());
+void MaskHead::run(ThreadPool& pool, const Tensor& map, const MaskKernels& kernels, float* output) {
     MaskProductArgs args;
-    args.features = features.data;
-    args.features_ld = features.ld;
-    args.packed = packed_.data();
+    args.features = map.data;
+    args.features_ld = map.ld;
     args.output = output;
-    args.pixels = features.pixels();
-    args.channels = features.channels;
-    args.kernels = count;
+    args.pixels = map.pixels();
+    args.channels = map.channels;
+    args.kernels = kernels.count;
+    const float* values = kernels.values;
+    size_t ld = kernels.channels;
+    if (kernels.projection != nullptr) {
+        project(kernels, map.channels);
+        values = projected_.data();
+        ld = map.channels + 1;
+        args.bias = bias_.data();
+    }
+    grow(&packed_, mask_product_packed_size(tier_, args.kernels, args.channels));
+    mask_product_pack(tier_, values, ld, args.kernels, args.channels, packed_.data());
+    args.packed = packed_.data();
+    const size_t stride = (mask_product_scratch_size(args.kernels) + 15) / 16 * 16;
+    grow(&scratch_, stride * pool.threads());
     pool.run(args.pixels, 96, pool.threads() * 2, [&](size_t begin, size_t end, size_t thread) {
         mask_product(tier_, args, begin, end, scratch_.data() + thread * stride);
     });
+}
+
+/// Products with W^T and b: rows of `channels` values and the bias.
+void MaskHead::project(const MaskKernels& kernels, size_t channels) {
+    const GemmKernels& gemm = gemm_kernels(tier_);
+    GemmArgs args;
+    args.m = kernels.count;
+    args.n = args.ldc = channels + 1;
+    args.k = args.lda = kernels.channels;
+    grow(&packed_, gemm.packed_size(args.n, args.k));
+    grow(&projected_, args.m * args.n);
+    grow(&bias_, args.m);
+    gemm.pack(kernels.projection, args.k, args.n, args.k, packed_.data());
+    args.a = kernels.values;
+    args.packed = packed_.data();
+    args.c = projected_.data();
+    gemm.run(args, 0, args.m);
+    for (size_t i = 0; i < args.m; ++i) {
+        bias_.data()[i] = projected_.data()[i * args.n + channels];
+    }
 }
 
 }  // namespace mobileinst

@@ -17,8 +17,9 @@ size_t mask_product_packed_size(Tier tier, size_t kernels, size_t channels) {
     return gemm_kernels(tier).packed_size(kernels, channels);
 }
 
-void mask_product_pack(Tier tier, const float* weights, size_t kernels, size_t channels, float* packed) {
-    gemm_kernels(tier).pack(weights, channels, kernels, channels, packed);
+void mask_product_pack(Tier tier, const float* weights, size_t ld, size_t kernels, size_t channels,
+                       float* packed) {
+    gemm_kernels(tier).pack(weights, ld, kernels, channels, packed);
 }
 
 size_t mask_product_scratch_size(size_t kernels) { return kTile * kernels; }
@@ -32,6 +33,7 @@ void mask_product(Tier tier, const MaskProductArgs& args, size_t begin, size_t e
     tile.c = scratch;
     tile.ldc = tile.n = args.kernels;
     tile.k = args.channels;
+    tile.epilogue.bias = args.bias;
     for (size_t first = begin; first < end; first += kTile) {
         tile.a = args.features + first * args.features_ld;
         tile.m = std::min(kTile, end - first);
