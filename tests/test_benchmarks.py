@@ -108,7 +108,7 @@ def test_roofline_adds_up(tmp_path: Path) -> None:
     found = json.loads(output.read_text())
     assert 0 < found["share_of_median"] <= found["share_of_best"]
     kinds = sum(kind["limit_ms"] for kind in found["kinds"].values())
-    masks = 2e-6 * 100 * 128 * 8 * 8 / found["peak_gflops"]
+    masks = 2e-6 * 100 * 16 * 8 * 8 / found["peak_gflops"]
     assert found["limit_ms"] == pytest.approx(kinds + masks, rel=1e-6)
 
 
