@@ -175,15 +175,16 @@ def test_inverted_residual(kernel: int, stride: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_inverted_residual_in_strips_equals_its_parts(tier: str) -> None:
+@pytest.mark.parametrize("hidden", [97, 128])
+def test_inverted_residual_in_strips_equals_its_parts(hidden: int, tier: str) -> None:
     rng = np.random.default_rng(5)
     x = rng.standard_normal((4, 701, 9), dtype=np.float32)
-    expand = rng.standard_normal((97, 9), dtype=np.float32)
-    filters = rng.standard_normal((97, 1, 5, 5), dtype=np.float32)
-    project = rng.standard_normal((7, 97), dtype=np.float32)
-    expanded = kernels.gemm(x.reshape(-1, 9), expand, activation="relu", tier=tier).reshape(4, 701, 97)
+    expand = rng.standard_normal((hidden, 9), dtype=np.float32)
+    filters = rng.standard_normal((hidden, 1, 5, 5), dtype=np.float32)
+    project = rng.standard_normal((7, hidden), dtype=np.float32)
+    expanded = kernels.gemm(x.reshape(-1, 9), expand, activation="relu", tier=tier).reshape(4, 701, hidden)
     filtered = kernels.depthwise(expanded, filters, activation="relu", tier=tier)
-    want = kernels.gemm(filtered.reshape(-1, 97), project, tier=tier).reshape(4, 701, 7)
+    want = kernels.gemm(filtered.reshape(-1, hidden), project, tier=tier).reshape(4, 701, 7)
     got = kernels.inverted_residual(x, expand, filters, project, block_activation="relu", tier=tier)
     assert np.array_equal(got, want)
 

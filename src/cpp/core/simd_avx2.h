@@ -54,6 +54,12 @@ inline Vec at_least(Vec x, Vec lo) { return {_mm256_max_ps(lo.v, x.v)}; }
 /// x within [lo, hi]; NaN stays NaN.
 inline Vec clamp(Vec x, Vec lo, Vec hi) { return {_mm256_min_ps(hi.v, _mm256_max_ps(lo.v, x.v))}; }
 
+/// x, which is not read from memory again by each instruction that uses it.
+inline __attribute__((always_inline)) Vec in_register(Vec x) {
+    asm("" : "+v"(x.v));
+    return x;
+}
+
 /// For NEON's sake; x86 addresses need no help.
 template <typename T>
 inline T* settled(T* p) {

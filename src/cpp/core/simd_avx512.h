@@ -54,6 +54,12 @@ inline Vec clamp(Vec x, Vec lo, Vec hi) {
     return {_mm512_maskz_min_ps(all, hi.v, _mm512_maskz_max_ps(all, lo.v, x.v))};
 }
 
+/// x, which is not read from memory again by each instruction that uses it.
+inline __attribute__((always_inline)) Vec in_register(Vec x) {
+    asm("" : "+v"(x.v));
+    return x;
+}
+
 /// For NEON's sake; x86 addresses need no help.
 template <typename T>
 inline T* settled(T* p) {

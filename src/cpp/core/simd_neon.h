@@ -56,6 +56,12 @@ inline Vec at_least(Vec x, Vec lo) { return {vmaxq_f32(lo.v, x.v)}; }
 /// x within [lo, hi]; NaN stays NaN.
 inline Vec clamp(Vec x, Vec lo, Vec hi) { return {vminq_f32(hi.v, vmaxq_f32(lo.v, x.v))}; }
 
+/// x, which is not read from memory again by each instruction that uses it.
+inline __attribute__((always_inline)) Vec in_register(Vec x) {
+    asm("" : "+w"(x.v));
+    return x;
+}
+
 /// p, computed here and now: addresses behind it are then immediate offsets, several loads or stores of which
 /// make one instruction, instead of sums in registers of their own.
 template <typename T>

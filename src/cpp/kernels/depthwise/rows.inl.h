@@ -6,6 +6,7 @@
 // Packed weights: per vector of channels (the last filled up with zeros), (kernel * kernel, vector).
 
 #include "kernels/depthwise/depthwise.h"
+#include "kernels/depthwise/vector_row.inl.h"
 
 namespace mobileinst {
 namespace {
@@ -13,6 +14,10 @@ namespace {
 constexpr int kPixels = 6;  // outputs of a row computed together
 /// Vectors of channels computed together: NEON has registers for two, which halves its address arithmetic.
 constexpr int kStripVectors = Vec::kWidth == 4 ? 2 : 1;
+
+/// Whether a row is computed one vector of channels after the other rather than all channels of a few pixels:
+/// where a vector is a whole cache line, for otherwise lines come from the second-level cache several times.
+constexpr bool kByVectors = Vec::kWidth == 16;
 
 template <int VALUE>
 struct Constant {
@@ -216,9 +221,35 @@ inline void inner_pixels_of(size_t pixels, const DepthwiseArgs& args, const Fini
     inner_pixels<KERNEL, STRIDE, PIXELS, 0, 0>(args, finish, window, y, x);
 }
 
+/// The interior of a row whose window lies inside the image, one vector of channels after the other.
+template <int KERNEL, int STRIDE>
+void inner_row_by_vectors(const DepthwiseArgs& args, const Finish& finish, const RowWindow& window, size_t y,
+                          const Interior& interior) {
+    VectorRow row;
+    const float* from = window.input + (interior.begin * STRIDE - KERNEL / 2) * args.input_ld;
+    for (int ky = 0; ky < KERNEL; ++ky) {
+        row.rows[ky] = from;
+        from += KERNEL - ky == static_cast<int>(window.wrap)
+                    ? window.wrap_by
+                    : static_cast<ptrdiff_t>(args.width * args.input_ld);
+    }
+    row.input_ld = args.input_ld;
+    row.weights = args.packed;
+    row.output = args.output + (y * args.out_width() + interior.begin) * args.output_ld;
+    row.output_ld = args.output_ld;
+    row.channels = args.channels;
+    vector_row<KERNEL, STRIDE, kPixels>(row, interior.end - interior.begin, finish);
+}
+
 template <int KERNEL, int STRIDE>
 void inner_row(const DepthwiseArgs& args, const Finish& finish, const RowWindow& window, size_t y,
                const Interior& interior) {
+    if constexpr (kByVectors) {
+        if (interior.begin < interior.end && window.end - window.first == KERNEL &&
+            finish.residual == nullptr) {
+            return inner_row_by_vectors<KERNEL, STRIDE>(args, finish, window, y, interior);
+        }
+    }
     for (size_t x = interior.begin; x < interior.end;) {
         const size_t left = interior.end - x;
         const size_t pixels =

@@ -12,6 +12,14 @@
 namespace mobileinst {
 namespace {
 
+/// Floats from one column of the ring to the next: not many times a cache line's, where neighbouring columns
+/// would share few of the first-level cache's sets.
+inline size_t ring_ld(size_t hidden) {
+    constexpr size_t kLine = 16;
+    const size_t ld = round_up(hidden, Vec::kWidth);
+    return ld % (8 * kLine) == 0 ? ld + kLine : ld;
+}
+
 /// Outputs [x, x + columns) of every row, and the input columns that they see.
 struct ColumnStrip {
     size_t x, columns;
@@ -20,7 +28,7 @@ struct ColumnStrip {
     size_t hidden_ld;
 
     ColumnStrip(const InvertedResidualArgs& args, size_t x_, size_t columns_)
-        : x(x_), columns(columns_), hidden_ld(round_up(args.hidden, Vec::kWidth)) {
+        : x(x_), columns(columns_), hidden_ld(ring_ld(args.hidden)) {
         const size_t pad = args.kernel / 2, left = x * args.stride;
         ring_columns = (columns - 1) * args.stride + args.kernel;
         outside_left = left < pad ? pad - left : 0;
@@ -37,8 +45,9 @@ inline size_t strip_columns(const InvertedResidualArgs& args) {
     if (args.expand == nullptr) {
         return width;
     }
-    const size_t per_column = (args.kernel * args.stride + 1) * round_up(args.hidden, Vec::kWidth);
-    const size_t most = larger(kSecondCacheFloats / 2 / per_column, 16);
+    const size_t per_column = (args.kernel * args.stride + 1) * ring_ld(args.hidden);
+    // Narrower strips expand more columns twice.
+    const size_t most = larger(kSecondCacheFloats / 4 * 3 / per_column, 16);
     return divide_up(width, divide_up(width, most));
 }
 
