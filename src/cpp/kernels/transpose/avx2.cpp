@@ -33,7 +33,41 @@ inline void transpose_square(const float* input, size_t input_ld, float* output,
 #include "kernels/transpose/vector.inl.h"
 
 namespace mobileinst {
+namespace {
 
-const TransposeKernels transpose_f32_avx2 = {transpose};
+/// An image's three planes to pixels without gaps, eight pixels at a time.
+void interleave_planes(const TransposeArgs& args) {
+    const size_t whole = args.columns / 8 * 8;
+    float* to = args.output;
+    for (size_t column = 0; column < whole; column += 8, to += 24) {
+        const float* from = args.input + column;
+        const __m256 x = _mm256_loadu_ps(from), y = _mm256_loadu_ps(from + args.input_ld),
+                     z = _mm256_loadu_ps(from + 2 * args.input_ld);
+        // Pixels 0 to 3 are in the lower halves, 4 to 7 in the upper ones.
+        const __m256 xy = _mm256_shuffle_ps(x, y, _MM_SHUFFLE(2, 0, 2, 0)),
+                     yz = _mm256_shuffle_ps(y, z, _MM_SHUFFLE(3, 1, 3, 1)),
+                     zx = _mm256_shuffle_ps(z, x, _MM_SHUFFLE(3, 1, 2, 0));
+        const __m256 parts[3] = {_mm256_shuffle_ps(xy, zx, _MM_SHUFFLE(2, 0, 2, 0)),
+                                 _mm256_shuffle_ps(yz, xy, _MM_SHUFFLE(3, 1, 2, 0)),
+                                 _mm256_shuffle_ps(zx, yz, _MM_SHUFFLE(3, 1, 3, 1))};
+        for (size_t i = 0; i < 3; ++i) {
+            _mm_storeu_ps(to + 4 * i, _mm256_castps256_ps128(parts[i]));
+            _mm_storeu_ps(to + 12 + 4 * i, _mm256_extractf128_ps(parts[i], 1));
+        }
+    }
+    transpose_singly(args, 0, 3, whole, args.columns);
+}
+
+void transpose_avx2(const TransposeArgs& args) {
+    if (args.rows == 3 && args.output_ld == 3) {
+        interleave_planes(args);
+    } else {
+        transpose(args);
+    }
+}
+
+}  // namespace
+
+const TransposeKernels transpose_f32_avx2 = {transpose_avx2};
 
 }  // namespace mobileinst
