@@ -165,7 +165,7 @@ def test_smallest_and_many_sizes() -> None:
         (np.zeros((1, 3, 8, 8), np.float32), r"x\[0\]"),
         (np.zeros((8, 8, 3), np.float32), "transpose"),
         (np.zeros((3, 0, 8), np.float32), "height"),
-        (np.full((3, 8, 8), np.nan, np.float32), "NaN"),
+        (np.full((3, 8, 8), np.nan, np.float32), "x: expected finite values, got nan"),
     ],
 )
 def test_bad_input(x: np.ndarray, message: str) -> None:

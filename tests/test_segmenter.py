@@ -310,7 +310,7 @@ def test_forward_gives_the_documented_arrays(tiny: Segmenter) -> None:
         (np.zeros((1, 3, 8, 8), np.float32), r"x\[0\]"),
         (np.zeros((3, 8, 8)), "got float64"),
         (np.zeros((3, 0, 8), np.float32), "empty"),
-        (np.full((3, 8, 8), np.nan, np.float32), "NaN"),
+        (np.full((3, 8, 8), np.nan, np.float32), "input: expected finite values, got nan"),
     ],
 )
 def test_wrong_network_input(tiny: Segmenter, x: np.ndarray, message: str) -> None:
