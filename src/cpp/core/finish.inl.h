@@ -14,16 +14,6 @@ inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 inline size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
 inline size_t round_up(size_t a, size_t b) { return divide_up(a, b) * b; }
 
-/// Asks for rows of output before they are written, where they are not in the cache.
-inline void prefetch_for_writing(const float* output, size_t ld, size_t rows, size_t columns) {
-    constexpr size_t kLineFloats = 16;
-    for (size_t r = 0; r < rows; ++r) {
-        for (size_t i = 0; i < columns; i += kLineFloats) {
-            __builtin_prefetch(output + r * ld + i, 1);
-        }
-    }
-}
-
 /// An Epilogue readied for vectors; sums begin at bias(), so that it costs nothing.
 struct Finish {
     const float* bias_values;

@@ -105,9 +105,6 @@ void direct_panel_row(const DirectRow& row) {
         } else {
             constexpr size_t kMost = kTileRows<VECTORS>;
             const size_t pixels = divide_up(end - x, divide_up(end - x, kMost));
-            prefetch_for_writing(
-                args.output + (row.y * width + x + 2 * pixels) * args.output_ld + row.channel, args.output_ld,
-                pixels, row.count);
             direct_tile_of<static_cast<int>(kMost), VECTORS>(pixels, row, x);
             x += pixels;
         }

@@ -103,12 +103,6 @@ inline void project_row(const InvertedResidualArgs& args, const ColumnStrip& str
     gemm_run(gemm, 0, gemm.m);
 }
 
-/// Fetches what project_row() will write: much sooner than its stores would.
-inline void prefetch_output(const InvertedResidualArgs& args, const ColumnStrip& strip, size_t y) {
-    prefetch_for_writing(args.output + (y * args.out_width() + strip.x) * args.output_ld, args.output_ld,
-                         strip.columns, args.out_channels);
-}
-
 /// The depthwise part as a problem of its own that writes row 0 of `filtered`.
 inline DepthwiseArgs filter_args(const InvertedResidualArgs& args, const ColumnStrip& strip,
                                  float* filtered) {
@@ -139,7 +133,6 @@ void run_strip(const InvertedResidualArgs& args, const ColumnStrip& strip, size_
         for (; next < smaller(args.height, y * args.stride + args.kernel - pad); ++next) {
             expand_row(args, strip, next, ring);
         }
-        prefetch_output(args, strip, y);
         inner_row_of(depthwise, finish, RowWindow::in_ring(depthwise, y), 0, Interior(0, strip.columns));
         project_row(args, strip, y, filtered);
     }
@@ -155,7 +148,6 @@ void run_unexpanded(const InvertedResidualArgs& args, size_t begin, size_t end, 
     const Finish finish(depthwise.epilogue);
     const Interior interior(depthwise);
     for (size_t y = begin; y < end; ++y) {
-        prefetch_output(args, strip, y);
         depthwise_row(depthwise, finish, interior, RowWindow(depthwise, y), 0);
         project_row(args, strip, y, filtered);
     }
