@@ -120,6 +120,25 @@ def test_conv3x3_error_at_the_networks_widths(tier: str, channels: int) -> None:
     assert np.abs(kernels.conv3x3(x, weight, tier=tier) - direct).max() < 1e-4
 
 
+@pytest.mark.parametrize(("kernel", "stride"), list(itertools.product([3, 5], [1, 2])))
+@pytest.mark.parametrize("channels", [16, 40, 55])
+def test_depthwise_of_every_width(kernel: int, stride: int, channels: int) -> None:
+    rng = np.random.default_rng(channels)
+    weight = rng.standard_normal((channels, 1, kernel, kernel), dtype=np.float32)
+    bias = rng.standard_normal(channels, dtype=np.float32)
+    for width in range(1, 23):
+        x = spaced(rng, (4, width, channels), 1)
+        options = {
+            "stride": stride,
+            "activation": ACTIVATIONS[width % 3],
+            "bias": None if width % 4 else bias,
+        }
+        want = kernels.depthwise(x, weight, tier="ref", **options)
+        for tier in TIERS[1:]:
+            got = kernels.depthwise(x, weight, tier=tier, **options)
+            np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-4, err_msg=f"{tier} {width}")
+
+
 @pytest.mark.parametrize(("kernel", "stride"), list(itertools.product([1, 3, 5, 7], [1, 2, 3])))
 @pytest.mark.parametrize("seed", range(5))
 def test_depthwise(kernel: int, stride: int, seed: int) -> None:

@@ -2,6 +2,7 @@
 #include "core/simd_avx512.h"
 #include "core/finish.inl.h"
 #include "kernels/gemm/start.inl.h"
+#include "kernels/depthwise/strip_loops.inl.h"
 #include "kernels/depthwise/rows.inl.h"
 #include "kernels/depthwise/depthwise.inl.h"
 // clang-format on

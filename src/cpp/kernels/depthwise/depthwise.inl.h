@@ -10,13 +10,15 @@ size_t depthwise_packed_size(size_t channels, size_t kernel) {
 }
 
 void depthwise_pack(const float* weight, size_t channels, size_t kernel, float* packed) {
-    const size_t taps = kernel * kernel;
-    for (size_t first = 0; first < channels; first += Vec::kWidth) {
+    const size_t taps = kernel * kernel, group = strip_vectors(kernel) * Vec::kWidth;
+    for (size_t first = 0; first < channels;) {
+        const size_t columns = first + group <= channels ? group : Vec::kWidth;
         for (size_t tap = 0; tap < taps; ++tap) {
-            for (size_t c = first; c < first + Vec::kWidth; ++c) {
+            for (size_t c = first; c < first + columns; ++c) {
                 *packed++ = c < channels ? weight[c * taps + tap] : 0.0f;
             }
         }
+        first += columns;
     }
 }
 

@@ -1,19 +1,13 @@
 #pragma once
 
-// Rows of depthwise convolution on vectors of channels. Include after core/finish.inl.h and
-// kernels/gemm/start.inl.h.
-//
-// Packed weights: per vector of channels (the last filled up with zeros), (kernel * kernel, vector).
+// Rows of depthwise convolution on vectors of channels. Include after core/finish.inl.h,
+// kernels/gemm/start.inl.h and one of strip_*.inl.h.
 
 #include "kernels/depthwise/depthwise.h"
 #include "kernels/depthwise/vector_row.inl.h"
 
 namespace mobileinst {
 namespace {
-
-constexpr int kPixels = 6;  // outputs of a row computed together
-/// Vectors of channels computed together: NEON has registers for two, which halves its address arithmetic.
-constexpr int kStripVectors = Vec::kWidth == 4 ? 2 : 1;
 
 /// Whether a row is computed one vector of channels after the other rather than all channels of a few pixels:
 /// where a vector is a whole cache line, for otherwise lines come from the second-level cache several times.
@@ -40,88 +34,75 @@ struct Interior {
 
 /// Input rows of one output row: taps [first, end) of the kernel lie inside the image.
 struct RowWindow {
-    const float* input;  // row of tap `first`
     size_t first, end;
-    size_t wrap = 0;        // rows in a ring: how many are left at the ring's last one, or 0
-    ptrdiff_t wrap_by = 0;  // floats from the ring's last row to its first
+    const float* rows[kLargestKernel];  // of these taps
 
-    RowWindow(const DepthwiseArgs& args, size_t y) {
-        const size_t pad = args.kernel / 2, top = y * args.stride;
-        first = top < pad ? pad - top : 0;
-        end = smaller(args.kernel, args.height + pad - top);
-        input = args.input + (top + first - pad) * args.width * args.input_ld;
-    }
+    RowWindow(const DepthwiseArgs& args, size_t y) : RowWindow(args, y, args.height) {}
 
     /// The same with the image's row i in row i % kernel of args.input, a ring of as many rows as the kernel
     /// has.
-    static RowWindow in_ring(const DepthwiseArgs& args, size_t y) {
-        RowWindow window(args, y);
-        const size_t row = args.width * args.input_ld;
-        const size_t slot = (y * args.stride + window.first - args.kernel / 2) % args.kernel;
-        const size_t rows = window.end - window.first, before_wrap = args.kernel - slot;
-        window.input = args.input + slot * row;
-        window.wrap = before_wrap < rows ? rows - before_wrap + 1 : 0;
-        window.wrap_by = -static_cast<ptrdiff_t>((args.kernel - 1) * row);
-        return window;
-    }
-};
+    static RowWindow in_ring(const DepthwiseArgs& args, size_t y) { return {args, y, args.kernel}; }
 
-/// Where one or two vectors of channels come from and go to, for a few neighbouring outputs.
-struct Strip {
-    const float* input;     // first tap of the first output
-    const float* weights;   // first tap that is used
-    float* output;          // first output
-    const float* residual;  // of the first output, or null
-    size_t input_ld, output_ld, residual_ld;
-    ptrdiff_t input_row;
-    size_t rows, wrap;
-    ptrdiff_t wrap_by;
+  private:
+    /// The image's row i is row i % `ring` of args.input.
+    RowWindow(const DepthwiseArgs& args, size_t y, size_t ring) {
+        const size_t pad = args.kernel / 2, top = y * args.stride;
+        first = top < pad ? pad - top : 0;
+        end = smaller(args.kernel, args.height + pad - top);
+        size_t row = (top + first - pad) % ring;
+        for (size_t i = 0; i < smaller(end - first, kLargestKernel); ++i) {
+            rows[i] = args.input + row * args.width * args.input_ld;
+            row = row + 1 == ring ? 0 : row + 1;
+        }
+    }
 };
 
 /// PIXELS outputs of VECTORS vectors of channels; load and store move a vector, whole or in part. LEFT and
 /// RIGHT columns of the windows lie outside the image.
 template <int KERNEL, int STRIDE, int PIXELS, int LEFT, int RIGHT, int VECTORS, typename Load, typename Store>
-inline __attribute__((always_inline)) void convolve_strip(const Strip& strip, const Vec (&bias)[VECTORS],
-                                                          const Finish& finish, Load&& load, Store&& store) {
+inline __attribute__((always_inline)) void convolve_strip(const Strip& strip, const Finish& finish,
+                                                          Load&& load, Store&& store) {
     constexpr int kInputs = (PIXELS - 1) * STRIDE + KERNEL;
-    Vec acc[PIXELS][VECTORS];
-    start_rows(bias, acc);
-    const float* in = strip.input;
+    Vec start[VECTORS], acc[PIXELS][VECTORS];
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; ++v) {
+        start[v] = load(strip.bias + v * Vec::kWidth);
+    }
+    start_rows(start, acc);
     const float* weights = strip.weights;
-    for (size_t row = strip.rows; row > 0; --row) {
-        Vec w[VECTORS][KERNEL];
-#pragma GCC unroll 2
-        for (int v = 0; v < VECTORS; ++v) {
-            const float* from = settled(weights + v * KERNEL * KERNEL * Vec::kWidth);
+    for (size_t row = 0; row < strip.row_count; ++row) {
+        const float* in = strip.rows[row] + strip.offset;
+        Vec w[KERNEL][VECTORS];
 #pragma GCC unroll 8
-            for (int kx = 0; kx < KERNEL; ++kx) {
-                w[v][kx] = Vec::load(from + kx * Vec::kWidth);
+        for (int kx = 0; kx < KERNEL; ++kx) {
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; ++v) {
+                w[kx][v] = Vec::load(weights + (kx * VECTORS + v) * Vec::kWidth);
             }
         }
         const float* pixel = in;
-#pragma GCC unroll 16
+#pragma GCC unroll 20
         for (int i = LEFT; i < kInputs - RIGHT; ++i) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (int v = 0; v < VECTORS; ++v) {
                 const Vec value = load(pixel + v * Vec::kWidth);
 #pragma GCC unroll 8
                 for (int p = 0; p < PIXELS; ++p) {
                     if (i >= p * STRIDE && i < p * STRIDE + KERNEL) {
-                        acc[p][v] = fma(value, w[v][i - p * STRIDE], acc[p][v]);
+                        acc[p][v] = fma(value, w[i - p * STRIDE][v], acc[p][v]);
                     }
                 }
             }
             pixel = next_address(pixel, in, i + 1 - LEFT, strip.input_ld);
         }
-        in += row == strip.wrap ? strip.wrap_by : strip.input_row;
-        weights += KERNEL * Vec::kWidth;
+        weights += KERNEL * VECTORS * Vec::kWidth;
     }
     finish.activate_all(&acc[0][0], PIXELS * VECTORS);
     if (strip.residual != nullptr) {
         const float* from = strip.residual;
 #pragma GCC unroll 8
         for (int p = 0; p < PIXELS; ++p) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (int v = 0; v < VECTORS; ++v) {
                 acc[p][v] = acc[p][v] + load(from + v * Vec::kWidth);
             }
@@ -131,7 +112,7 @@ inline __attribute__((always_inline)) void convolve_strip(const Strip& strip, co
     float* to = strip.output;
 #pragma GCC unroll 8
     for (int p = 0; p < PIXELS; ++p) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int v = 0; v < VECTORS; ++v) {
             store(acc[p][v], to + v * Vec::kWidth);
         }
@@ -139,50 +120,54 @@ inline __attribute__((always_inline)) void convolve_strip(const Strip& strip, co
     }
 }
 
-/// PIXELS outputs beginning at x for all channels. LEFT columns of the first window and RIGHT of the last lie
-/// outside the image.
+/// The strip whose first output is (y, x), from a channel on that begins a group of as many vectors. LEFT
+/// columns of the first window lie outside the image.
+template <int KERNEL, int STRIDE, int LEFT>
+inline Strip make_strip(const DepthwiseArgs& args, const Finish& finish, const RowWindow& window, size_t y,
+                        size_t x, size_t channel, size_t vectors) {
+    const size_t pixel = y * args.out_width() + x;
+    const auto column = static_cast<ptrdiff_t>(x * STRIDE + LEFT) - KERNEL / 2;
+    return {window.rows,
+            window.end - window.first,
+            column * static_cast<ptrdiff_t>(args.input_ld) + static_cast<ptrdiff_t>(channel),
+            args.packed + (channel * KERNEL + window.first * vectors * Vec::kWidth) * KERNEL,
+            finish.bias_values == nullptr ? kNoBias : finish.bias_values + channel,
+            args.output + pixel * args.output_ld + channel,
+            finish.residual == nullptr ? nullptr : finish.residual + pixel * finish.residual_ld + channel,
+            args.input_ld,
+            args.output_ld,
+            finish.residual_ld};
+}
+
+/// PIXELS outputs beginning at x for the channels from c on. LEFT columns of the first window and RIGHT of
+/// the last lie outside the image.
 template <int KERNEL, int STRIDE, int PIXELS, int LEFT, int RIGHT>
 void inner_pixels(const DepthwiseArgs& args, const Finish& finish_, const RowWindow& window, size_t y,
-                  size_t x) {
+                  size_t x, size_t c) {
     const Finish finish = finish_;
-    const size_t pixel = y * args.out_width() + x, channels = args.channels;
-    Strip strip{window.input + (x * STRIDE + LEFT - KERNEL / 2) * args.input_ld,
-                args.packed + window.first * KERNEL * Vec::kWidth,
-                args.output + pixel * args.output_ld,
-                finish.residual == nullptr ? nullptr : finish.residual + pixel * finish.residual_ld,
-                args.input_ld,
-                args.output_ld,
-                finish.residual_ld,
-                static_cast<ptrdiff_t>(args.width * args.input_ld),
-                window.end - window.first,
-                window.wrap,
-                window.wrap_by};
-    const auto advance = [&](size_t vectors) {
-        strip.input += vectors * Vec::kWidth;
-        strip.output += vectors * Vec::kWidth;
-        strip.weights += vectors * KERNEL * KERNEL * Vec::kWidth;
-        strip.residual = strip.residual == nullptr ? nullptr : strip.residual + vectors * Vec::kWidth;
-    };
+    constexpr int kGroup = kStripVectors<KERNEL>;
+    const size_t channels = args.channels;
     const auto load = [](const float* p) { return Vec::load(p); };
     const auto store = [](Vec v, float* p) { v.store(p); };
-    size_t c = 0;
-    if constexpr (kStripVectors == 2) {
-        for (; c + 2 * Vec::kWidth <= channels; c += 2 * Vec::kWidth) {
-            const Vec bias[2] = {finish.bias(c, Vec::kWidth), finish.bias(c + Vec::kWidth, Vec::kWidth)};
-            convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT>(strip, bias, finish, load, store);
-            advance(2);
-        }
+    const auto strip_at = [&](int vectors) {
+        return make_strip<KERNEL, STRIDE, LEFT>(args, finish, window, y, x, c, static_cast<size_t>(vectors));
+    };
+    for (Strip strip = strip_at(kGroup); c + kGroup * Vec::kWidth <= channels; c += kGroup * Vec::kWidth) {
+        convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT, kGroup>(strip, finish, load, store);
+        strip.advance(kGroup * Vec::kWidth, KERNEL * KERNEL);
     }
+    if (c == channels) {
+        return;
+    }
+    Strip strip = strip_at(1);  // what is left over is packed vector by vector
     for (; c + Vec::kWidth <= channels; c += Vec::kWidth) {
-        const Vec bias[1] = {finish.bias(c, Vec::kWidth)};
-        convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT>(strip, bias, finish, load, store);
-        advance(1);
+        convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT, 1>(strip, finish, load, store);
+        strip.advance(Vec::kWidth, KERNEL * KERNEL);
     }
     if (c < channels) {
         const size_t count = channels - c;
-        const Vec bias[1] = {finish.bias(c, count)};
-        convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT>(
-            strip, bias, finish, [count](const float* p) { return Vec::load_first(p, count); },
+        convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT, 1>(
+            strip, finish, [count](const float* p) { return Vec::load_first(p, count); },
             [count](Vec v, float* p) { v.store_first(p, count); });
     }
 }
@@ -193,32 +178,62 @@ void border_pixel(const DepthwiseArgs& args, const Finish& finish, const RowWind
     const size_t pad = args.kernel / 2, left = x * args.stride;
     const size_t first = left < pad ? pad - left : 0, end = smaller(args.kernel, args.width + pad - left);
     const size_t pixel = y * args.out_width() + x;
-    const float* weights = args.packed;
+    const float* input = window.rows[0] + (left + first - pad) * args.input_ld;
     for (size_t c = 0; c < args.channels; c += Vec::kWidth) {
         const size_t count = args.channels - c;
+        const PackedVector weights(args, c);
         Vec acc = finish.bias(c, count);
-        const float* row = window.input + (left + first - pad) * args.input_ld + c;
+        const float* row = input + c;
         for (size_t ky = window.first; ky < window.end; ++ky) {
             for (size_t kx = first; kx < end; ++kx) {
-                const Vec w = Vec::load(weights + (ky * args.kernel + kx) * Vec::kWidth);
+                const Vec w = Vec::load(weights.tap(ky * args.kernel + kx));
                 acc = fma(Vec::load_up_to(row + (kx - first) * args.input_ld, count), w, acc);
             }
             row += args.width * args.input_ld;
         }
         finish.store(acc, args.output + pixel * args.output_ld + c, pixel, c, count);
-        weights += args.kernel * args.kernel * Vec::kWidth;
     }
 }
 
 template <int KERNEL, int STRIDE, int PIXELS>
 inline void inner_pixels_of(size_t pixels, const DepthwiseArgs& args, const Finish& finish,
-                            const RowWindow& window, size_t y, size_t x) {
+                            const RowWindow& window, size_t y, size_t x, size_t c) {
     if constexpr (PIXELS > 1) {
         if (pixels < PIXELS) {
-            return inner_pixels_of<KERNEL, STRIDE, PIXELS - 1>(pixels, args, finish, window, y, x);
+            return inner_pixels_of<KERNEL, STRIDE, PIXELS - 1>(pixels, args, finish, window, y, x, c);
         }
     }
-    inner_pixels<KERNEL, STRIDE, PIXELS, 0, 0>(args, finish, window, y, x);
+    inner_pixels<KERNEL, STRIDE, PIXELS, 0, 0>(args, finish, window, y, x, c);
+}
+
+/// Even strips, no thin one at the end: some of `low` + 1 outputs, then some of `low`.
+struct EvenStrips {
+    size_t low, high_count, low_count;
+
+    EvenStrips(size_t width, size_t most) {
+        const size_t strips = divide_up(width, most);
+        low = width / strips;
+        high_count = width - low * strips;
+        low_count = strips - high_count;
+    }
+};
+
+/// All whole groups of channels by the strips that are written out; returns how many channels that are.
+template <int KERNEL, int STRIDE>
+size_t inner_row_by_text(const DepthwiseArgs& args, const Finish& finish, const RowWindow& window, size_t y,
+                         size_t x, const EvenStrips& strips) {
+    constexpr size_t kVectors = kStripVectors<KERNEL>, kGroup = kVectors * Vec::kWidth;
+    const size_t whole = args.channels / kGroup * kGroup;
+    Strip strip = make_strip<KERNEL, STRIDE, 0>(args, finish, window, y, x, 0, kVectors);
+    for (size_t c = 0; c < whole; c += kGroup) {
+        Strip next = strip;
+        convolve_strips_text<KERNEL, STRIDE, kPixels<KERNEL>>(strips.low + 1, strips.high_count, &next,
+                                                              finish.activation);
+        convolve_strips_text<KERNEL, STRIDE, kPixels<KERNEL>>(strips.low, strips.low_count, &next,
+                                                              finish.activation);
+        strip.advance(kGroup, KERNEL * KERNEL);
+    }
+    return whole;
 }
 
 /// The interior of a row whose window lies inside the image, one vector of channels after the other.
@@ -226,35 +241,41 @@ template <int KERNEL, int STRIDE>
 void inner_row_by_vectors(const DepthwiseArgs& args, const Finish& finish, const RowWindow& window, size_t y,
                           const Interior& interior) {
     VectorRow row;
-    const float* from = window.input + (interior.begin * STRIDE - KERNEL / 2) * args.input_ld;
+    const auto first = static_cast<ptrdiff_t>(interior.begin * STRIDE) - KERNEL / 2;
     for (int ky = 0; ky < KERNEL; ++ky) {
-        row.rows[ky] = from;
-        from += KERNEL - ky == static_cast<int>(window.wrap)
-                    ? window.wrap_by
-                    : static_cast<ptrdiff_t>(args.width * args.input_ld);
+        row.rows[ky] = window.rows[ky] + first * static_cast<ptrdiff_t>(args.input_ld);
     }
     row.input_ld = args.input_ld;
     row.weights = args.packed;
     row.output = args.output + (y * args.out_width() + interior.begin) * args.output_ld;
     row.output_ld = args.output_ld;
     row.channels = args.channels;
-    vector_row<KERNEL, STRIDE, kPixels>(row, interior.end - interior.begin, finish);
+    vector_row<KERNEL, STRIDE, kPixels<KERNEL>>(row, interior.end - interior.begin, finish);
 }
 
 template <int KERNEL, int STRIDE>
 void inner_row(const DepthwiseArgs& args, const Finish& finish, const RowWindow& window, size_t y,
                const Interior& interior) {
+    if (interior.begin == interior.end) {
+        return;
+    }
     if constexpr (kByVectors) {
-        if (interior.begin < interior.end && window.end - window.first == KERNEL &&
-            finish.residual == nullptr) {
+        if (window.end - window.first == KERNEL && finish.residual == nullptr) {
             return inner_row_by_vectors<KERNEL, STRIDE>(args, finish, window, y, interior);
         }
     }
-    for (size_t x = interior.begin; x < interior.end;) {
-        const size_t left = interior.end - x;
-        const size_t pixels =
-            divide_up(left, divide_up(left, kPixels));  // even steps: no thin one at the end
-        inner_pixels_of<KERNEL, STRIDE, kPixels>(pixels, args, finish, window, y, x);
+    const EvenStrips strips(interior.end - interior.begin, kPixels<KERNEL>);
+    size_t done = 0;
+    if constexpr (kLeastTextPixels<KERNEL> > 0) {
+        if (strips.low >= kLeastTextPixels<KERNEL> && finish.residual == nullptr &&
+            finish.activation != Activation::HardSigmoid) {
+            done = inner_row_by_text<KERNEL, STRIDE>(args, finish, window, y, interior.begin, strips);
+        }
+    }
+    size_t x = interior.begin;
+    for (size_t i = 0; done < args.channels && x < interior.end; ++i) {
+        const size_t pixels = strips.low + (i < strips.high_count ? 1 : 0);
+        inner_pixels_of<KERNEL, STRIDE, kPixels<KERNEL>>(pixels, args, finish, window, y, x, done);
         x += pixels;
     }
 }
@@ -264,7 +285,7 @@ template <int KERNEL, int STRIDE>
 void whole_row(const DepthwiseArgs& args, const Finish& finish, const RowWindow& window, size_t y,
                const Interior& interior) {
     constexpr int kPad = KERNEL / 2, kEnd = (kPad + STRIDE - 1) / STRIDE;  // outputs at an end
-    inner_pixels<KERNEL, STRIDE, kEnd, kPad, 0>(args, finish, window, y, 0);
+    inner_pixels<KERNEL, STRIDE, kEnd, kPad, 0>(args, finish, window, y, 0, 0);
     inner_row<KERNEL, STRIDE>(args, finish, window, y, interior);
     if (interior.end == args.out_width()) {
         return;
@@ -272,10 +293,10 @@ void whole_row(const DepthwiseArgs& args, const Finish& finish, const RowWindow&
     if constexpr (kPad > 1 && STRIDE > 1) {
         const size_t outside = (args.out_width() - 1) * STRIDE + kPad + 1 - args.width;
         if (outside < kPad) {
-            return inner_pixels<KERNEL, STRIDE, kEnd, 0, 1>(args, finish, window, y, interior.end);
+            return inner_pixels<KERNEL, STRIDE, kEnd, 0, 1>(args, finish, window, y, interior.end, 0);
         }
     }
-    inner_pixels<KERNEL, STRIDE, kEnd, 0, kPad>(args, finish, window, y, interior.end);
+    inner_pixels<KERNEL, STRIDE, kEnd, 0, kPad>(args, finish, window, y, interior.end, 0);
 }
 
 /// Calls f(kernel, stride), as constants, if there is a loop made for them; false if there is none.

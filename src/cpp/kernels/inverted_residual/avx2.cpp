@@ -1,6 +1,7 @@
 // clang-format off: each builds on the one before
 #include "kernels/gemm/shape_avx2.inl.h"
 #include "kernels/gemm/gemm.inl.h"
+#include "kernels/depthwise/strip_loops.inl.h"
 #include "kernels/depthwise/rows.inl.h"
 #include "kernels/inverted_residual/inverted_residual.inl.h"
 // clang-format on
