@@ -123,6 +123,11 @@ struct SharedRows {
         rows.store(acc);
     }
 
+    template <typename Target>
+    bool describe(Target* /*target*/) const {
+        return false;
+    }
+
     SharedRows below(size_t count) const { return {factors + count, rows.below(count)}; }
 };
 

@@ -14,6 +14,9 @@ namespace {
 
 constexpr size_t kPanelColumns = kPanelVectors * Vec::kWidth;
 
+/// What sums begin with where there is no bias.
+alignas(64) constexpr float kZeroColumns[kPanelColumns] = {};
+
 inline size_t gemm_packed_size(size_t n, size_t k) { return round_up(n, Vec::kWidth) * k; }
 
 /// Columns that the panel beginning at `column` holds, zeros included.
@@ -41,6 +44,19 @@ struct FinishedRows {
         } else {
             store_columns(acc, columns - (VECTORS - 1) * Vec::kWidth);
         }
+    }
+
+    /// Describes this to tiles_text(), where it can do all of it.
+    template <typename Target>
+    bool describe(Target* target) const {
+        *target = {
+            finish->bias_values == nullptr ? kZeroColumns : finish->bias_values + column,
+            c,
+            ldc,
+            finish->residual == nullptr ? nullptr : finish->residual + row * finish->residual_ld + column,
+            finish->residual_ld,
+            finish->activation};
+        return columns >= kPanelColumns && finish->activation != Activation::HardSigmoid;
     }
 
     FinishedRows below(size_t rows) const {
@@ -98,6 +114,12 @@ struct RawRows {
         }
     }
 
+    template <typename Target>
+    bool describe(Target* target) const {
+        *target = {kZeroColumns, c, ldc, nullptr, 0, Activation::None};
+        return true;
+    }
+
     RawRows below(size_t rows) const { return {c + rows * ldc, ldc}; }
 };
 
@@ -105,6 +127,12 @@ struct RawRows {
 template <int ROWS, int VECTORS, typename Output>
 inline __attribute__((always_inline)) void gemm_tiles_inline(const float* a, size_t lda, size_t tiles,
                                                              const float* panel, size_t k, Output output) {
+    if constexpr (kTileText<ROWS, VECTORS>) {
+        TileTarget target;
+        if (output.describe(&target)) {
+            return tiles_text<ROWS>(a, lda, tiles, panel, k, target);
+        }
+    }
     Vec start[VECTORS];
 #pragma GCC unroll 4
     for (int v = 0; v < VECTORS; ++v) {

@@ -5,6 +5,16 @@
 namespace mobileinst {
 namespace {
 
+/// Where tiles_text(), which some tiers have, begins and what it does with the sums.
+struct TileTarget {
+    const float* start;  // (16,) of each row's sums
+    float* c;
+    size_t ldc;
+    const float* residual;  // added at the end, or null
+    size_t residual_ld;
+    Activation activation;  // not HardSigmoid
+};
+
 /// Every row's sums begin with the same vectors.
 template <int ROWS, int VECTORS>
 inline __attribute__((always_inline)) void start_rows(const Vec (&start)[VECTORS],

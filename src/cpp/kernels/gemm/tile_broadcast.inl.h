@@ -12,6 +12,13 @@ constexpr size_t kTileRows = kRowTile;
 /// A function computes one tile: with a loop over tiles around it, compilers spill sums.
 constexpr bool kLoopsOverTiles = false;
 
+/// No tile is written out as text.
+template <int ROWS, int VECTORS>
+constexpr bool kTileText = false;
+template <int ROWS>
+void tiles_text(const float* a, size_t lda, size_t tiles, const float* panel, size_t k,
+                const TileTarget& target);
+
 /// acc[r][v] += sum over i < k of a[r * lda + i] * panel[i][v], a panel row being VECTORS vectors.
 template <int ROWS, int VECTORS>
 inline __attribute__((always_inline)) void multiply_tile(const float* a, size_t lda, const float* panel,
