@@ -102,63 +102,69 @@ void convolve_strip_text(Strip* strip, Activation activation);
 #define MOBILEINST_WEIGHTS5                                                         \
     "ld1 {v0.4s-v3.4s}, [%[weights]], #64\n ld1 {v4.4s-v7.4s}, [%[weights]], #64\n" \
     "ld1 {v8.4s-v9.4s}, [%[weights]], #32\n"
-#define MOBILEINST_ROW51(ON6, ON7, ON8)                                                                      \
-    MOBILEINST_WEIGHTS5                                                                                      \
-    MOBILEINST_N(A)                                                                                          \
-    MOBILEINST_Q0(0, A)                                                                                      \
-    MOBILEINST_N(B) MOBILEINST_Q0(1, B) MOBILEINST_Q1(0, B) MOBILEINST_N(C) MOBILEINST_Q0(2, C)              \
-        MOBILEINST_Q1(1, C) MOBILEINST_Q2(0, C) MOBILEINST_N(A) MOBILEINST_Q0(3, A) MOBILEINST_Q1(2, A)      \
-            MOBILEINST_Q2(1, A) MOBILEINST_Q3(0, A) MOBILEINST_N(B) MOBILEINST_Q0(4, B) MOBILEINST_Q1(3, B)  \
-                MOBILEINST_Q2(2, B) MOBILEINST_Q3(1, B) MOBILEINST_Q4(0, B) MOBILEINST_N(C) MOBILEINST_Q1(   \
-                    4, C) MOBILEINST_Q2(3, C) MOBILEINST_Q3(2, C) MOBILEINST_Q4(1, C)                        \
-                    ON6(MOBILEINST_Q5(0, C)) MOBILEINST_N(A) MOBILEINST_Q2(4, A) MOBILEINST_Q3(3, A)         \
-                        MOBILEINST_Q4(2, A) ON6(MOBILEINST_Q5(1, A)) ON7(MOBILEINST_Q6(0, A))                \
-                            MOBILEINST_N(B) MOBILEINST_Q3(4, B) MOBILEINST_Q4(3, B) ON6(MOBILEINST_Q5(2, B)) \
-                                ON7(MOBILEINST_Q6(1, B)) ON8(MOBILEINST_Q7(0, B)) MOBILEINST_N(C)            \
-                                    MOBILEINST_Q4(4, C) ON6(MOBILEINST_Q5(3, C)) ON7(MOBILEINST_Q6(2, C))    \
-                                        ON8(MOBILEINST_Q7(1, C)) ON6(MOBILEINST_N(A) MOBILEINST_Q5(4, A))    \
-                                            ON7(MOBILEINST_Q6(3, A)) ON8(MOBILEINST_Q7(2, A))                \
-                                                ON7(MOBILEINST_N(B) MOBILEINST_Q6(4, B))                     \
-                                                    ON8(MOBILEINST_Q7(3, B))                                 \
-                                                        ON8(MOBILEINST_N(C) MOBILEINST_Q7(4, C))
-#define MOBILEINST_ROW52(ON6, ON7, ON8)                                                                    \
-    MOBILEINST_WEIGHTS5                                                                                    \
-    MOBILEINST_N(A)                                                                                        \
-    MOBILEINST_Q0(0, A)                                                                                    \
-    MOBILEINST_N(B) MOBILEINST_Q0(1, B) MOBILEINST_N(C) MOBILEINST_Q0(2, C) MOBILEINST_Q1(                 \
-        0, C) MOBILEINST_N(A) MOBILEINST_Q0(3, A) MOBILEINST_Q1(1, A) MOBILEINST_N(B) MOBILEINST_Q0(4, B)  \
-        MOBILEINST_Q1(2, B) MOBILEINST_Q2(0, B) MOBILEINST_N(C) MOBILEINST_Q1(3, C) MOBILEINST_Q2(1, C)    \
-            MOBILEINST_N(A) MOBILEINST_Q1(4, A) MOBILEINST_Q2(2, A) MOBILEINST_Q3(0, A) MOBILEINST_N(B)    \
-                MOBILEINST_Q2(3, B) MOBILEINST_Q3(1, B) MOBILEINST_N(C) MOBILEINST_Q2(4, C) MOBILEINST_Q3( \
-                    2, C) MOBILEINST_Q4(0, C) MOBILEINST_N(A) MOBILEINST_Q3(3, A) MOBILEINST_Q4(1, A)      \
-                    MOBILEINST_N(B) MOBILEINST_Q3(4, B) MOBILEINST_Q4(2, B) ON6(MOBILEINST_Q5(0, B))       \
-                        MOBILEINST_N(C) MOBILEINST_Q4(3, C) ON6(MOBILEINST_Q5(1, C)) MOBILEINST_N(A)       \
-                            MOBILEINST_Q4(4, A) ON6(MOBILEINST_Q5(2, A)) ON7(MOBILEINST_Q6(0, A))          \
-                                ON6(MOBILEINST_N(B) MOBILEINST_Q5(3, B)) ON7(MOBILEINST_Q6(1, B))          \
-                                    ON6(MOBILEINST_N(C) MOBILEINST_Q5(4, C)) ON7(MOBILEINST_Q6(2, C))      \
-                                        ON8(MOBILEINST_Q7(0, C)) ON7(MOBILEINST_N(A) MOBILEINST_Q6(3, A))  \
-                                            ON8(MOBILEINST_Q7(1, A))                                       \
-                                                ON7(MOBILEINST_N(B) MOBILEINST_Q6(4, B))                   \
-                                                    ON8(MOBILEINST_Q7(2, B))                               \
-                                                        ON8(MOBILEINST_N(C) MOBILEINST_Q7(3, C))           \
-                                                            ON8(MOBILEINST_N(A) MOBILEINST_Q7(4, A))
+// clang-format off: a column in a line
+#define MOBILEINST_ROW51(ON6, ON7, ON8)                                                                     \
+    MOBILEINST_WEIGHTS5                                                                                     \
+    MOBILEINST_N(A) MOBILEINST_Q0(0, A)                                                                     \
+    MOBILEINST_N(B) MOBILEINST_Q0(1, B) MOBILEINST_Q1(0, B)                                                 \
+    MOBILEINST_N(C) MOBILEINST_Q0(2, C) MOBILEINST_Q1(1, C) MOBILEINST_Q2(0, C)                             \
+    MOBILEINST_N(A) MOBILEINST_Q0(3, A) MOBILEINST_Q1(2, A) MOBILEINST_Q2(1, A) MOBILEINST_Q3(0, A)         \
+    MOBILEINST_N(B) MOBILEINST_Q0(4, B) MOBILEINST_Q1(3, B) MOBILEINST_Q2(2, B) MOBILEINST_Q3(1, B)         \
+        MOBILEINST_Q4(0, B)                                                                                 \
+    MOBILEINST_N(C) MOBILEINST_Q1(4, C) MOBILEINST_Q2(3, C) MOBILEINST_Q3(2, C) MOBILEINST_Q4(1, C)         \
+        ON6(MOBILEINST_Q5(0, C))                                                                            \
+    MOBILEINST_N(A) MOBILEINST_Q2(4, A) MOBILEINST_Q3(3, A) MOBILEINST_Q4(2, A)                             \
+        ON6(MOBILEINST_Q5(1, A)) ON7(MOBILEINST_Q6(0, A))                                                   \
+    MOBILEINST_N(B) MOBILEINST_Q3(4, B) MOBILEINST_Q4(3, B) ON6(MOBILEINST_Q5(2, B))                        \
+        ON7(MOBILEINST_Q6(1, B)) ON8(MOBILEINST_Q7(0, B))                                                   \
+    MOBILEINST_N(C) MOBILEINST_Q4(4, C) ON6(MOBILEINST_Q5(3, C)) ON7(MOBILEINST_Q6(2, C))                   \
+        ON8(MOBILEINST_Q7(1, C))                                                                            \
+    ON6(MOBILEINST_N(A) MOBILEINST_Q5(4, A)) ON7(MOBILEINST_Q6(3, A)) ON8(MOBILEINST_Q7(2, A))              \
+    ON7(MOBILEINST_N(B) MOBILEINST_Q6(4, B)) ON8(MOBILEINST_Q7(3, B))                                       \
+    ON8(MOBILEINST_N(C) MOBILEINST_Q7(4, C))
+#define MOBILEINST_ROW52(ON6, ON7, ON8)                                                                     \
+    MOBILEINST_WEIGHTS5                                                                                     \
+    MOBILEINST_N(A) MOBILEINST_Q0(0, A)                                                                     \
+    MOBILEINST_N(B) MOBILEINST_Q0(1, B)                                                                     \
+    MOBILEINST_N(C) MOBILEINST_Q0(2, C) MOBILEINST_Q1(0, C)                                                 \
+    MOBILEINST_N(A) MOBILEINST_Q0(3, A) MOBILEINST_Q1(1, A)                                                 \
+    MOBILEINST_N(B) MOBILEINST_Q0(4, B) MOBILEINST_Q1(2, B) MOBILEINST_Q2(0, B)                             \
+    MOBILEINST_N(C) MOBILEINST_Q1(3, C) MOBILEINST_Q2(1, C)                                                 \
+    MOBILEINST_N(A) MOBILEINST_Q1(4, A) MOBILEINST_Q2(2, A) MOBILEINST_Q3(0, A)                             \
+    MOBILEINST_N(B) MOBILEINST_Q2(3, B) MOBILEINST_Q3(1, B)                                                 \
+    MOBILEINST_N(C) MOBILEINST_Q2(4, C) MOBILEINST_Q3(2, C) MOBILEINST_Q4(0, C)                             \
+    MOBILEINST_N(A) MOBILEINST_Q3(3, A) MOBILEINST_Q4(1, A)                                                 \
+    MOBILEINST_N(B) MOBILEINST_Q3(4, B) MOBILEINST_Q4(2, B) ON6(MOBILEINST_Q5(0, B))                        \
+    MOBILEINST_N(C) MOBILEINST_Q4(3, C) ON6(MOBILEINST_Q5(1, C))                                            \
+    MOBILEINST_N(A) MOBILEINST_Q4(4, A) ON6(MOBILEINST_Q5(2, A)) ON7(MOBILEINST_Q6(0, A))                   \
+    ON6(MOBILEINST_N(B) MOBILEINST_Q5(3, B)) ON7(MOBILEINST_Q6(1, B))                                       \
+    ON6(MOBILEINST_N(C) MOBILEINST_Q5(4, C)) ON7(MOBILEINST_Q6(2, C)) ON8(MOBILEINST_Q7(0, C))              \
+    ON7(MOBILEINST_N(A) MOBILEINST_Q6(3, A)) ON8(MOBILEINST_Q7(1, A))                                       \
+    ON7(MOBILEINST_N(B) MOBILEINST_Q6(4, B)) ON8(MOBILEINST_Q7(2, B))                                       \
+    ON8(MOBILEINST_N(C) MOBILEINST_Q7(3, C))                                                                \
+    ON8(MOBILEINST_N(A) MOBILEINST_Q7(4, A))
+// clang-format on
 #define MOBILEINST_BIAS5(S0, S1) "ld1 {v" #S0 ".4s-v" #S1 ".4s}, [%[bias]]\n"
-#define MOBILEINST_START5(ON6, ON7, ON8)                                                                     \
-    MOBILEINST_BIAS5(16, 17)                                                                                 \
-    MOBILEINST_BIAS5(18, 19)                                                                                 \
-    MOBILEINST_BIAS5(20, 21) MOBILEINST_BIAS5(22, 23) MOBILEINST_BIAS5(24, 25) ON6(MOBILEINST_BIAS5(26, 27)) \
-        ON7(MOBILEINST_BIAS5(28, 29)) ON8(MOBILEINST_BIAS5(30, 31))
-#define MOBILEINST_SUMS5(OP, ON6, ON7, ON8)                                                       \
-    OP(16)                                                                                        \
-    OP(17)                                                                                        \
-    OP(18) OP(19) OP(20) OP(21) OP(22) OP(23) OP(24) OP(25) ON6(OP(26) OP(27)) ON7(OP(28) OP(29)) \
-        ON8(OP(30) OP(31))
+#define MOBILEINST_START5(ON6, ON7, ON8) \
+    MOBILEINST_BIAS5(16, 17)             \
+    MOBILEINST_BIAS5(18, 19)             \
+    MOBILEINST_BIAS5(20, 21)             \
+    MOBILEINST_BIAS5(22, 23)             \
+    MOBILEINST_BIAS5(24, 25)             \
+    ON6(MOBILEINST_BIAS5(26, 27)) ON7(MOBILEINST_BIAS5(28, 29)) ON8(MOBILEINST_BIAS5(30, 31))
+#define MOBILEINST_SUMS5(OP, ON6, ON7, ON8) \
+    OP(16)                                  \
+    OP(17)                                  \
+    OP(18)                                  \
+    OP(19) OP(20) OP(21) OP(22) OP(23) OP(24) OP(25) ON6(OP(26) OP(27)) ON7(OP(28) OP(29)) ON8(OP(30) OP(31))
 #define MOBILEINST_OUT5(S0, S1) "st1 {v" #S0 ".4s-v" #S1 ".4s}, [%[output]], %[out_step]\n"
-#define MOBILEINST_STORE5(ON6, ON7, ON8)                                                                 \
-    MOBILEINST_OUT5(16, 17)                                                                              \
-    MOBILEINST_OUT5(18, 19)                                                                              \
-    MOBILEINST_OUT5(20, 21) MOBILEINST_OUT5(22, 23) MOBILEINST_OUT5(24, 25) ON6(MOBILEINST_OUT5(26, 27)) \
-        ON7(MOBILEINST_OUT5(28, 29)) ON8(MOBILEINST_OUT5(30, 31))
+#define MOBILEINST_STORE5(ON6, ON7, ON8) \
+    MOBILEINST_OUT5(16, 17)              \
+    MOBILEINST_OUT5(18, 19)              \
+    MOBILEINST_OUT5(20, 21)              \
+    MOBILEINST_OUT5(22, 23)              \
+    MOBILEINST_OUT5(24, 25)              \
+    ON6(MOBILEINST_OUT5(26, 27)) ON7(MOBILEINST_OUT5(28, 29)) ON8(MOBILEINST_OUT5(30, 31))
 
 #define MOBILEINST_AT_LEAST(SUM) "fmax v" #SUM ".4s, v" #SUM ".4s, v0.4s\n"
 #define MOBILEINST_AT_MOST(SUM) "fmin v" #SUM ".4s, v" #SUM ".4s, v0.4s\n"
