@@ -15,11 +15,11 @@ inline uint32_t lanes_above(Vec a, Vec b) { return _mm512_cmp_ps_mask(a.v, b.v, 
 inline Vec where_above(Vec x, Vec a, Vec b) {
     return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ), x.v)};
 }
-/// 2^n of whole numbers n in [-126, 127].
-inline Vec power_of_two(Vec n) {
+/// x * 2^n of whole numbers n in [-126, 127].
+inline Vec times_power_of_two(Vec x, Vec n) {
     const __m512i exponent =
         _mm512_maskz_add_epi32(0xffff, _mm512_maskz_cvtps_epi32(0xffff, n.v), _mm512_set1_epi32(127));
-    return {_mm512_castsi512_ps(_mm512_maskz_slli_epi32(0xffff, exponent, 23))};
+    return x * Vec{_mm512_castsi512_ps(_mm512_maskz_slli_epi32(0xffff, exponent, 23))};
 }
 
 #elif defined(__AVX2__)
@@ -34,10 +34,10 @@ inline uint32_t lanes_above(Vec a, Vec b) {
 inline Vec where_above(Vec x, Vec a, Vec b) {
     return {_mm256_and_ps(_mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ), x.v)};
 }
-/// 2^n of whole numbers n in [-126, 127].
-inline Vec power_of_two(Vec n) {
+/// x * 2^n of whole numbers n in [-126, 127].
+inline Vec times_power_of_two(Vec x, Vec n) {
     const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127));
-    return {_mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23))};
+    return x * Vec{_mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23))};
 }
 
 #elif defined(__aarch64__)
@@ -53,10 +53,10 @@ inline uint32_t lanes_above(Vec a, Vec b) {
 inline Vec where_above(Vec x, Vec a, Vec b) {
     return {vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a.v, b.v), vreinterpretq_u32_f32(x.v)))};
 }
-/// 2^n of whole numbers n in [-126, 127].
-inline Vec power_of_two(Vec n) {
-    const int32x4_t exponent = vaddq_s32(vcvtq_s32_f32(n.v), vdupq_n_s32(127));
-    return {vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23))};
+/// x * 2^n of whole numbers n, where neither x nor the product is 0, denormal or infinite.
+inline Vec times_power_of_two(Vec x, Vec n) {
+    const int32x4_t exponent = vshlq_n_s32(vcvtq_s32_f32(n.v), 23);
+    return {vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(x.v), exponent))};
 }
 
 #endif
@@ -100,7 +100,7 @@ inline Vec exponential(Vec x) {
     p = fma(p, r, Vec::fill(0.5f));
     p = fma(p, r, Vec::fill(1.0f));
     p = fma(p, r, Vec::fill(1.0f));
-    return p * power_of_two(n);
+    return times_power_of_two(p, n);
 }
 
 /// 1 / (1 + e^-x).

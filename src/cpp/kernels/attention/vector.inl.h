@@ -82,23 +82,40 @@ void score_rows(const AttentionArgs& args, size_t head, size_t first, size_t row
     }
 }
 
+/// Replaces VECTORS vectors of scores by exp(score - top); returns their sum.
+template <int VECTORS>
+inline __attribute__((always_inline)) Vec soften_vectors(float* scores, Vec top) {
+    Vec x[VECTORS];
+#pragma GCC unroll 4
+    for (int i = 0; i < VECTORS; ++i) {
+        x[i] = exponential(Vec::load(scores + i * Vec::kWidth) - top);
+    }
+    Vec sum = x[0];
+#pragma GCC unroll 4
+    for (int i = 0; i < VECTORS; ++i) {
+        sum = i == 0 ? sum : sum + x[i];
+        x[i].store(scores + i * Vec::kWidth);
+    }
+    return sum;
+}
+
 /// Replaces scores by exp(score - largest); returns their sum. Padding becomes e^-87, far below a rounding
-/// error.
-float soften(float* scores, size_t keys, size_t padded) {
+/// error of the sum, and is not read afterwards.
+float soften(float* scores, size_t padded) {
     Vec largest = Vec::load(scores);
+#pragma GCC unroll 4
     for (size_t j = Vec::kWidth; j < padded; j += Vec::kWidth) {
         largest = larger_of(largest, Vec::load(scores + j));
     }
     const Vec top = Vec::fill(largest_lane(largest));
-    for (size_t j = 0; j < padded; j += Vec::kWidth) {
-        exponential(Vec::load(scores + j) - top).store(scores + j);
-    }
-    for (size_t j = keys; j < padded; ++j) {
-        scores[j] = 0.0f;
-    }
+    constexpr int kTogether = 3;
     Vec sum = Vec::zero();
-    for (size_t j = 0; j < padded; j += Vec::kWidth) {
-        sum = sum + Vec::load(scores + j);
+    size_t j = 0;
+    for (; j + kTogether * Vec::kWidth <= padded; j += kTogether * Vec::kWidth) {
+        sum = sum + soften_vectors<kTogether>(scores + j, top);
+    }
+    for (; j < padded; j += Vec::kWidth) {
+        sum = sum + soften_vectors<1>(scores + j, top);
     }
     return sum_of_lanes(sum);
 }
@@ -154,7 +171,7 @@ void run(const AttentionArgs& args, size_t begin, size_t end, float* memory) {
             const size_t rows = smaller(most, args.queries - first);
             score_rows(args, head, first, rows, scratch);
             for (size_t r = 0; r < rows; ++r) {
-                scratch.shares[r] = 1.0f / soften(scratch.scores + r * padded, args.keys, padded);
+                scratch.shares[r] = 1.0f / soften(scratch.scores + r * padded, padded);
             }
             mix_values(args, finish, head, first, rows, scratch);
         }

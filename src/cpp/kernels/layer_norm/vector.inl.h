@@ -16,6 +16,7 @@ void normalise_row(const LayerNormArgs& args, size_t row) {
     const float count = static_cast<float>(channels);
 
     Vec sums = Vec::zero();
+#pragma GCC unroll 4
     for (size_t c = 0; c < whole; c += Vec::kWidth) {
         sums = sums + Vec::load(x + c);
     }
@@ -27,6 +28,7 @@ void normalise_row(const LayerNormArgs& args, size_t row) {
     const Vec mean_v = Vec::fill(mean);
 
     Vec squares = Vec::zero();
+#pragma GCC unroll 4
     for (size_t c = 0; c < whole; c += Vec::kWidth) {
         const Vec centred = Vec::load(x + c) - mean_v;
         squares = fma(centred, centred, squares);
@@ -36,11 +38,17 @@ void normalise_row(const LayerNormArgs& args, size_t row) {
         square += (x[c] - mean) * (x[c] - mean);
     }
     const Vec scale = Vec::fill(1.0f / sqrtf(square / count + args.eps));
-    for (size_t c = 0; c < channels; c += Vec::kWidth) {
-        const size_t n = smaller(Vec::kWidth, channels - c);
-        const Vec centred = (Vec::load_up_to(x + c, n) - mean_v) * scale;
-        const Vec weight = Vec::load_up_to(args.weight + c, n), bias = Vec::load_up_to(args.bias + c, n);
-        fma(centred, weight, bias).store_up_to(y + c, n);
+    const float *weights = args.weight, *biases = args.bias;
+#pragma GCC unroll 4
+    for (size_t c = 0; c < whole; c += Vec::kWidth) {
+        const Vec centred = (Vec::load(x + c) - mean_v) * scale;
+        fma(centred, Vec::load(weights + c), Vec::load(biases + c)).store(y + c);
+    }
+    if (whole < channels) {
+        const size_t n = channels - whole;
+        const Vec centred = (Vec::load_first(x + whole, n) - mean_v) * scale;
+        fma(centred, Vec::load_first(weights + whole, n), Vec::load_first(biases + whole, n))
+            .store_first(y + whole, n);
     }
 }
 

@@ -22,14 +22,18 @@ inline void transpose_singly(const TransposeArgs& args, size_t begin, size_t end
 }
 
 void transpose(const TransposeArgs& args) {
+    const size_t input_ld = args.input_ld, output_ld = args.output_ld;
     const size_t squares_end = args.columns / Vec::kWidth * Vec::kWidth;
     for (size_t first = 0; first < args.rows; first += kRowsTogether) {
         const size_t left = args.rows - first, end = first + (left < kRowsTogether ? left : kRowsTogether);
         const size_t whole = first + (end - first) / Vec::kWidth * Vec::kWidth;
         for (size_t column = 0; column < squares_end; column += Vec::kWidth) {
+            const float* from = args.input + first * input_ld + column;
+            float* to = args.output + column * output_ld + first;
             for (size_t row = first; row < whole; row += Vec::kWidth) {
-                transpose_square(args.input + row * args.input_ld + column, args.input_ld,
-                                 args.output + column * args.output_ld + row, args.output_ld);
+                transpose_square(from, input_ld, to, output_ld);
+                from += Vec::kWidth * input_ld;
+                to += Vec::kWidth;
             }
             transpose_singly(args, whole, end, column, column + Vec::kWidth);
         }
