@@ -12,6 +12,17 @@ constexpr bool kManyRegisters = Vec::kWidth == 4;
 
 enum class Mode { Plain, Add, MultiplyAdd };
 
+/// The shares of the four pixels that an output pixel reads.
+struct Shares {
+    Vec top_left, top_right, bottom_left, bottom_right;
+
+    Shares(const LinearTap& y, const LinearTap& x)
+        : top_left(Vec::fill((1 - y.weight) * (1 - x.weight))),
+          top_right(Vec::fill((1 - y.weight) * x.weight)),
+          bottom_left(Vec::fill(y.weight * (1 - x.weight))),
+          bottom_right(Vec::fill(y.weight * x.weight)) {}
+};
+
 /// The four pixels that an output pixel reads.
 struct Corners {
     const float *top_left, *top_right, *bottom_left, *bottom_right;
@@ -22,13 +33,22 @@ struct Corners {
           bottom_left(map + (y.high * width + x.low) * ld),
           bottom_right(map + (y.high * width + x.high) * ld) {}
 
-    Vec mix(Vec wx, Vec wy, size_t channel, size_t count) const {
-        const Vec tl = Vec::load_up_to(top_left + channel, count),
-                  tr = Vec::load_up_to(top_right + channel, count);
-        const Vec bl = Vec::load_up_to(bottom_left + channel, count);
-        const Vec br = Vec::load_up_to(bottom_right + channel, count);
-        const Vec top = fma(tr - tl, wx, tl), bottom = fma(br - bl, wx, bl);
-        return fma(bottom - top, wy, top);
+    Vec mix(const Shares& shares, size_t channel, size_t count) const {
+        return mix_others(shares, channel, count,
+                          Vec::load_up_to(top_left + channel, count) * shares.top_left);
+    }
+
+    /// The same added to `start`.
+    Vec mix(const Shares& shares, size_t channel, size_t count, Vec start) const {
+        return mix_others(shares, channel, count,
+                          fma(Vec::load_up_to(top_left + channel, count), shares.top_left, start));
+    }
+
+  private:
+    Vec mix_others(const Shares& shares, size_t channel, size_t count, Vec sum) const {
+        sum = fma(Vec::load_up_to(top_right + channel, count), shares.top_right, sum);
+        sum = fma(Vec::load_up_to(bottom_left + channel, count), shares.bottom_left, sum);
+        return fma(Vec::load_up_to(bottom_right + channel, count), shares.bottom_right, sum);
     }
 };
 
@@ -36,7 +56,7 @@ struct Corners {
 template <Mode kMode>
 struct ResizedPixel {
     Corners input, shift;
-    Vec wx, wy;
+    Shares shares;
     const float* local;
     float* output;
 
@@ -44,8 +64,7 @@ struct ResizedPixel {
         : input(args.input, args.input_ld, args.width, y, x),
           shift(kMode == Mode::MultiplyAdd ? args.shift : args.input,
                 kMode == Mode::MultiplyAdd ? args.shift_ld : args.input_ld, args.width, y, x),
-          wx(Vec::fill(x.weight)),
-          wy(Vec::fill(y.weight)),
+          shares(y, x),
           local(kMode == Mode::Plain ? nullptr : args.local + pixel * args.local_ld),
           output(args.output + pixel * args.output_ld) {}
 
@@ -56,11 +75,13 @@ struct ResizedPixel {
 #pragma GCC unroll 4
         for (int i = 0; i < VECTORS; ++i) {
             const size_t channel = c + i * Vec::kWidth;
-            v[i] = input.mix(wx, wy, channel, count);
             if constexpr (kMode == Mode::Add) {
-                v[i] = v[i] + Vec::load_up_to(local + channel, count);
-            } else if constexpr (kMode == Mode::MultiplyAdd) {
-                v[i] = fma(v[i], Vec::load_up_to(local + channel, count), shift.mix(wx, wy, channel, count));
+                v[i] = input.mix(shares, channel, count, Vec::load_up_to(local + channel, count));
+            } else {
+                v[i] = input.mix(shares, channel, count);
+            }
+            if constexpr (kMode == Mode::MultiplyAdd) {
+                v[i] = fma(v[i], Vec::load_up_to(local + channel, count), shift.mix(shares, channel, count));
             }
         }
         finish.activate_all(v, VECTORS);
