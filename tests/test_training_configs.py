@@ -22,6 +22,7 @@ from mobileinst.weights import load_weights  # noqa: E402
 from weights_tools.training.checkpoint import CHECKPOINT, LOG, load_file, read_log  # noqa: E402
 from weights_tools.training.config import parse_config  # noqa: E402
 from weights_tools.training.export import export  # noqa: E402
+from weights_tools.training.export import main as export_main  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "weights_tools/training/configs"
@@ -31,8 +32,11 @@ TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "
 def shrunk(name: str) -> dict[str, Any]:
     """A shipped configuration with less of everything, its paths, classes and stages as they are."""
     values = tomllib.loads((CONFIGS / f"{name}.toml").read_text())
-    values["phases"] = [{"until": phase["until"], "sizes": [64]} for phase in values["phases"]]
-    values |= {"images": 8, "batch": 2, "workers": min(values.get("workers", 0), 1)}
+    for table in (values, *values.get("stages", [])):
+        if "phases" in table:
+            table["phases"] = [{"until": phase["until"], "sizes": [64]} for phase in table["phases"]]
+        table |= {"images": 8, "batch": 2}
+    values["workers"] = min(values.get("workers", 0), 1)
     values["model"] |= {"queries": 8, "hidden": 32, "heads": 2, "ffn": 32, "kernel_dim": 16, "width": 16}
     return values
 
@@ -93,3 +97,33 @@ def test_the_papers_stages_follow_one_another(tmp_path, monkeypatch):
     assert end["instance_decoder.class.weight"].shape[0] == len(youtube["classes"])
     moved = np.abs(end[name].numpy() - start[name]).max()
     assert 0 < moved < 0.1 * np.abs(start[name]).max()
+
+
+@pytest.mark.slow
+def test_the_default_weights_come_from_one_command(tmp_path, monkeypatch):
+    """All stages of default.toml in two processes, then the export with the options that the docs name."""
+    values = shrunk("default")
+    del values["backbone"]  # tests have no pretrained weights
+    shared, runs = tmp_path / "shared", tmp_path / "runs"
+    data = shared / "data"
+    for name in ("train", "coco_val"):
+        write_set(data / name)
+    videos, frames = write_videos(tmp_path / "videos")
+    (data / "davis_train").mkdir()
+    videos.rename(data / "davis_train/instances.json")
+    frames.rename(data / "davis_train/frames")
+    places = {"MOBILEINST_SHARED": str(shared), "MOBILEINST_RUNS": str(runs)}
+    run(values, tmp_path / "default", [], "--processes", "2", **places)
+    folders = sorted(folder.name for folder in (tmp_path / "default/run").iterdir())
+    assert folders == [str(i + 1) for i in range(len(values["stages"]))]
+    for name, value in places.items():
+        monkeypatch.setenv(name, value)
+    output = tmp_path / "default.safetensors"
+    line = [str(tmp_path / "default/config.toml"), str(tmp_path / "default/run"), str(output)]
+    assert (
+        export_main([*line, "--last", "--small", "--size", "320", "--score-powers", "0.5", "0.25", "3"]) == 0
+    )
+    weights = load_weights(output)
+    assert weights.size == 320
+    assert weights.score_powers == (0.5, 0.25, 3.0)
+    assert weights.card["images_seen"] == 8

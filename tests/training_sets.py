@@ -119,11 +119,15 @@ def environment() -> dict[str, str]:
 
 def toml(values: dict[str, Any], prefix: str = "") -> str:
     """The little TOML that the tests need."""
-    plain = [f"{k} = {json.dumps(v)}" for k, v in values.items() if not isinstance(v, dict) and k != "phases"]
+    others = ("phases", "stages")
+    plain = [
+        f"{k} = {json.dumps(v)}" for k, v in values.items() if not isinstance(v, dict) and k not in others
+    ]
     if "phases" in values:
         rows = [f"{{ until = {p['until']}, sizes = {p['sizes']} }}" for p in values["phases"]]
         plain.append(f"phases = [{', '.join(rows)}]")
     for name, table in values.items():
         if isinstance(table, dict):
             plain.append(f"[{prefix}{name}]\n{toml(table, f'{prefix}{name}.')}")
+    plain += [f"[[stages]]\n{toml(stage, 'stages.')}" for stage in values.get("stages", [])]
     return "\n".join(plain)

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from weights_tools.training.config import load_config
-from weights_tools.training.loop import RunOptions, train
+from weights_tools.training.config import TrainingConfig, load_stages
+from weights_tools.training.loop import RunOptions
 from weights_tools.training.processes import run_processes
 from weights_tools.training.schedule import next_time_of_day
+from weights_tools.training.stages import train_stages
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,22 +24,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=1, help="training processes on this machine")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--images", type=int, help="images in all, instead of the configuration's")
+    parser.add_argument("--stage", type=int, metavar="N", help="train only this one of the stages (from 1)")
     parser.add_argument("--anneal-by", metavar="HH:MM", help="end the schedule by this time of day")
     parser.add_argument(
         "--stop-after", type=int, default=0, metavar="STEPS", help="leave after so many steps"
     )
     options = parser.parse_args(arguments)
     try:
-        config = load_config(options.config)
-        if options.images is not None:
-            config = dataclasses.replace(config, images=options.images)
+        stages = _checked(load_stages(options.config), options)
         deadline = next_time_of_day(options.anneal_by) if options.anneal_by else None
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     run = RunOptions(options.output, deadline, options.stop_after)
-    run_processes(functools.partial(train, config, run), options.processes, options.device)
+    work = functools.partial(train_stages, stages, run, options.stage)
+    run_processes(work, options.processes, options.device)
     return 0
+
+
+def _checked(stages: tuple[TrainingConfig, ...], options: argparse.Namespace) -> tuple[TrainingConfig, ...]:
+    """The stages with what the command line changes.
+
+    Raises:
+        ValueError: for a stage that there is not, and for changes that do not say of which stage.
+    """
+    count = len(stages)
+    if options.stage is not None and not 1 <= options.stage <= count:
+        raise ValueError(f"--stage: expected 1 to {count}, got {options.stage}")
+    if count > 1 and options.stage is None and (options.images is not None or options.anneal_by):
+        raise ValueError(f"--images and --anneal-by need --stage: the configuration has {count} stages")
+    if options.images is not None:
+        stages = tuple(dataclasses.replace(stage, images=options.images) for stage in stages)
+    return stages
 
 
 if __name__ == "__main__":

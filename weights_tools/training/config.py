@@ -189,13 +189,43 @@ def parse_config(values: Mapping[str, Any]) -> TrainingConfig:
         raise ValueError(f"the configuration does not fit: {error}") from error
 
 
-def load_config(path: Path) -> TrainingConfig:
+def parse_stages(values: Mapping[str, Any]) -> tuple[TrainingConfig, ...]:
+    """The stages of a training: what ``[[stages]]`` sets replaces the rest of the file, key by key.
+
+    Without ``[[stages]]`` there is one stage.
+
+    Raises:
+        ValueError: for unknown or missing keys and values out of range.
+    """
+    given = dict(values)
+    stages = given.pop("stages", [{}])
+    if not isinstance(stages, list) or not stages or not all(isinstance(s, dict) for s in stages):
+        raise ValueError("stages: expected at least one [[stages]] table")
+    return tuple(parse_config(_replaced(given, stage)) for stage in stages)
+
+
+def _replaced(values: Mapping[str, Any], stage: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with a stage's in their place; of a table only the keys that the stage names."""
+    tables = {k: {**values.get(k, {}), **v} for k, v in stage.items() if isinstance(v, dict)}
+    return {**values, **stage, **tables}
+
+
+def load_stages(path: Path) -> tuple[TrainingConfig, ...]:
     """Read a TOML file.
 
     Raises:
         ValueError: if it is no valid configuration.
     """
     try:
-        return parse_config(tomllib.loads(path.read_text()))
+        return parse_stages(tomllib.loads(path.read_text()))
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not valid TOML: {error}") from error
+
+
+def load_config(path: Path) -> TrainingConfig:
+    """The last stage of a TOML file, whose weights are the result.
+
+    Raises:
+        ValueError: if it is no valid configuration.
+    """
+    return load_stages(path)[-1]

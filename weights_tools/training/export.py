@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from mobileinst import __version__
 from mobileinst.weights import SCORE_POWERS, save_weights
 from weights_tools.training.checkpoint import BEST, CHECKPOINT, LOG, load_file, read_log
-from weights_tools.training.config import TrainingConfig, expand, load_config
+from weights_tools.training.config import TrainingConfig, expand, load_stages
+from weights_tools.training.stages import stage_folder
 
 FORMAT = 1
 
@@ -157,9 +158,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if threshold is not None and len(threshold) == 1:
         (threshold,) = threshold
     try:
+        stages = load_stages(options.config)
         metadata = export(
-            load_config(options.config),
-            options.run,
+            stages[-1],
+            stage_folder(options.run, len(stages), len(stages)),
             options.output,
             last=options.last,
             half=not options.fp32,

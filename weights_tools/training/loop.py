@@ -43,11 +43,13 @@ class RunOptions:
         folder: Where checkpoint and log are.
         deadline: Unix time at which the schedule ends even if not all images were seen, or None.
         stop_after: Leave after this many steps of this start, as if told to stop (0: never).
+        start: Checkpoint of another run whose averaged weights this one starts from, or None.
     """
 
     folder: Path
     deadline: float | None = None
     stop_after: int = 0
+    start: Path | None = None
 
 
 def build_model(config: TrainingConfig) -> TrainedModel:
@@ -92,6 +94,8 @@ class Run:
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         objective = Objective(self.model, config.losses, config.auxiliary, config.temporal)
         self.objective = objective.to(self.device)
+        if options.start is not None:
+            self._start_from(options.start)
         self.average: TrainedModel = copy.deepcopy(self.model).requires_grad_(False)
         self.average._ops = type(self.model._ops)(self.average, *_prefixes(config))
         for name, parameter in self.model.named_parameters():
@@ -128,6 +132,14 @@ class Run:
         owners = (("model", self.model), ("objective", self.objective))
         named = [(f"{owner}.{name}", p) for owner, module in owners for name, p in module.named_parameters()]
         return [(name, p) for name, p in named if p.requires_grad]
+
+    def _start_from(self, path: Path) -> None:
+        """Take the averaged weights and the training heads of another run."""
+        state = load_file(path, self.device)
+        assert state is not None
+        load_initial(self.model, state["average"])
+        fitting = {k: v for k, v in state["objective"].items() if k in self.objective.state_dict()}
+        self.objective.load_state_dict(fitting, strict=False)
 
     def _restore(self) -> None:
         state = load_file(self.options.folder / CHECKPOINT, self.device)
@@ -199,12 +211,18 @@ def _prefixes(config: TrainingConfig) -> tuple[tuple[str, ...], ...]:
     return (config.frozen_norms,) if config.frozen_norms else ()
 
 
-def train(config: TrainingConfig, options: RunOptions, group: Group) -> None:
+def train(config: TrainingConfig, options: RunOptions, group: Group) -> bool:
     """Train until the schedule ends or the process is told to stop (SIGTERM, SIGINT); resumes by itself.
 
+    Returns:
+        Whether the schedule has ended.
+
     Raises:
+        ValueError: if the run to start from has no checkpoint.
         RuntimeError: if the gradient stays broken (not finite).
     """
+    if options.start is not None and not options.start.exists():
+        raise ValueError(f"{options.start} does not exist")
     options.folder.mkdir(parents=True, exist_ok=True)
     if group.rank > 0:
         group.wait()  # process 0 fills the cache of images
@@ -218,10 +236,10 @@ def train(config: TrainingConfig, options: RunOptions, group: Group) -> None:
         folder = expand(v.images)
         validation = Validation(expand(v.annotations), folder, config.classes, v.size, v.limit)
     with _StopOnSignal(run):
-        _loop(run, data, validation)
+        return _loop(run, data, validation)
 
 
-def _loop(run: Run, data: Batches, validation: Validation | None) -> None:
+def _loop(run: Run, data: Batches, validation: Validation | None) -> bool:
     config, group = run.config, run.group
     order = keys(config, group, run.clock, run.step, run.images)
     batches = load(data, order, config.workers, run.device)
@@ -255,6 +273,7 @@ def _loop(run: Run, data: Batches, validation: Validation | None) -> None:
     if validation is not None and progress >= 1.0:
         _validate(run, validation)
     group.wait()
+    return progress >= 1.0
 
 
 def _older(moment: float, config: TrainingConfig | ValidationConfig | None) -> bool:
