@@ -329,7 +329,7 @@ def test_whole_comparison_in_small(script: str, tmp_path: Path) -> None:
     case = written["cases"][0]
     assert all("mobileinst" in x["results"] for x in written["cases"])
     if script == "peers.py":
-        assert [x["case"]["part"] for x in written["cases"]] == ["model", "features", "backbone"]
+        assert [x["case"]["part"] for x in written["cases"]] == ["model", "masks", "features", "backbone"]
     if script == "frame.py":
         assert set(case["results"]["mobileinst+segment"]["stages"]) == {"preprocess", "network", "post"}
         assert "ellipses" in table.read_text(encoding="utf-8")

@@ -56,6 +56,19 @@ def test_model_agrees_with_onnx_runtime(tmp_path: Path, config: ModelConfig, hei
         np.testing.assert_allclose(value, expected[name][0].numpy(), atol=1e-3, rtol=0, err_msg=name)
 
 
+def test_masks_are_the_model_without_mask_features(tmp_path: Path) -> None:
+    path = weights_file(tmp_path / "w.safetensors", ModelConfig("topformer_t", **SMALL))
+    found = {}
+    image = 0.5 * torch.randn(1, 3, 72, 100, generator=torch.Generator().manual_seed(2))
+    for part in ("model", "masks"):
+        graph = tmp_path / f"{part}.onnx"
+        assert export_onnx.main([str(path), str(graph), "--size", "72", "100", "--part", part]) == 0
+        found[part] = run(graph, image)
+    assert list(found["masks"]) == [name for name in found["model"] if name != "mask_features"]
+    for name, value in found["masks"].items():
+        np.testing.assert_allclose(value, found["model"][name], atol=1e-5, rtol=0, err_msg=name)
+
+
 def test_the_backbone_alone(tmp_path: Path) -> None:
     path = weights_file(tmp_path / "w.safetensors", ModelConfig("topformer_t", **SMALL))
     graph = tmp_path / "backbone.onnx"

@@ -5,8 +5,9 @@
 
 The graph has a fixed input size, batch norms folded by the exporter, and outputs named and shaped as in
 ``Segmenter.forward``; ``image``, ``pooled`` and ``x3`` to ``x6`` have a leading batch of 1.
-Parts: ``model`` image -> all outputs; ``features`` image -> mask_features, pooled, x6;
-``instances`` pooled, x6 -> class_logits, objectness_logits, kernels; ``backbone`` image -> x3, x4, x5, x6.
+Parts: ``model`` image -> all outputs; ``masks`` the same without mask_features; ``features`` image ->
+mask_features, pooled, x6; ``instances`` pooled, x6 -> class_logits, objectness_logits, kernels; ``backbone``
+image -> x3, x4, x5, x6.
 """
 
 from __future__ import annotations
@@ -29,20 +30,22 @@ from mobileinst.network.ops import Size
 from weights_tools.loading import torch_model
 from weights_tools.torch_ops import MobileInst, TorchOps
 
-Part = Literal["model", "features", "instances", "backbone"]
-PARTS: tuple[Part, ...] = ("model", "features", "instances", "backbone")
+Part = Literal["model", "masks", "features", "instances", "backbone"]
+PARTS: tuple[Part, ...] = ("model", "masks", "features", "instances", "backbone")
 
 #: Old enough for every peer engine, new enough for what the network needs.
 OPSET = 17
 
 INPUTS: dict[Part, list[str]] = {
     "model": ["image"],
+    "masks": ["image"],
     "features": ["image"],
     "instances": ["pooled", "x6"],
     "backbone": ["image"],
 }
 OUTPUTS: dict[Part, list[str]] = {
     "model": ["class_logits", "objectness_logits", "kernels", "mask_features", "mask_logits"],
+    "masks": ["class_logits", "objectness_logits", "kernels", "mask_logits"],
     "features": ["mask_features", "pooled", "x6"],
     "instances": ["class_logits", "objectness_logits", "kernels"],
     "backbone": ["x3", "x4", "x5", "x6"],
@@ -131,13 +134,9 @@ class ExportedPart(nn.Module):
         kernels, mask_features = found.kernels[0], features.mask_features[0]
         depth, height, width = (int(n) for n in mask_features.shape)
         masks = kernels @ mask_features.reshape(depth, height * width)
-        return (
-            found.class_logits[0],
-            found.objectness_logits[0, :, 0],
-            kernels,
-            mask_features,
-            masks.reshape(int(kernels.shape[0]), height, width),
-        )
+        masks = masks.reshape(int(kernels.shape[0]), height, width)
+        logits = (found.class_logits[0], found.objectness_logits[0, :, 0])
+        return (*logits, kernels, *((mask_features,) if self.part == "model" else ()), masks)
 
 
 def example_inputs(model: MobileInst, part: Part, size: Size) -> tuple[Tensor, ...]:

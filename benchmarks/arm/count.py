@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="topformer_b")
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--size", type=int, default=320)
-    parser.add_argument("--part", default="model", choices=["model", "features"])
+    parser.add_argument("--part", default="masks", choices=["masks", "model", "features"])
     parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument("--table", type=Path, help="Markdown file to write")
     options = parser.parse_args()

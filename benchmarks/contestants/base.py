@@ -16,6 +16,7 @@ Outputs = dict[str, Array]
 #: Outputs of each part in the order of the ONNX file (weights_tools.export_onnx), whose input is "image".
 OUTPUTS = {
     "model": ["class_logits", "objectness_logits", "kernels", "mask_features", "mask_logits"],
+    "masks": ["class_logits", "objectness_logits", "kernels", "mask_logits"],
     "features": ["mask_features", "pooled", "x6"],
     "backbone": ["x3", "x4", "x5", "x6"],
 }
@@ -25,7 +26,8 @@ OUTPUTS = {
 class Case:
     """One comparison: the network, the input's size, which part of it, and how many threads.
 
-    ``part`` is "model" (all outputs), "features" (backbone and mask decoder) or "backbone".
+    ``part`` is "model" (all outputs), "masks" (what a frame needs: all but the mask features), "features"
+    (backbone and mask decoder) or "backbone".
     """
 
     backbone: str

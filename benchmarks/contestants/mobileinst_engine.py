@@ -32,13 +32,13 @@ class MobileInstEngine:
             # pooled and x6 stay inside the plan, where the instance decoder reads them
             return {"mask_features": session.mask_features()}
         class_logits, objectness_logits, kernels = session.run_instances()
-        return {
+        found = {
             "class_logits": class_logits,
             "objectness_logits": objectness_logits,
             "kernels": kernels,
-            "mask_features": session.mask_features(),
             "mask_logits": session.mask_logits(kernels),
         }
+        return found if self.part == "masks" else {**found, "mask_features": session.mask_features()}
 
     def version(self) -> str:
         return __version__

@@ -65,7 +65,7 @@ class _Outputs(torch.nn.Module):
             maps = self.network.features(images)
             return maps.mask_features, maps.pooled, maps.x6
         found = self.network(images)
-        return tuple(found[name] for name in OUTPUTS["model"])
+        return tuple(found[name] for name in OUTPUTS[self.part])
 
 
 class TorchEngine:
