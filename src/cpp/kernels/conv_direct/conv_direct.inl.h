@@ -42,6 +42,13 @@ struct DirectRow {
     size_t first_row, end_row;  // kernel rows inside the image
     size_t y, group_in;
     size_t channel, count;  // first output channel, output channels of the panel that exist
+
+    /// Where the outputs from x on go.
+    FinishedRows target(size_t x) const {
+        const size_t pixel = y * args.out_width() + x;
+        return {&finish, args.output + pixel * args.output_ld + channel, args.output_ld, pixel, channel,
+                count};
+    }
 };
 
 /// PIXELS outputs beginning at x, with kernel columns [first, end), for the channels of a panel.
@@ -72,11 +79,28 @@ __attribute__((noinline)) void direct_tile(const DirectRow& row, size_t x, size_
         in += in_row;
         panel += panel_row;
     }
-    const size_t pixel = row.y * args.out_width() + x;
-    FinishedRows{&row.finish,    args.output + pixel * args.output_ld + row.channel,
-                 args.output_ld, pixel,
-                 row.channel,    row.count}
-        .store(acc);
+    row.target(x).store(acc);
+}
+
+/// Outputs beginning at x, `pixels` of them with windows inside the row, in tiles that are text: returns how
+/// many it computed, 0 where there is no such text.
+template <int VECTORS>
+inline size_t direct_tiles_text(const DirectRow& row, size_t x, size_t pixels) {
+    constexpr int kPixels = 4;
+    if constexpr (kTileText<kPixels, VECTORS>) {
+        const ConvDirectArgs& args = row.args;
+        const size_t few = (kPixels - 1) * divide_up(pixels, kPixels);  // what tiles of one pixel less hold
+        const size_t tiles = pixels > few ? pixels - few : 0;
+        TileTarget target;
+        if (tiles > 0 && args.input_ld == row.group_in && row.target(x).describe(&target)) {
+            tiles_of_runs_text<kPixels>(row.input + (x * args.stride - args.kernel / 2) * args.input_ld,
+                                        args.stride * args.input_ld, row.end_row - row.first_row,
+                                        args.width * args.input_ld, args.kernel * row.group_in, tiles,
+                                        row.panel, target);
+            return tiles * kPixels;
+        }
+    }
+    return 0;
 }
 
 template <int PIXELS, int VECTORS>
@@ -102,6 +126,8 @@ void direct_panel_row(const DirectRow& row) {
             const size_t left = x * args.stride, first = left < pad ? pad - left : 0;
             direct_tile<1, VECTORS>(row, x, first, smaller(args.kernel, args.width + pad - left));
             ++x;
+        } else if (const size_t done = direct_tiles_text<VECTORS>(row, x, end - x)) {
+            x += done;
         } else {
             constexpr size_t kMost = kTileRows<VECTORS>;
             const size_t pixels = divide_up(end - x, divide_up(end - x, kMost));

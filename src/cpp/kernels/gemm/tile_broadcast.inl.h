@@ -18,6 +18,9 @@ constexpr bool kTileText = false;
 template <int ROWS>
 void tiles_text(const float* a, size_t lda, size_t tiles, const float* panel, size_t k,
                 const TileTarget& target);
+template <int ROWS>
+void tiles_of_runs_text(const float* a, size_t lda, size_t runs, size_t step, size_t length, size_t tiles,
+                        const float* panel, const TileTarget& target);
 
 /// acc[r][v] += sum over i < k of a[r * lda + i] * panel[i][v], a panel row being VECTORS vectors.
 template <int ROWS, int VECTORS>

@@ -122,6 +122,16 @@ inline __attribute__((always_inline)) void multiply_tile(const float* a, size_t 
     "fadd v" S0 ".4s, v" S0 ".4s, v0.4s\n fadd v" S1 ".4s, v" S1 \
     ".4s, v1.4s\n"                                               \
     "fadd v" S2 ".4s, v" S2 ".4s, v2.4s\n fadd v" S3 ".4s, v" S3 ".4s, v3.4s\n"
+#define MOBILEINST_EPILOGUE(LAST) \
+    "6: cbz %[mode], 8f\n"                                                                                \
+    "tbz %[mode], #0, 7f\n movi v0.4s, #0\n" MOBILEINST_LIMIT_ALL(LAST, "max")                            \
+    "tbz %[mode], #1, 7f\n fmov v0.4s, #6.0\n" MOBILEINST_LIMIT_ALL(LAST, "min")                          \
+    "7: cbz %[residual], 8f\n"                                                                            \
+    MOBILEINST_ADD_ROW("16", "17", "18", "19") MOBILEINST_ADD_ROW("20", "21", "22", "23")                 \
+    MOBILEINST_ADD_ROW("24", "25", "26", "27") LAST(MOBILEINST_ADD_ROW("28", "29", "30", "31"))           \
+    "8: st1 {v16.4s-v19.4s}, [%[c]], %[ldc]\n st1 {v20.4s-v23.4s}, [%[c]], %[ldc]\n"                      \
+    "st1 {v24.4s-v27.4s}, [%[c]], %[ldc]\n" LAST("st1 {v28.4s-v31.4s}, [%[c]], %[ldc]\n")                 \
+    "add %[a], %[a], %[tile]\n subs %[tiles], %[tiles], #1\n b.ne 1b\n"
 #define MOBILEINST_TILES(LAST) \
     "1: ld1 {v16.4s-v19.4s}, [%[start]]\n ld1 {v20.4s-v23.4s}, [%[start]]\n"                              \
     "ld1 {v24.4s-v27.4s}, [%[start]]\n" LAST("ld1 {v28.4s-v31.4s}, [%[start]]\n")                         \
@@ -137,29 +147,47 @@ inline __attribute__((always_inline)) void multiply_tile(const float* a, size_t 
     "ldr s0, [x9], #4\n ldr s1, [x10], #4\n ldr s2, [x11], #4\n"                                          \
     LAST("ldr s3, [x12], #4\n") MOBILEINST_EVEN(LAST, "0", "v0", "v1", "v2", "v3")                        \
     "subs x14, x14, #1\n b.ne 5b\n"                                                                       \
-    "6: cbz %[mode], 8f\n"                                                                                \
-    "tbz %[mode], #0, 7f\n movi v0.4s, #0\n" MOBILEINST_LIMIT_ALL(LAST, "max")                            \
-    "tbz %[mode], #1, 7f\n fmov v0.4s, #6.0\n" MOBILEINST_LIMIT_ALL(LAST, "min")                          \
-    "7: cbz %[residual], 8f\n"                                                                            \
-    MOBILEINST_ADD_ROW("16", "17", "18", "19") MOBILEINST_ADD_ROW("20", "21", "22", "23")                 \
-    MOBILEINST_ADD_ROW("24", "25", "26", "27") LAST(MOBILEINST_ADD_ROW("28", "29", "30", "31"))           \
-    "8: st1 {v16.4s-v19.4s}, [%[c]], %[ldc]\n st1 {v20.4s-v23.4s}, [%[c]], %[ldc]\n"                      \
-    "st1 {v24.4s-v27.4s}, [%[c]], %[ldc]\n" LAST("st1 {v28.4s-v31.4s}, [%[c]], %[ldc]\n")                 \
-    "add %[a], %[a], %[tile]\n subs %[tiles], %[tiles], #1\n b.ne 1b\n"
-#define MOBILEINST_TILES_OF(ROWS, LAST)                                                                    \
-    asm volatile(                                                                                          \
-        MOBILEINST_TILES(LAST)                                                                             \
-        : [a] "+r"(a), [c] "+r"(c), [residual] "+r"(residual), [tiles] "+r"(tiles)                         \
-        : [lda] "r"(lda * sizeof(float)), [tile] "r"(ROWS * lda * sizeof(float)), [panel] "r"(panel),      \
-          [sixteens] "r"(k / 16), [rest] "r"(k % 16), [start] "r"(target.start), [mode] "r"(mode),         \
-          [ldc] "r"(target.ldc * sizeof(float)), [residual_ld] "r"(target.residual_ld * sizeof(float))     \
-        : "x9", "x10", "x11", "x12", "x13", "x14", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8",   \
-          "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", \
-          "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "cc", "memory")
+    MOBILEINST_EPILOGUE(LAST)
+#define MOBILEINST_VECTORS                                                                                \
+    "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", \
+        "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", \
+        "v30", "v31"
+#define MOBILEINST_TILES_OF(ROWS, LAST)                                                                \
+    asm volatile(                                                                                      \
+        MOBILEINST_TILES(LAST)                                                                         \
+        : [a] "+r"(a), [c] "+r"(c), [residual] "+r"(residual), [tiles] "+r"(tiles)                     \
+        : [lda] "r"(lda * sizeof(float)), [tile] "r"(ROWS * lda * sizeof(float)), [panel] "r"(panel),  \
+          [sixteens] "r"(k / 16), [rest] "r"(k % 16), [start] "r"(target.start), [mode] "r"(mode),     \
+          [ldc] "r"(target.ldc * sizeof(float)), [residual_ld] "r"(target.residual_ld * sizeof(float)) \
+        : "x9", "x10", "x11", "x12", "x13", "x14", MOBILEINST_VECTORS, "cc", "memory")
+
+// The same, four rows, where a row of A is `runs` runs, each `gap` bytes after the end of the one before.
+#define MOBILEINST_RUNS \
+    "1: ld1 {v16.4s-v19.4s}, [%[start]]\n ld1 {v20.4s-v23.4s}, [%[start]]\n" \
+    "ld1 {v24.4s-v27.4s}, [%[start]]\n ld1 {v28.4s-v31.4s}, [%[start]]\n" \
+    "mov x9, %[a]\n add x10, %[a], %[lda]\n add x11, %[a], %[lda], lsl #1\n" \
+    "add x12, x10, %[lda], lsl #1\n mov x13, %[panel]\n mov x15, %[runs]\n" \
+    "2: mov x14, %[eights]\n cbz x14, 4f\n" \
+    "3:\n" MOBILEINST_EIGHT_STEPS(MOBILEINST_ONE) \
+    "subs x14, x14, #1\n b.ne 3b\n" \
+    "4: mov x14, %[rest]\n cbz x14, 9f\n" \
+    "5:\n" MOBILEINST_EVEN_WEIGHTS \
+    "ldr s0, [x9], #4\n ldr s1, [x10], #4\n ldr s2, [x11], #4\n ldr s3, [x12], #4\n" \
+    MOBILEINST_EVEN(MOBILEINST_ONE, "0", "v0", "v1", "v2", "v3") \
+    "subs x14, x14, #1\n b.ne 5b\n" \
+    "9: add x9, x9, %[gap]\n add x10, x10, %[gap]\n add x11, x11, %[gap]\n add x12, x12, %[gap]\n" \
+    "subs x15, x15, #1\n b.ne 2b\n" \
+    MOBILEINST_EPILOGUE(MOBILEINST_ONE)
 
 /// Whether tiles_text() has text for such tiles.
 template <int ROWS, int VECTORS>
 constexpr bool kTileText = (ROWS == 3 || ROWS == 4) && VECTORS == 4;
+
+/// What the text does after the sums: bits for a lower limit, an upper one and a residual.
+inline size_t text_mode(const TileTarget& target) {
+    return (target.activation != Activation::None ? 1 : 0) +
+           (target.activation == Activation::Relu6 ? 2 : 0) + (target.residual != nullptr ? 4 : 0);
+}
 
 /// One or more tiles of ROWS rows and 16 columns below each other, from start to end.
 template <int ROWS>
@@ -168,13 +196,30 @@ inline __attribute__((always_inline)) void tiles_text(const float* a, size_t lda
                                                       const TileTarget& target) {
     float* c = target.c;
     const float* residual = target.residual;
-    const size_t mode = (target.activation != Activation::None ? 1 : 0) +
-                        (target.activation == Activation::Relu6 ? 2 : 0) + (residual != nullptr ? 4 : 0);
+    const size_t mode = text_mode(target);
     if constexpr (ROWS == 4) {
         MOBILEINST_TILES_OF(4, MOBILEINST_ONE);
     } else {
         MOBILEINST_TILES_OF(3, MOBILEINST_NONE);
     }
+}
+
+/// The same by ROWS = 4 rows where a row of A is `runs` runs of `length` values that begin `step` values
+/// apart.
+template <int ROWS>
+inline void tiles_of_runs_text(const float* a, size_t lda, size_t runs, size_t step, size_t length,
+                               size_t tiles, const float* panel, const TileTarget& target) {
+    static_assert(ROWS == 4, "no text for other tiles");
+    float* c = target.c;
+    const float* residual = target.residual;
+    asm volatile(MOBILEINST_RUNS
+                 : [a] "+r"(a), [c] "+r"(c), [residual] "+r"(residual), [tiles] "+r"(tiles)
+                 : [lda] "r"(lda * sizeof(float)), [tile] "r"(ROWS * lda * sizeof(float)), [panel] "r"(panel),
+                   [eights] "r"(length / 8), [rest] "r"(length % 8), [start] "r"(target.start),
+                   [mode] "r"(text_mode(target)), [ldc] "r"(target.ldc * sizeof(float)),
+                   [residual_ld] "r"(target.residual_ld * sizeof(float)), [runs] "r"(runs),
+                   [gap] "r"((step - length) * sizeof(float))
+                 : "x9", "x10", "x11", "x12", "x13", "x14", "x15", MOBILEINST_VECTORS, "cc", "memory");
 }
 
 #undef MOBILEINST_ONE
@@ -190,7 +235,10 @@ inline __attribute__((always_inline)) void tiles_text(const float* a, size_t lda
 #undef MOBILEINST_LIMIT_ROW
 #undef MOBILEINST_LIMIT_ALL
 #undef MOBILEINST_ADD_ROW
+#undef MOBILEINST_EPILOGUE
 #undef MOBILEINST_TILES
+#undef MOBILEINST_RUNS
+#undef MOBILEINST_VECTORS
 #undef MOBILEINST_TILES_OF
 
 /// acc[r] = start + sum over i < k of a[r * lda + i] * panel[i].
