@@ -153,16 +153,21 @@ struct Tile {
     }
 };
 
-/// Both dimensions of the input transform for one vector of channels. load(row, column) gives the 8x8 values.
-template <typename Load>
-inline __attribute__((always_inline)) void transform_input_tile(Load&& load, float* output,
+/// Vectors of four share a cache line with three others: one prefetch serves all.
+inline bool prefetches(size_t channel) { return Vec::kWidth != 4 || channel % 16 == 0; }
+
+/// Both dimensions of the input transform for one vector of channels. load_column(column)(row) gives the 8x8
+/// values.
+template <typename LoadColumn>
+inline __attribute__((always_inline)) void transform_input_tile(LoadColumn&& load_column, float* output,
                                                                 size_t position_step) {
     alignas(64) float half[kPositions * Vec::kWidth];  // would not fit in the registers
     for (size_t j = 0; j < kInputs; ++j) {
+        const auto load = load_column(j);
         Vec d[kInputs];
 #pragma GCC unroll 8
         for (size_t i = 0; i < kInputs; ++i) {
-            d[i] = load(i, j);
+            d[i] = load(i);
         }
         transform_input(d);
 #pragma GCC unroll 8
@@ -192,42 +197,51 @@ inline void input_tile_inside(const Conv3x3Args& args, const Tile& tile, float* 
     size_t c = 0;
     for (; c + Vec::kWidth <= args.in_channels; c += Vec::kWidth) {
         const float* p = corner + c;
-        for (size_t i = 0; i < kInputs; ++i) {
+        for (size_t i = 0; prefetches(c) && i < kInputs; ++i) {
             for (size_t j = kInputs; j < kInputs + kOutputs; ++j) {
                 __builtin_prefetch(p + i * row + j * args.input_ld, 0, 2);
             }
         }
-        transform_input_tile([&](size_t i, size_t j) { return Vec::load(p + i * row + j * args.input_ld); },
-                             output + c, position_step);
+        transform_input_tile(
+            [&](size_t j) {
+                const float* column = settled(p + j * args.input_ld);
+                return [=](size_t i) { return Vec::load(column + i * row); };
+            },
+            output + c, position_step);
     }
     if (c < args.in_channels) {
         const float* p = corner + c;
         const size_t count = args.in_channels - c;
         transform_input_tile(
-            [&](size_t i, size_t j) { return Vec::load_first(p + i * row + j * args.input_ld, count); },
+            [&](size_t j) {
+                const float* column = p + j * args.input_ld;
+                return [=](size_t i) { return Vec::load_first(column + i * row, count); };
+            },
             output + c, position_step);
     }
 }
 
 inline void input_tile_at_border(const Conv3x3Args& args, const Tile& tile, const float* zeros, float* output,
                                  size_t position_step) {
-    const float* pixels[kInputs][kInputs];
+    const float* pixels[kInputs][kInputs];  // of a column, then a row
     for (size_t i = 0; i < kInputs; ++i) {
         for (size_t j = 0; j < kInputs; ++j) {
             const size_t y = tile.y + i - 1, x = tile.x + j - 1;  // wraps round when outside
-            pixels[i][j] =
+            pixels[j][i] =
                 y < args.height && x < args.width ? args.input + (y * args.width + x) * args.input_ld : zeros;
         }
     }
     size_t c = 0;
     for (; c + Vec::kWidth <= args.in_channels; c += Vec::kWidth) {
-        transform_input_tile([&](size_t i, size_t j) { return Vec::load(pixels[i][j] + c); }, output + c,
-                             position_step);
+        transform_input_tile(
+            [&](size_t j) { return [&, j](size_t i) { return Vec::load(pixels[j][i] + c); }; }, output + c,
+            position_step);
     }
     if (c < args.in_channels) {
         const size_t count = args.in_channels - c;
-        transform_input_tile([&](size_t i, size_t j) { return Vec::load_first(pixels[i][j] + c, count); },
-                             output + c, position_step);
+        transform_input_tile(
+            [&](size_t j) { return [&, j](size_t i) { return Vec::load_first(pixels[j][i] + c, count); }; },
+            output + c, position_step);
     }
 }
 
@@ -244,6 +258,10 @@ void transform_input_block(const Conv3x3Args& args, size_t first, size_t tiles,
         }
     }
 }
+
+/// Whether the bias is added before the transform of a row of outputs, to the value at point 1, which goes
+/// into all of them with factor 1.
+constexpr bool kBiasBefore = Vec::kWidth == 4;
 
 /// Both dimensions of the output transform for one vector of channels, and the epilogue.
 inline void output_tile(const Conv3x3Args& args, const Finish& finish, const Tile& tile, const float* product,
@@ -263,38 +281,54 @@ inline void output_tile(const Conv3x3Args& args, const Finish& finish, const Til
     }
     const size_t count = args.out_channels - channel;
     const Vec bias = finish.bias(channel, count);
+    const size_t output_ld = args.output_ld;
     const size_t rows = smaller(kOutputs, args.height - tile.y),
                  columns = smaller(kOutputs, args.width - tile.x);
     for (size_t i = 0; i < rows; ++i) {
         const size_t pixel = (tile.y + i) * args.width + tile.x;
-        float* output = args.output + pixel * args.output_ld + channel;
+        float* output = args.output + pixel * output_ld + channel;
+        if (prefetches(channel)) {
 #pragma GCC unroll 8
-        for (size_t j = kOutputs; j < 2 * kOutputs; ++j) {
-            __builtin_prefetch(output + j * args.output_ld, 1, 2);
+            for (size_t j = kOutputs; j < 2 * kOutputs; ++j) {
+                __builtin_prefetch(output + j * output_ld, 1, 2);
+            }
         }
         Vec m[kInputs];
 #pragma GCC unroll 8
         for (size_t j = 0; j < kInputs; ++j) {
             m[j] = Vec::load(half + (i * kInputs + j) * Vec::kWidth);
         }
+        if constexpr (kBiasBefore) {
+            m[1] = m[1] + bias;
+        }
         transform_output(m);
+        if constexpr (!kBiasBefore) {
 #pragma GCC unroll 8
-        for (size_t j = 0; j < kOutputs; ++j) {
-            m[j] = m[j] + bias;
+            for (size_t j = 0; j < kOutputs; ++j) {
+                m[j] = m[j] + bias;
+            }
         }
         finish.activate_all(m, kOutputs);
-        if (columns == kOutputs && count >= Vec::kWidth && finish.residual == nullptr) {
+        const bool whole_vectors = count >= Vec::kWidth && finish.residual == nullptr;
+        if (columns == kOutputs && whole_vectors) {
             float* to = output;
 #pragma GCC unroll 8
             for (size_t j = 0; j < kOutputs; ++j) {
                 m[j].store(to);
-                to = next_address(to, output, j + 1, args.output_ld);
+                to = next_address(to, output, j + 1, output_ld);
+            }
+        } else if (Vec::kWidth == 4 && whole_vectors) {
+#pragma GCC unroll 8
+            for (size_t j = 0; j < kOutputs; ++j) {
+                if (j < columns) {
+                    m[j].store(output + j * output_ld);
+                }
             }
         } else {
 #pragma GCC unroll 8
             for (size_t j = 0; j < kOutputs; ++j) {
                 if (j < columns) {
-                    finish.store_activated(m[j], output + j * args.output_ld, pixel + j, channel, count);
+                    finish.store_activated(m[j], output + j * output_ld, pixel + j, channel, count);
                 }
             }
         }
@@ -336,7 +370,10 @@ void winograd_run(const Conv3x3Args& args, size_t begin, size_t end, float* memo
         scratch.zeros[i] = 0.0f;
     }
     while (begin < end) {
-        const size_t tiles = divide_up(end - begin, divide_up(end - begin, most));  // blocks of even size
+        // Blocks of even size; where tiles of the product have few rows, whole ones before the last two.
+        const size_t left = end - begin;
+        const size_t tiles =
+            kRowTile == 4 && left >= 2 * most ? most : divide_up(left, divide_up(left, most));
         transform_input_block(args, begin, tiles, scratch);
         for (size_t channel = 0; channel < args.out_channels; channel += kPanelColumns) {
             multiply_block(args, tiles, scratch, channel);
