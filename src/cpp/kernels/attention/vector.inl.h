@@ -52,11 +52,31 @@ void pack_keys(const AttentionArgs& args, size_t head, float* packed) {
     }
 }
 
+/// A whole panel of values.
+inline void pack_whole_values(const float* value, size_t ld, size_t keys, float* packed) {
+    for (size_t j = 0; j < keys; ++j, value += ld, packed += kPanelColumns) {
+        Vec x[kPanelVectors];
+#pragma GCC unroll 4
+        for (size_t v = 0; v < kPanelVectors; ++v) {
+            x[v] = Vec::load(value + v * Vec::kWidth);
+        }
+#pragma GCC unroll 4
+        for (size_t v = 0; v < kPanelVectors; ++v) {
+            x[v].store(packed + v * Vec::kWidth);
+        }
+    }
+}
+
 /// The head's values as weights of the product with the shares.
 void pack_values(const AttentionArgs& args, size_t head, float* packed) {
     for (size_t first = 0; first < args.value_dim; first += kPanelColumns) {
         const size_t columns = panel_columns(args.value_dim, first);
         const float* value = args.value + head * args.value_dim + first;
+        if (Vec::kWidth == 4 && args.value_dim - first >= kPanelColumns) {
+            pack_whole_values(value, args.value_ld, args.keys, packed);
+            packed += args.keys * kPanelColumns;
+            continue;
+        }
         for (size_t j = 0; j < args.keys; ++j, value += args.value_ld) {
             for (size_t d = 0; d < columns; d += Vec::kWidth, packed += Vec::kWidth) {
                 Vec::load_up_to(value + d, args.value_dim - first - d).store(packed);
