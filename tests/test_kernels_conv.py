@@ -120,6 +120,18 @@ def test_conv3x3_error_at_the_networks_widths(tier: str, channels: int) -> None:
     assert np.abs(kernels.conv3x3(x, weight, tier=tier) - direct).max() < 1e-4
 
 
+@pytest.mark.parametrize("tier", TIERS[1:])
+def test_conv3x3_in_several_blocks_of_tiles(tier: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 38, 128), dtype=np.float32)
+    weight = rng.standard_normal((5, 128, 3, 3), dtype=np.float32)
+    bias = rng.standard_normal(5, dtype=np.float32)
+    want = kernels.conv_direct(x, weight, bias=bias, tier=tier)
+    got = kernels.conv3x3(x, weight, bias=bias, tier=tier)
+    np.testing.assert_allclose(got, want, rtol=0, atol=3e-5 * np.abs(want).max())
+    assert np.array_equal(kernels.conv3x3(x, weight, bias=bias, parts=3, tier=tier), got)
+
+
 @pytest.mark.parametrize(("kernel", "stride"), list(itertools.product([3, 5], [1, 2])))
 @pytest.mark.parametrize("channels", [16, 40, 55])
 def test_depthwise_of_every_width(kernel: int, stride: int, channels: int) -> None:
@@ -149,6 +161,25 @@ def test_depthwise(kernel: int, stride: int, seed: int) -> None:
     weight = rng.standard_normal((channels, 1, kernel, kernel), dtype=np.float32)
     sums = convolve(x, weight, stride, groups=channels)
     check(lambda **options: kernels.depthwise(x, weight, stride, **options), sums, rng, 1e-5)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), list(itertools.product([1, 3, 5], [1, 2])))
+@pytest.mark.parametrize("out_channels", [16, 47])
+def test_conv_direct_of_every_width(kernel: int, stride: int, out_channels: int) -> None:
+    rng = np.random.default_rng(kernel)
+    weight = rng.standard_normal((out_channels, 3, kernel, kernel), dtype=np.float32)
+    bias = rng.standard_normal(out_channels, dtype=np.float32)
+    for width in range(1, 23):
+        x = rng.standard_normal((4, width, 3), dtype=np.float32)
+        sums = convolve(x, weight, stride)
+        residual = spaced(rng, sums.shape, 2) if width % 3 else None
+        activation = ACTIVATIONS[width % 4]
+        want = activate(sums + bias, activation) + (0 if residual is None else residual)
+        for tier in TIERS[1:]:
+            got = kernels.conv_direct(
+                x, weight, stride, bias=bias, activation=activation, residual=residual, tier=tier
+            )
+            np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-4, err_msg=f"{tier} {width}")
 
 
 @pytest.mark.parametrize(("kernel", "stride"), list(itertools.product([1, 3, 5], [1, 2, 3])))
