@@ -25,6 +25,9 @@ from .weights import Weights, load_weights
 MASK_THRESHOLD = 0.45
 MASK_LOGIT = math.log(MASK_THRESHOLD / (1 - MASK_THRESHOLD))
 
+#: What a new track needs by default, as a multiple of the weights' thresholds (ours, docs/tracking.md).
+_NEW_TRACK = np.float32(1.25)
+
 #: More threads than this are a mistake.
 MAX_THREADS = 1024
 
@@ -146,7 +149,8 @@ class Segmenter:
             frames: iterable of images uint8 (H, W, 3). A frame may differ in size from the one before.
             keyframe_every: the whole network runs on every so-many-th frame; between these the kernels of
                 the last one are reused (paper: 3). Up: faster, and masks of quick objects suffer.
-            score_threshold: least score of a new track, or one for each class; None means the weights' own.
+            score_threshold: least score of a new track, or one for each class; None means 1.25 times the
+                weights' own, since a false mask stays as a track.
             tracker: state to go on from; its options say how tracks are continued and dropped.
 
         Yields:
@@ -172,6 +176,8 @@ class Segmenter:
             tracker.check_model(self.config.kernel_dim, len(self.classes))
         every = check_count("keyframe_every", keyframe_every)
         thresholds = self._thresholds(score_threshold)
+        if score_threshold is None:
+            thresholds = np.minimum(thresholds * _NEW_TRACK, np.float32(1))
         return self._track(frames, every, thresholds, Tracker() if tracker is None else tracker)
 
     def forward(self, x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:

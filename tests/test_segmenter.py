@@ -61,6 +61,19 @@ def test_segment_finds_the_squares(colors: Segmenter) -> None:
     assert len(colors.segment(frame, score_threshold=[0.999, 0])) == 0
 
 
+def test_new_tracks_need_more_than_objects_of_one_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mobileinst.segmenter.NativeModel", ColorModel)
+    frame = scene(red=(8, 8))
+    probe = Segmenter(Weights({}, FAKE_METADATA), size=(64, 96))
+    score = float(probe.segment(frame).scores[0])
+    for ratio, seen in ((1.2, 0), (1.3, 1)):
+        metadata = {**FAKE_METADATA, "score_threshold": score / ratio}
+        segmenter = Segmenter(Weights({}, metadata), size=(64, 96))
+        assert len(segmenter.segment(frame)) == 1
+        assert len(next(segmenter.track([frame]))) == seen
+        assert len(next(segmenter.track([frame], score_threshold=score / ratio))) == 1
+
+
 def test_scores_follow_the_powers_of_the_weights(tiny: Segmenter) -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 
