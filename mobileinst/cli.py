@@ -271,7 +271,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_score(parser: argparse.ArgumentParser) -> None:
-    text = "least score of an instance, 0..1 (the weights' own)"
+    text = "least score, 0..1 (the weights' own for an instance, 1.25 times that for a new track)"
     parser.add_argument("--score-threshold", type=float, metavar="S", help=text)
 
 
