@@ -26,18 +26,31 @@ inline __attribute__((always_inline)) void transform_input(Vec (&d)[kInputs]) {
               five_quarter = Vec::fill(5.25f);
     const Vec even1 = fma(minus_four_quarter, d[4], d[2] + d[6]),
               odd1 = fma(minus_four_quarter, d[3], d[1] + d[5]);
-    const Vec even2 = fma(quarter, d[2], fma(minus_one_quarter, d[4], d[6])),
-              odd2 = fma(four, d[5], fma(minus_five, d[3], d[1]));
-    const Vec even3 = fma(four, d[2], fma(minus_five, d[4], d[6])),
-              odd3 = fma(four, d[1], fma(minus_five, d[3], d[5]));
-    d[0] = fma(five_quarter, d[4] - d[2], d[0] - d[6]);
-    d[7] = fma(five_quarter, d[3] - d[5], d[7] - d[1]);
+    const Vec even2 = fma(quarter, d[2], fma(minus_one_quarter, d[4], d[6]));
+    const Vec even3 = fma(four, d[2], fma(minus_five, d[4], d[6]));
+    if constexpr (Vec::kWidth == 4) {
+        // NEON's fma overwrites its addend: what it adds to twice would be copied first.
+        const Vec two = Vec::fill(2.0f), minus_two_half = Vec::fill(-2.5f);
+        const Vec odd2 = fma(two, d[5], fma(minus_two_half, d[3], half * d[1])),
+                  odd3 = fma(two, d[1], fma(minus_two_half, d[3], half * d[5]));
+        d[0] = fma(five_quarter, d[4] - d[2], d[0] - d[6]);
+        d[7] = fma(five_quarter, d[3] - d[5], d[7] - d[1]);
+        d[3] = even2 + odd2;
+        d[4] = even2 - odd2;
+        d[5] = even3 + odd3;
+        d[6] = even3 - odd3;
+    } else {
+        const Vec odd2 = fma(four, d[5], fma(minus_five, d[3], d[1])),
+                  odd3 = fma(four, d[1], fma(minus_five, d[3], d[5]));
+        d[0] = fma(five_quarter, d[4] - d[2], d[0] - d[6]);
+        d[7] = fma(five_quarter, d[3] - d[5], d[7] - d[1]);
+        d[3] = fma(half, odd2, even2);
+        d[4] = fma(minus_half, odd2, even2);
+        d[5] = fma(half, odd3, even3);
+        d[6] = fma(minus_half, odd3, even3);
+    }
     d[1] = even1 + odd1;
     d[2] = even1 - odd1;
-    d[3] = fma(half, odd2, even2);
-    d[4] = fma(minus_half, odd2, even2);
-    d[5] = fma(half, odd3, even3);
-    d[6] = fma(minus_half, odd3, even3);
 }
 
 /// One dimension of the output transform: eight values to the first six, in place.
@@ -259,9 +272,46 @@ void transform_input_block(const Conv3x3Args& args, size_t first, size_t tiles,
     }
 }
 
-/// Whether the bias is added before the transform of a row of outputs, to the value at point 1, which goes
-/// into all of them with factor 1.
-constexpr bool kBiasBefore = Vec::kWidth == 4;
+/// The second dimension of the output transform and the epilogue for a vector of channels that all exist,
+/// without residual, as NEON likes it: little per row, and one addition of the bias, to the value at point 1,
+/// which goes into all outputs with factor 1.
+inline void output_rows(const Finish& finish, const float* half, Vec bias, float* output, size_t rows,
+                        size_t columns, size_t row_step, size_t ld, bool prefetched) {
+    for (const float* end = half + rows * kInputs * Vec::kWidth; half != end; output += row_step) {
+        if (prefetched) {
+            float* next = settled(output + kOutputs * ld);
+#pragma GCC unroll 8
+            for (size_t j = 0; j < kOutputs; ++j) {
+                __builtin_prefetch(next, 1, 2);
+                next = next_address(next, next, 1, ld);
+            }
+        }
+        Vec m[kInputs];
+#pragma GCC unroll 8
+        for (size_t j = 0; j < kInputs; ++j) {
+            m[j] = Vec::load(half + j * Vec::kWidth);
+        }
+        half += kInputs * Vec::kWidth;
+        m[1] = m[1] + bias;
+        transform_output(m);
+        finish.activate_all(m, kOutputs);
+        float* to = output;
+        if (columns == kOutputs) {
+#pragma GCC unroll 8
+            for (size_t j = 0; j < kOutputs; ++j) {
+                m[j].store(to);
+                to = next_address(to, output, j + 1, ld);
+            }
+        } else {
+#pragma GCC unroll 8
+            for (size_t j = 0; j < kOutputs; ++j) {
+                if (j < columns) {
+                    m[j].store(output + j * ld);
+                }
+            }
+        }
+    }
+}
 
 /// Both dimensions of the output transform for one vector of channels, and the epilogue.
 inline void output_tile(const Conv3x3Args& args, const Finish& finish, const Tile& tile, const float* product,
@@ -281,54 +331,44 @@ inline void output_tile(const Conv3x3Args& args, const Finish& finish, const Til
     }
     const size_t count = args.out_channels - channel;
     const Vec bias = finish.bias(channel, count);
-    const size_t output_ld = args.output_ld;
     const size_t rows = smaller(kOutputs, args.height - tile.y),
                  columns = smaller(kOutputs, args.width - tile.x);
+    if (Vec::kWidth == 4 && count >= Vec::kWidth && finish.residual == nullptr) {
+        const size_t ld = args.output_ld;
+        float* output = args.output + (tile.y * args.width + tile.x) * ld + channel;
+        return output_rows(finish, half, bias, output, rows, columns, args.width * ld, ld,
+                           prefetches(channel));
+    }
     for (size_t i = 0; i < rows; ++i) {
         const size_t pixel = (tile.y + i) * args.width + tile.x;
-        float* output = args.output + pixel * output_ld + channel;
-        if (prefetches(channel)) {
+        float* output = args.output + pixel * args.output_ld + channel;
 #pragma GCC unroll 8
-            for (size_t j = kOutputs; j < 2 * kOutputs; ++j) {
-                __builtin_prefetch(output + j * output_ld, 1, 2);
-            }
+        for (size_t j = kOutputs; j < 2 * kOutputs; ++j) {
+            __builtin_prefetch(output + j * args.output_ld, 1, 2);
         }
         Vec m[kInputs];
 #pragma GCC unroll 8
         for (size_t j = 0; j < kInputs; ++j) {
             m[j] = Vec::load(half + (i * kInputs + j) * Vec::kWidth);
         }
-        if constexpr (kBiasBefore) {
-            m[1] = m[1] + bias;
-        }
         transform_output(m);
-        if constexpr (!kBiasBefore) {
 #pragma GCC unroll 8
-            for (size_t j = 0; j < kOutputs; ++j) {
-                m[j] = m[j] + bias;
-            }
+        for (size_t j = 0; j < kOutputs; ++j) {
+            m[j] = m[j] + bias;
         }
         finish.activate_all(m, kOutputs);
-        const bool whole_vectors = count >= Vec::kWidth && finish.residual == nullptr;
-        if (columns == kOutputs && whole_vectors) {
+        if (columns == kOutputs && count >= Vec::kWidth && finish.residual == nullptr) {
             float* to = output;
 #pragma GCC unroll 8
             for (size_t j = 0; j < kOutputs; ++j) {
                 m[j].store(to);
-                to = next_address(to, output, j + 1, output_ld);
-            }
-        } else if (Vec::kWidth == 4 && whole_vectors) {
-#pragma GCC unroll 8
-            for (size_t j = 0; j < kOutputs; ++j) {
-                if (j < columns) {
-                    m[j].store(output + j * output_ld);
-                }
+                to = next_address(to, output, j + 1, args.output_ld);
             }
         } else {
 #pragma GCC unroll 8
             for (size_t j = 0; j < kOutputs; ++j) {
                 if (j < columns) {
-                    finish.store_activated(m[j], output + j * output_ld, pixel + j, channel, count);
+                    finish.store_activated(m[j], output + j * args.output_ld, pixel + j, channel, count);
                 }
             }
         }
