@@ -26,31 +26,18 @@ inline __attribute__((always_inline)) void transform_input(Vec (&d)[kInputs]) {
               five_quarter = Vec::fill(5.25f);
     const Vec even1 = fma(minus_four_quarter, d[4], d[2] + d[6]),
               odd1 = fma(minus_four_quarter, d[3], d[1] + d[5]);
-    const Vec even2 = fma(quarter, d[2], fma(minus_one_quarter, d[4], d[6]));
-    const Vec even3 = fma(four, d[2], fma(minus_five, d[4], d[6]));
-    if constexpr (Vec::kWidth == 4) {
-        // NEON's fma overwrites its addend: what it adds to twice would be copied first.
-        const Vec two = Vec::fill(2.0f), minus_two_half = Vec::fill(-2.5f);
-        const Vec odd2 = fma(two, d[5], fma(minus_two_half, d[3], half * d[1])),
-                  odd3 = fma(two, d[1], fma(minus_two_half, d[3], half * d[5]));
-        d[0] = fma(five_quarter, d[4] - d[2], d[0] - d[6]);
-        d[7] = fma(five_quarter, d[3] - d[5], d[7] - d[1]);
-        d[3] = even2 + odd2;
-        d[4] = even2 - odd2;
-        d[5] = even3 + odd3;
-        d[6] = even3 - odd3;
-    } else {
-        const Vec odd2 = fma(four, d[5], fma(minus_five, d[3], d[1])),
-                  odd3 = fma(four, d[1], fma(minus_five, d[3], d[5]));
-        d[0] = fma(five_quarter, d[4] - d[2], d[0] - d[6]);
-        d[7] = fma(five_quarter, d[3] - d[5], d[7] - d[1]);
-        d[3] = fma(half, odd2, even2);
-        d[4] = fma(minus_half, odd2, even2);
-        d[5] = fma(half, odd3, even3);
-        d[6] = fma(minus_half, odd3, even3);
-    }
+    const Vec even2 = fma(quarter, d[2], fma(minus_one_quarter, d[4], d[6])),
+              odd2 = fma(four, d[5], fma(minus_five, d[3], d[1]));
+    const Vec even3 = fma(four, d[2], fma(minus_five, d[4], d[6])),
+              odd3 = fma(four, d[1], fma(minus_five, d[3], d[5]));
+    d[0] = fma(five_quarter, d[4] - d[2], d[0] - d[6]);
+    d[7] = fma(five_quarter, d[3] - d[5], d[7] - d[1]);
     d[1] = even1 + odd1;
     d[2] = even1 - odd1;
+    d[3] = fma(half, odd2, even2);
+    d[4] = fma(minus_half, odd2, even2);
+    d[5] = fma(half, odd3, even3);
+    d[6] = fma(minus_half, odd3, even3);
 }
 
 /// One dimension of the output transform: eight values to the first six, in place.
