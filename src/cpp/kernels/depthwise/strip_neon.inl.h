@@ -28,8 +28,8 @@ constexpr size_t kLeastTextPixels = KERNEL == 3 ? 3 : 5;
 namespace mobileinst {
 namespace {
 
-/// All of convolve_strip() for a whole group without residual, HardSigmoid and columns outside, with
-/// strip->output and offset moved on to the next strip->
+/// All of convolve_strip() for a whole group without residual, HardSigmoid and columns outside; moves output
+/// and offset on to the next strip.
 template <int KERNEL, int STRIDE, int PIXELS>
 void convolve_strip_text(Strip* strip, Activation activation);
 

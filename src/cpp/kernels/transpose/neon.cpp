@@ -36,8 +36,10 @@ void interleave_planes(const TransposeArgs& args) {
     const size_t whole = args.columns / 16 * 16;
     for (size_t column = 0; column < whole; column += 16) {
         for (size_t i = 0; i < 4; ++i, output += 12) {
-            vst3q_f32(output, {vld1q_f32(plane[0] + 4 * i), vld1q_f32(plane[1] + 4 * i),
-                               vld1q_f32(plane[2] + 4 * i)});
+            // Braces within the call would be arguments of their own to Clang's macro.
+            const float32x4x3_t pixels = {vld1q_f32(plane[0] + 4 * i), vld1q_f32(plane[1] + 4 * i),
+                                          vld1q_f32(plane[2] + 4 * i)};
+            vst3q_f32(output, pixels);
         }
         for (const float*& p : plane) {
             p += 16;
