@@ -115,6 +115,8 @@ def test_the_command_line_names_stages(tmp_path: Path, capsys: pytest.CaptureFix
     line = [str(path), "--output", str(tmp_path / "run"), "--device", "cpu"]
     assert main([*line, "--stage", "3"]) == 2
     assert "--stage: expected 1 to 2, got 3" in capsys.readouterr().err
+    assert main([*line, "--stage", "2"]) == 2
+    assert "the stage before is not trained" in capsys.readouterr().err
     assert main([*line, "--images", "2"]) == 2
     assert "need --stage: the configuration has 2 stages" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

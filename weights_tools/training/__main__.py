@@ -9,11 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from weights_tools.training.checkpoint import CHECKPOINT
 from weights_tools.training.config import TrainingConfig, load_stages
 from weights_tools.training.loop import RunOptions
 from weights_tools.training.processes import run_processes
 from weights_tools.training.schedule import next_time_of_day
-from weights_tools.training.stages import train_stages
+from weights_tools.training.stages import stage_folder, train_stages
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,13 +47,20 @@ def _checked(stages: tuple[TrainingConfig, ...], options: argparse.Namespace) ->
     """The stages with what the command line changes.
 
     Raises:
-        ValueError: for a stage that there is not, and for changes that do not say of which stage.
+        ValueError: for a stage that there is not or that follows an untrained one, and for changes that do
+            not say of which stage.
     """
     count = len(stages)
     if options.stage is not None and not 1 <= options.stage <= count:
         raise ValueError(f"--stage: expected 1 to {count}, got {options.stage}")
     if count > 1 and options.stage is None and (options.images is not None or options.anneal_by):
         raise ValueError(f"--images and --anneal-by need --stage: the configuration has {count} stages")
+    if options.stage is not None and options.stage > 1:
+        before = stage_folder(options.output, options.stage - 1, count) / CHECKPOINT
+        if not before.exists():
+            raise ValueError(
+                f"--stage {options.stage}: the stage before is not trained, {before} does not exist"
+            )
     if options.images is not None:
         stages = tuple(dataclasses.replace(stage, images=options.images) for stage in stages)
     return stages

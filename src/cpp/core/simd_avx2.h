@@ -54,23 +54,7 @@ inline Vec at_least(Vec x, Vec lo) { return {_mm256_max_ps(lo.v, x.v)}; }
 /// x within [lo, hi]; NaN stays NaN.
 inline Vec clamp(Vec x, Vec lo, Vec hi) { return {_mm256_min_ps(hi.v, _mm256_max_ps(lo.v, x.v))}; }
 
-/// x, which is not read from memory again by each instruction that uses it.
-inline __attribute__((always_inline)) Vec in_register(Vec x) {
-    asm("" : "+v"(x.v));
-    return x;
-}
-
-/// For NEON's sake; x86 addresses need no help.
-template <typename T>
-inline T* settled(T* p) {
-    return p;
-}
-
-/// base + i * step, which x86 addresses hold for small i.
-template <typename T>
-inline T* next_address(T* /*previous*/, T* base, size_t i, size_t step) {
-    return base + i * step;
-}
-
 }  // namespace
 }  // namespace mobileinst
+
+#include "core/simd_x86.inl.h"

@@ -54,23 +54,7 @@ inline Vec clamp(Vec x, Vec lo, Vec hi) {
     return {_mm512_maskz_min_ps(all, hi.v, _mm512_maskz_max_ps(all, lo.v, x.v))};
 }
 
-/// x, which is not read from memory again by each instruction that uses it.
-inline __attribute__((always_inline)) Vec in_register(Vec x) {
-    asm("" : "+v"(x.v));
-    return x;
-}
-
-/// For NEON's sake; x86 addresses need no help.
-template <typename T>
-inline T* settled(T* p) {
-    return p;
-}
-
-/// base + i * step, which x86 addresses hold for small i.
-template <typename T>
-inline T* next_address(T* /*previous*/, T* base, size_t i, size_t step) {
-    return base + i * step;
-}
-
 }  // namespace
 }  // namespace mobileinst
+
+#include "core/simd_x86.inl.h"

@@ -4,7 +4,7 @@
 // core/finish.inl.h and define
 //   kPixels<KERNEL>        outputs of a strip, at most
 //   kStripVectors<KERNEL>  vectors of channels of a group
-//   kLeastTextPixels<KERNEL>  outputs from which on convolve_strip_text() is written out for strips, or 0
+//   kLeastTextPixels<KERNEL>  outputs from which on convolve_strips_text() is written out for strips, or 0
 //
 // Packed weights: per group of vectors of channels (kernel * kernel, group); vectors that make no whole group
 // are groups of their own, the last filled up with zeros.
