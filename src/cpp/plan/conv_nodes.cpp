@@ -150,9 +150,26 @@ class DepthwiseNode final : public ConvNode {
     DepthwiseArgs args_;
 };
 
-class ConvDirectNode final : public ConvNode {
+class ConvDirectNode final : public ConvNode, public RowWise {
   public:
     using ConvNode::ConvNode;
+
+    const RowWise* row_wise() const override { return this; }
+    bool reads_ring() const override { return false; }
+    bool writes_ring() const override {
+        return weights().tier() != Tier::Ref && epilogue_.residual == nullptr;
+    }
+    size_t window() const override { return args_.kernel; }
+    size_t row_stride() const override { return args_.stride; }
+
+    void run_row(size_t row, const Rows& input, const Rows& output, float* /*scratch*/,
+                 bool /*resumes*/) const override {
+        ConvDirectArgs args = args_;
+        args.input = input.data;
+        args.output = output.data;
+        args.output_ring = output.ring;
+        kernels_->run(args, row, row + 1);
+    }
 
     void run(const Workers& workers) const override {
         workers.pool.run(y_.height, 1, workers.chunks(macs(), 2),

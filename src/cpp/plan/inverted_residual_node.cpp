@@ -15,7 +15,7 @@ std::vector<TensorId> inputs_of(const InvertedResidualSpec& spec) {
     return inputs;
 }
 
-class InvertedResidualNode final : public Node {
+class InvertedResidualNode final : public Node, public RowWise {
   public:
     explicit InvertedResidualNode(InvertedResidualSpec spec)
         : Node(spec.name, "inverted residual", inputs_of(spec), spec.y),
@@ -66,6 +66,26 @@ class InvertedResidualNode final : public Node {
                          [&](size_t begin, size_t end, size_t thread) {
                              kernels_.run(args_, begin, end, workers.scratch_of(thread));
                          });
+    }
+
+    const RowWise* row_wise() const override { return this; }
+    bool reads_ring() const override {
+        return kernels_.runs_on(args_) && spec_.residual.value_or(spec_.x) == spec_.x;
+    }
+    bool writes_ring() const override { return reads_ring(); }
+    size_t window() const override { return args_.kernel; }
+    size_t row_stride() const override { return args_.stride; }
+
+    void run_row(size_t row, const Rows& input, const Rows& output, float* scratch,
+                 bool resumes) const override {
+        InvertedResidualArgs args = args_;
+        args.input = input.data;
+        args.input_ring = input.ring;
+        args.output = output.data;
+        args.output_ring = output.ring;
+        args.epilogue.residual = spec_.residual ? input.data : nullptr;
+        args.resumes = resumes;
+        kernels_.run(args, row, row + 1, scratch);
     }
 
   private:

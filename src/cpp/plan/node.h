@@ -7,6 +7,7 @@
 
 #include "core/tensor.h"
 #include "core/thread_pool.h"
+#include "plan/row_wise.h"
 
 namespace mobileinst {
 
@@ -31,7 +32,7 @@ struct Workers {
     }
 };
 
-/// One operation of a plan. Built with tensor numbers, bound to memory once, then run many times.
+/// One operation of a plan. Built with tensor numbers, bound to memory, then run many times.
 class Node {
   public:
     Node(std::string name, std::string op, std::vector<TensorId> inputs, TensorId output)
@@ -47,7 +48,7 @@ class Node {
 
     /// Whether the output may be written over that input.
     virtual bool in_place(TensorId /*input*/) const { return false; }
-    /// Resolves tensor numbers to memory.
+    /// Resolves tensor numbers to memory, or to shapes only as long as it does not run.
     virtual void bind(const std::vector<Tensor>& tensors) = 0;
     /// Floats of scratch that each thread needs, once bound.
     virtual size_t scratch_size() const { return 0; }
@@ -56,6 +57,8 @@ class Node {
     /// Bytes of parameters read.
     virtual uint64_t parameter_bytes() const { return 0; }
     virtual void run(const Workers& workers) const = 0;
+    /// Itself row by row, or null if it can't.
+    virtual const RowWise* row_wise() const { return nullptr; }
 
   private:
     std::string name_, op_;

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "plan/layout.h"
+#include "plan/row_chain.h"
 #include "xnnpack/operators.h"
 
 namespace mobileinst {
@@ -99,15 +100,29 @@ Plan::Plan(Tier tier, std::vector<PlannedTensor> tensors, std::vector<std::uniqu
       planned_(std::move(tensors)),
       tensors_(planned_.size()),
       nodes_(std::move(nodes)),
-      milliseconds_(nodes_.size()),
       section_ends_(std::move(section_ends)),
       pool_(std::move(pool)) {
+    chain_nodes();
+    milliseconds_.resize(nodes_.size());
     place_tensors();
     for (const auto& node : nodes_) {
         node->bind(tensors_);
         scratch_stride_ = std::max(scratch_stride_, (node->scratch_size() + 15) / 16 * 16);
     }
     scratch_ = AlignedBuffer(scratch_stride_ * pool_->threads());
+}
+
+void Plan::chain_nodes() {
+    std::vector<bool> own(planned_.size());
+    for (TensorId id = 0; id < planned_.size(); ++id) {
+        const PlannedTensor &tensor = planned_[id], &root = planned_[tensor.root];
+        tensors_[id] = {nullptr, tensor.height, tensor.width, tensor.channels, root.channels};
+        own[id] = tensor.root == id && !tensor.constant && !tensor.kept;
+        if (tensor.root != id) {
+            own[tensor.root] = false;
+        }
+    }
+    chain_rows(nodes_, {tier_, pool_->threads(), tensors_, own, section_ends_});
 }
 
 void Plan::place_tensors() {

@@ -126,6 +126,7 @@ class Plan {
     size_t arena_bytes() const { return arena_.size() * sizeof(float); }
 
   private:
+    void chain_nodes();
     void place_tensors();
 
     Tier tier_;

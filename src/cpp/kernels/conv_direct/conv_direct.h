@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "core/activation.h"
+#include "core/row_ring.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -15,6 +16,7 @@ struct ConvDirectArgs {
     const float* packed = nullptr;  ///< weights, from pack()
     float* output = nullptr;        ///< (out_height(), out_width(), out_channels)
     size_t output_ld = 0;           ///< >= out_channels
+    RowRing output_ring;            ///< a ring goes without residual; `ref` has none
     size_t height = 0, width = 0, in_channels = 0, out_channels = 0;  ///< each >= 1
     size_t kernel = 3, stride = 1;
     size_t groups = 1;  ///< divides in_channels and out_channels

@@ -40,12 +40,12 @@ struct DirectRow {
     const float* input;         // row of kernel row `first_row`, first channel of the group
     const float* panel;         // weights of kernel row `first_row`
     size_t first_row, end_row;  // kernel rows inside the image
-    size_t y, group_in;
-    size_t channel, count;  // first output channel, output channels of the panel that exist
+    size_t slot, group_in;      // of the output row
+    size_t channel, count;      // first output channel, output channels of the panel that exist
 
     /// Where the outputs from x on go.
     FinishedRows target(size_t x) const {
-        const size_t pixel = y * args.out_width() + x;
+        const size_t pixel = slot * args.out_width() + x;
         return {&finish, args.output + pixel * args.output_ld + channel, args.output_ld, pixel, channel,
                 count};
     }
@@ -165,7 +165,7 @@ void direct_row(const ConvDirectArgs& args, const Finish& finish, size_t y) {
                                 panel,
                                 first_row,
                                 end_row,
-                                y,
+                                args.output_ring.slot(y),
                                 group_in,
                                 group * group_out + channel,
                                 smaller(kPanelColumns, group_out - channel)};

@@ -3,6 +3,7 @@
 // Rows of depthwise convolution on vectors of channels. Include after core/finish.inl.h,
 // kernels/gemm/start.inl.h and one of strip_*.inl.h.
 
+#include "core/row_ring.h"
 #include "kernels/depthwise/depthwise.h"
 #include "kernels/depthwise/vector_row.inl.h"
 
@@ -37,22 +38,15 @@ struct RowWindow {
     size_t first, end;
     const float* rows[kLargestKernel];  // of these taps
 
-    RowWindow(const DepthwiseArgs& args, size_t y) : RowWindow(args, y, args.height) {}
-
-    /// The same with the image's row i in row i % kernel of args.input, a ring of as many rows as the kernel
-    /// has.
-    static RowWindow in_ring(const DepthwiseArgs& args, size_t y) { return {args, y, args.kernel}; }
-
-  private:
-    /// The image's row i is row i % `ring` of args.input.
-    RowWindow(const DepthwiseArgs& args, size_t y, size_t ring) {
+    /// `ring` says where the rows of args.input lie.
+    RowWindow(const DepthwiseArgs& args, size_t y, RowRing ring = {}) {
         const size_t pad = args.kernel / 2, top = y * args.stride;
         first = top < pad ? pad - top : 0;
         end = smaller(args.kernel, args.height + pad - top);
-        size_t row = (top + first - pad) % ring;
+        size_t slot = ring.slot(top + first - pad);
         for (size_t i = 0; i < smaller(end - first, kLargestKernel); ++i) {
-            rows[i] = args.input + row * args.width * args.input_ld;
-            row = row + 1 == ring ? 0 : row + 1;
+            rows[i] = args.input + slot * args.width * args.input_ld;
+            slot = slot + 1 == ring.slots ? 0 : slot + 1;
         }
     }
 };

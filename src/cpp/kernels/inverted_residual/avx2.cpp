@@ -9,6 +9,6 @@
 namespace mobileinst {
 
 const InvertedResidualKernels inverted_residual_f32_avx2 = {inverted_residual_scratch_size,
-                                                            inverted_residual_run};
+                                                            inverted_residual_run, inverted_residual_runs_on};
 
 }  // namespace mobileinst

@@ -8,7 +8,7 @@
 
 namespace mobileinst {
 
-const InvertedResidualKernels inverted_residual_f32_avx512 = {inverted_residual_scratch_size,
-                                                              inverted_residual_run};
+const InvertedResidualKernels inverted_residual_f32_avx512 = {
+    inverted_residual_scratch_size, inverted_residual_run, inverted_residual_runs_on};
 
 }  // namespace mobileinst

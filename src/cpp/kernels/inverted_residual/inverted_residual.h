@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "core/activation.h"
+#include "core/row_ring.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -28,6 +29,12 @@ struct InvertedResidualArgs {
     Activation activation = Activation::None;  ///< after expansion and depthwise convolution
     Epilogue epilogue;                         ///< of the projection
 
+    // For blocks that follow one another row by row; only where runs_on() allows.
+    RowRing input_ring;   ///< holds `kernel` rows or more; also of the residual, which must be the input
+    RowRing output_ring;  ///< not with a residual that is not the input
+    /// The run before, with this scratch, ended where this one begins: what it expanded is used again.
+    bool resumes = false;
+
     size_t out_height() const { return (height - 1) / stride + 1; }
     size_t out_width() const { return (width - 1) / stride + 1; }
 };
@@ -40,6 +47,8 @@ struct InvertedResidualKernels {
     /// of the three kernels run one after the other; each range expands kernel - stride rows again that its
     /// neighbour has.
     void (*run)(const InvertedResidualArgs& args, size_t begin, size_t end, float* scratch);
+    /// Whether runs may resume and maps may lie in rings: where the map is not cut into columns.
+    bool (*runs_on)(const InvertedResidualArgs& args);
 };
 
 // One table per tier, each defined in the file of its name and built only where its instructions exist.

@@ -72,7 +72,7 @@ void zero_borders(const InvertedResidualArgs& args, const ColumnStrip& strip, fl
 
 inline void expand_row(const InvertedResidualArgs& args, const ColumnStrip& strip, size_t row, float* ring) {
     GemmArgs gemm;
-    gemm.a = args.input + (row * args.width + strip.first) * args.input_ld;
+    gemm.a = args.input + (args.input_ring.slot(row) * args.width + strip.first) * args.input_ld;
     gemm.lda = args.input_ld;
     gemm.packed = args.expand;
     gemm.c = ring + row % args.kernel * strip.ring_row() + strip.outside_left * strip.hidden_ld;
@@ -86,7 +86,7 @@ inline void expand_row(const InvertedResidualArgs& args, const ColumnStrip& stri
 
 inline void project_row(const InvertedResidualArgs& args, const ColumnStrip& strip, size_t y,
                         const float* filtered) {
-    const size_t pixel = y * args.out_width() + strip.x;
+    const size_t pixel = args.output_ring.slot(y) * args.out_width() + strip.x;
     GemmArgs gemm;
     gemm.a = filtered;
     gemm.lda = strip.hidden_ld;
@@ -98,7 +98,8 @@ inline void project_row(const InvertedResidualArgs& args, const ColumnStrip& str
     gemm.k = args.hidden;
     gemm.epilogue = args.epilogue;
     if (gemm.epilogue.residual != nullptr) {
-        gemm.epilogue.residual += pixel * gemm.epilogue.residual_ld;
+        const size_t beside = args.input_ring.slot(y) * args.out_width() + strip.x;
+        gemm.epilogue.residual += beside * gemm.epilogue.residual_ld;
     }
     gemm_run(gemm, 0, gemm.m);
 }
@@ -118,6 +119,11 @@ inline DepthwiseArgs filter_args(const InvertedResidualArgs& args, const ColumnS
     return depthwise;
 }
 
+/// The end of the input rows that output row y sees.
+inline size_t rows_seen(const InvertedResidualArgs& args, size_t y) {
+    return smaller(args.height, y * args.stride + args.kernel - args.kernel / 2);
+}
+
 void run_strip(const InvertedResidualArgs& args, const ColumnStrip& strip, size_t begin, size_t end,
                float* ring) {
     float* filtered = ring + args.kernel * strip.ring_row();
@@ -127,13 +133,19 @@ void run_strip(const InvertedResidualArgs& args, const ColumnStrip& strip, size_
     depthwise.input_ld = strip.hidden_ld;
     depthwise.width = strip.ring_columns;
     const Finish finish(depthwise.epilogue);
-    zero_borders(args, strip, ring);
-    size_t next = begin * args.stride < pad ? 0 : begin * args.stride - pad;  // row to expand
+    size_t next;  // row to expand
+    if (args.resumes) {
+        next = rows_seen(args, begin - 1);
+    } else {
+        next = begin * args.stride < pad ? 0 : begin * args.stride - pad;
+        zero_borders(args, strip, ring);
+    }
     for (size_t y = begin; y < end; ++y) {
-        for (; next < smaller(args.height, y * args.stride + args.kernel - pad); ++next) {
+        for (; next < rows_seen(args, y); ++next) {
             expand_row(args, strip, next, ring);
         }
-        inner_row_of(depthwise, finish, RowWindow::in_ring(depthwise, y), 0, Interior(0, strip.columns));
+        inner_row_of(depthwise, finish, RowWindow(depthwise, y, {args.kernel}), 0,
+                     Interior(0, strip.columns));
         project_row(args, strip, y, filtered);
     }
 }
@@ -148,7 +160,7 @@ void run_unexpanded(const InvertedResidualArgs& args, size_t begin, size_t end, 
     const Finish finish(depthwise.epilogue);
     const Interior interior(depthwise);
     for (size_t y = begin; y < end; ++y) {
-        depthwise_row(depthwise, finish, interior, RowWindow(depthwise, y), 0);
+        depthwise_row(depthwise, finish, interior, RowWindow(depthwise, y, args.input_ring), 0);
         project_row(args, strip, y, filtered);
     }
 }
@@ -161,6 +173,11 @@ void inverted_residual_run(const InvertedResidualArgs& args, size_t begin, size_
     for (size_t x = 0; x < width; x += step) {
         run_strip(args, ColumnStrip(args, x, smaller(step, width - x)), begin, end, scratch);
     }
+}
+
+bool inverted_residual_runs_on(const InvertedResidualArgs& args) {
+    // Narrow maps have columns at both borders at once, whose windows are not looked up row by row.
+    return strip_columns(args) == args.out_width() && args.width >= 2 * args.kernel;
 }
 
 }  // namespace

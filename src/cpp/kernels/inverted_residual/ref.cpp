@@ -45,8 +45,10 @@ void run(const InvertedResidualArgs& args, size_t begin, size_t end, float* scra
     gemm_f32_ref.run(project, begin * width, end * width);
 }
 
+bool runs_on(const InvertedResidualArgs& /*args*/) { return false; }
+
 }  // namespace
 
-const InvertedResidualKernels inverted_residual_f32_ref = {scratch_size, run};
+const InvertedResidualKernels inverted_residual_f32_ref = {scratch_size, run, runs_on};
 
 }  // namespace mobileinst
