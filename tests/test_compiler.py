@@ -270,3 +270,27 @@ def test_postponed_nodes_run_in_a_section_of_their_own() -> None:
         program.plan.run(section)
     assert np.array_equal(program.read("late"), np.maximum(values, 0))
     np.testing.assert_allclose(program.read("last"), 4 * values**2, rtol=1e-6)
+
+
+def test_weights_are_packed_once_for_all_maps_with_the_same_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    tensors = {
+        "dense.weight": rng.standard_normal((4, 4, 3, 3), dtype=np.float32),
+        "point.weight": rng.standard_normal((4, 4, 1, 1), dtype=np.float32),
+    }
+    parameters = Parameters(tensors, _native.tier())
+    packed: list[tuple[int, int]] = []
+    pack = _native.ConvWeights
+
+    def count(weight: NDArray[np.float32], *rest: object) -> object:
+        packed.append((weight.shape[2], int(str(rest[-1]))))
+        return pack(weight, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(_native, "ConvWeights", count)
+    for size in ((10, 12), (20, 20), (40, 40), (64, 80), (10, 10)):
+        graph = Graph()
+        ops = NativeOps(graph, parameters)
+        x = ops.input("image", *size, 4)
+        y = ops.conv(ops.conv(x, "dense", 4, kernel=3), "point", 4)
+        compile_program(graph, parameters, {"y": y}, _native.ThreadPool(1))
+    assert packed == [(3, 6), (1, 6), (3, 8)]

@@ -81,7 +81,7 @@ def test_every_tier_agrees_with_ref(config: ModelConfig, tier: str) -> None:
         np.testing.assert_allclose(got.read(name), expected.read(name), atol=1e-3, err_msg=name)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 3), (31, 65), (64, 64), (96, 129)])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (31, 65), (64, 64), (96, 129), (256, 200)])
 def test_results_are_equal_for_any_number_of_threads(size: tuple[int, int]) -> None:
     weights, x = make_weights(SMALL), random_input(*size)
     expected = run(NativeModel(weights, threads=1), x)
@@ -96,7 +96,7 @@ def test_results_are_equal_for_any_number_of_threads(size: tuple[int, int]) -> N
 def test_sizes_do_not_disturb_each_other() -> None:
     weights = make_weights(SMALL)
     model = NativeModel(weights, threads=2)
-    sizes = [(64, 96), (65, 33), (32, 32), (96, 64), (40, 72), (64, 64)]
+    sizes = [(64, 96), (65, 33), (32, 32), (256, 200), (40, 72), (64, 64)]
     assert len(sizes) > CACHED_SESSIONS
     expected = [run(NativeModel(weights, threads=1), random_input(*size)) for size in sizes]
     for _ in range(2):

@@ -19,6 +19,9 @@ ACTIVATIONS = [None, "relu", "relu6", "hard_sigmoid"]
 TIERS = _native.supported_tiers()
 POISON = np.float32(-12345.5)
 
+#: Outputs on each side of Winograd's tiles, with the largest error as a share of the largest output.
+TILES = {6: 3e-5, 8: 1.5e-4}
+
 
 def activate(x: NDArray[np.float64], activation: str | None) -> NDArray[np.float64]:
     if activation == "relu":
@@ -99,37 +102,68 @@ def test_gemm(seed: int) -> None:
     check(lambda **options: kernels.gemm(a, weight, **options), sums, rng, 1e-5)
 
 
+@pytest.mark.parametrize("tile", TILES)
 @pytest.mark.parametrize("seed", range(60))
-def test_conv3x3(seed: int) -> None:
+def test_conv3x3(seed: int, tile: int) -> None:
     rng = np.random.default_rng(seed)
-    height, width = (int(rng.choice([1, 2, 3, 4, 5, 7, 8, 9, 17])) for _ in range(2))
+    height, width = (int(rng.choice([1, 2, 3, 4, 5, 7, 8, 9, 17, 23])) for _ in range(2))
     channels, out_channels = (int(rng.choice(SIZES[:13])) for _ in range(2))
     x = spaced(rng, (height, width, channels), int(rng.choice([0, 1, 8])))
     weight = rng.standard_normal((out_channels, channels, 3, 3), dtype=np.float32)
-    check(lambda **options: kernels.conv3x3(x, weight, **options), convolve(x, weight), rng, 3e-5)
+    want = convolve(x, weight)
+    check(lambda **options: kernels.conv3x3(x, weight, winograd_tile=tile, **options), want, rng, TILES[tile])
 
 
+@pytest.mark.parametrize(("tile", "most"), [(6, 1e-4), (8, 6e-4)])
 @pytest.mark.parametrize("channels", [64, 128, 256])
 @pytest.mark.parametrize("tier", TIERS[1:])
-def test_conv3x3_error_at_the_networks_widths(tier: str, channels: int) -> None:
+def test_conv3x3_error_at_the_networks_widths(tier: str, channels: int, tile: int, most: float) -> None:
     rng = np.random.default_rng(channels)
     x = np.maximum(rng.standard_normal((20, 20, channels), dtype=np.float32), 0)
     weight = rng.standard_normal((channels, channels, 3, 3), dtype=np.float32) * np.sqrt(2 / (9 * channels))
     weight = weight.astype(np.float32)
     direct = kernels.conv_direct(x, weight, tier=tier)
-    assert np.abs(kernels.conv3x3(x, weight, tier=tier) - direct).max() < 1e-4
+    found = kernels.conv3x3(x, weight, winograd_tile=tile, tier=tier)
+    assert np.abs(found - direct).max() < most
 
 
+@pytest.mark.parametrize("tile", TILES)
 @pytest.mark.parametrize("tier", TIERS[1:])
-def test_conv3x3_in_several_blocks_of_tiles(tier: str) -> None:
+def test_conv3x3_in_several_blocks_of_tiles(tier: str, tile: int) -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((40, 38, 128), dtype=np.float32)
     weight = rng.standard_normal((5, 128, 3, 3), dtype=np.float32)
     bias = rng.standard_normal(5, dtype=np.float32)
     want = kernels.conv_direct(x, weight, bias=bias, tier=tier)
-    got = kernels.conv3x3(x, weight, bias=bias, tier=tier)
-    np.testing.assert_allclose(got, want, rtol=0, atol=3e-5 * np.abs(want).max())
-    assert np.array_equal(kernels.conv3x3(x, weight, bias=bias, parts=3, tier=tier), got)
+    got = kernels.conv3x3(x, weight, tile, bias=bias, tier=tier)
+    np.testing.assert_allclose(got, want, rtol=0, atol=TILES[tile] * np.abs(want).max())
+    assert np.array_equal(kernels.conv3x3(x, weight, tile, bias=bias, parts=3, tier=tier), got)
+
+
+@pytest.mark.parametrize(
+    ("size", "tile"),
+    [
+        ((80, 80), 8),
+        ((64, 64), 8),
+        ((45, 80), 8),
+        ((40, 40), 8),
+        ((32, 25), 8),
+        ((36, 36), 6),
+        ((20, 20), 6),
+        ((10, 10), 6),
+        ((1, 1), 6),
+    ],
+    ids=str,
+)
+def test_conv3x3_takes_tiles_that_suit_the_map(size: tuple[int, int], tile: int) -> None:
+    assert _native.winograd_tile(*size) == tile
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((*size, 8), dtype=np.float32)
+    weight = rng.standard_normal((4, 8, 3, 3), dtype=np.float32)
+    found = kernels.conv3x3(x, weight)
+    assert np.array_equal(kernels.conv3x3(x, weight, tile), found)
+    if _native.tier() != "ref" and size != (1, 1):
+        assert not np.array_equal(kernels.conv3x3(x, weight, 14 - tile), found)
 
 
 @pytest.mark.parametrize(("kernel", "stride"), list(itertools.product([3, 5], [1, 2])))
@@ -247,7 +281,7 @@ def test_residual_may_be_the_output(tier: str) -> None:
     before = rng.standard_normal((9, 11, 20), dtype=np.float32)
     a, projection = x.reshape(-1, 20), weight[:, :, 0, 0].copy()
     calls: list[tuple[Any, ...]] = [
-        (kernels.conv3x3, x, weight),
+        *((kernels.conv3x3, x, weight, tile) for tile in TILES),
         (kernels.conv_direct, x, weight),
         (kernels.depthwise, x, weight[:, :1].copy()),
         (kernels.gemm, a, projection),
@@ -266,7 +300,8 @@ def test_nan_is_not_hidden(tier: str, activation: str | None) -> None:
     x = np.ones((5, 6, 20), np.float32)
     x[2, 3, 4] = np.nan
     dense = np.ones((20, 20, 3, 3), np.float32)
-    assert np.isnan(kernels.conv3x3(x, dense, activation=activation, tier=tier)[2, 3]).all()
+    for tile in TILES:
+        assert np.isnan(kernels.conv3x3(x, dense, tile, activation=activation, tier=tier)[2, 3]).all()
     assert np.isnan(kernels.conv_direct(x, dense, activation=activation, tier=tier)[2, 3]).all()
     assert np.isnan(kernels.depthwise(x, dense[:, :1].copy(), activation=activation, tier=tier)[2, 3, 4])
     product = kernels.gemm(x.reshape(30, 20), dense[:, :, 0, 0].copy(), activation=activation, tier=tier)
@@ -286,6 +321,8 @@ def test_wrong_arguments_are_named() -> None:
         kernels.gemm(np.zeros((3, 4), np.float32).T, np.zeros((2, 3), np.float32))
     with pytest.raises(ValueError, match="out"):
         kernels.conv3x3(x, np.zeros((2, 6, 3, 3), np.float32), out=np.zeros((4, 4, 3), np.float32))
+    with pytest.raises(ValueError, match="winograd_tile: expected 6 or 8, got 4"):
+        kernels.conv3x3(x, np.zeros((2, 6, 3, 3), np.float32), 4)
     with pytest.raises(ValueError, match="groups"):
         kernels.conv_direct(x, np.zeros((2, 6, 3, 3), np.float32), groups=4)
     with pytest.raises(ValueError, match="odd"):

@@ -183,7 +183,10 @@ class _Emitter:
             )
         else:
             residual = self._tensor(node.inputs[1]) if len(node.inputs) > 1 else None
-            weights = self._parameters.packed(layer)
+            # Other kinds know no tiles, and one packing serves maps of all sizes.
+            winograd = node.attributes["kernel"] == 3 and layer.stride == layer.groups == 1
+            tile = _native.winograd_tile(node.height, node.width) if winograd else 6
+            weights = self._parameters.packed(layer, tile)
             self._builder.conv(node.name, x, weights, y, node.activation, residual)
 
     def _takes_xnnpack(self, conv: Node) -> bool:

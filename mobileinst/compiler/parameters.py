@@ -45,7 +45,7 @@ class Parameters:
         self.tier = tier
         self.backend = active_backend(tier) if backend is None else backend
         self._tensors = tensors
-        self._packed: dict[ConvLayer, _native.ConvWeights] = {}
+        self._packed: dict[tuple[ConvLayer, int], _native.ConvWeights] = {}
         self._lock = threading.Lock()
 
     def array(self, name: str) -> Array:
@@ -64,15 +64,22 @@ class Parameters:
         if shape != expected:
             raise ValueError(f"{name}: expected shape {expected}, got {shape}")
 
-    def packed(self, layer: ConvLayer) -> _native.ConvWeights:
-        """The layer's weights with its batch norm folded in, packed for the tier."""
+    def packed(self, layer: ConvLayer, winograd_tile: int = 6) -> _native.ConvWeights:
+        """The layer's weights with its batch norm folded in, packed for the tier.
+
+        Args:
+            layer: What to pack.
+            winograd_tile: Outputs on each side of the tiles of a 3x3 convolution at stride 1. Plans whose
+                maps want the same tiles share the weights.
+        """
+        key = layer, winograd_tile
         with self._lock:
-            if layer not in self._packed:
+            if key not in self._packed:
                 weight, bias = self.folded(layer)
-                self._packed[layer] = _native.ConvWeights(
-                    weight, bias, stride=layer.stride, groups=layer.groups, tier=self.tier
+                self._packed[key] = _native.ConvWeights(
+                    weight, bias, layer.stride, layer.groups, self.tier, winograd_tile
                 )
-            return self._packed[layer]
+            return self._packed[key]
 
     def folded(self, layer: ConvLayer) -> tuple[Array, Array | None]:
         """Weight (O, I / groups, k, k) and bias (O,) with the batch norm folded in, in double precision."""

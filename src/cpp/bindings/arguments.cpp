@@ -1,6 +1,7 @@
 #include <stdexcept>
 
 #include "bindings/bindings.h"
+#include "kernels/conv3x3/conv3x3.h"
 
 namespace mobileinst {
 namespace {
@@ -91,6 +92,13 @@ void check_range(const char* name, long long value, long long low, long long hig
         throw std::invalid_argument(std::string(name) + ": expected " + std::to_string(low) + " to " +
                                     std::to_string(high) + ", got " + std::to_string(value));
     }
+}
+
+Winograd winograd_argument(size_t outputs) {
+    if (outputs != 6 && outputs != 8) {
+        throw std::invalid_argument("winograd_tile: expected 6 or 8, got " + std::to_string(outputs));
+    }
+    return outputs == 8 ? Winograd::F8x8 : Winograd::F6x6;
 }
 
 Tier tier_argument(const py::object& tier) {

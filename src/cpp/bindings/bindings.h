@@ -53,6 +53,11 @@ Tier tier_argument(const py::object& tier);
 /// None, "relu", "relu6" or "hard_sigmoid".
 Activation activation_argument(const py::object& activation);
 
+enum class Winograd : uint8_t;
+
+/// The variant whose tiles have `outputs` (6 or 8) outputs on each side.
+Winograd winograd_argument(size_t outputs);
+
 struct PreprocessArgs;
 
 /// Checks and sets mean and standard deviation, three values each.

@@ -91,12 +91,13 @@ py::tuple time_conv3x3(const py::object& input_object, const py::object& weight_
                        const py::object& tier) {
     const FloatArray input = checked_array<float>(input_object, "input", {kAny, kAny, kAny});
     const FloatArray weight = checked_array<float>(weight_object, "weight", {kAny, input.shape(2), 3, 3});
-    const Conv3x3Kernels& kernels = conv3x3_kernels(tier_argument(tier));
     Conv3x3Args args;
     args.height = extent(input, 0);
     args.width = extent(input, 1);
     args.in_channels = extent(input, 2);
     args.out_channels = extent(weight, 0);
+    const Conv3x3Kernels& kernels =
+        conv3x3_kernels(tier_argument(tier), choose_winograd(args.height, args.width));
     FloatArray out = image(args.height, args.width, args.out_channels);
     AlignedBuffer packed(kernels.packed_size(args.in_channels, args.out_channels));
     AlignedBuffer scratch(kernels.scratch_size(args.in_channels, args.out_channels));

@@ -113,9 +113,12 @@ py::array gemm(const py::object& a, const py::object& weight, const Options& opt
     return out.array;
 }
 
-py::array conv3x3(const py::object& x, const py::object& weight, const Options& options) {
-    const Conv3x3Kernels& kernels = conv3x3_kernels(tier_argument(options.tier));
+py::array conv3x3(const py::object& x, const py::object& weight, std::optional<size_t> winograd_tile,
+                  const Options& options) {
     const View map = view_argument(x, "x", {kAny, kAny, kAny});
+    const Winograd winograd =
+        winograd_tile ? winograd_argument(*winograd_tile) : choose_winograd(map.size(0), map.size(1));
+    const Conv3x3Kernels& kernels = conv3x3_kernels(tier_argument(options.tier), winograd);
     const auto w = checked_array<float>(weight, "weight", {kAny, map.array.shape(2), 3, 3});
     const std::vector<py::ssize_t> shape = {map.array.shape(0), map.array.shape(1), w.shape(0)};
     View out = output_argument(options.out, shape);
@@ -308,10 +311,13 @@ void register_kernels_conv(py::module_& kernels) {
         py::arg("a"), py::arg("weight"));
     define(
         kernels, "conv3x3",
-        "3x3 convolution, stride 1, padding 1, of x (H, W, C) with weight (O, C, 3, 3): (H, W, O).",
-        [](Object x, Object weight, Object bias, Object activation, Object residual, Object out, size_t parts,
-           Object tier) { return conv3x3(x, weight, {bias, activation, residual, out, tier, parts}); },
-        py::arg("x"), py::arg("weight"));
+        "3x3 convolution, stride 1, padding 1, of x (H, W, C) with weight (O, C, 3, 3): (H, W, O). "
+        "`winograd_tile`: 6 for F(6x6, 3x3), 8 for F(8x8, 3x3), None for what suits the map.",
+        [](Object x, Object weight, std::optional<size_t> winograd_tile, Object bias, Object activation,
+           Object residual, Object out, size_t parts, Object tier) {
+            return conv3x3(x, weight, winograd_tile, {bias, activation, residual, out, tier, parts});
+        },
+        py::arg("x"), py::arg("weight"), py::arg("winograd_tile") = py::none());
     define(
         kernels, "depthwise",
         "Depthwise convolution, padding k // 2, of x (H, W, C) with weight (C, 1, k, k): (H', W', C), "

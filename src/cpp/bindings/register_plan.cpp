@@ -201,8 +201,9 @@ struct ConvArrays {
 };
 
 std::shared_ptr<ConvWeights> pack_conv(const py::object& weight, const py::object& bias, size_t stride,
-                                       size_t groups, const py::object& tier) {
-    const ConvArrays arrays(weight, bias, stride, groups);
+                                       size_t groups, const py::object& tier, size_t winograd_tile) {
+    ConvArrays arrays(weight, bias, stride, groups);
+    arrays.spec.winograd = winograd_argument(winograd_tile);
     return std::make_shared<ConvWeights>(arrays.spec, arrays.weight.data(), arrays.bias_data(),
                                          tier_argument(tier));
 }
@@ -356,9 +357,16 @@ void register_plan(py::module_& module) {
     py::class_<ConvWeights, std::shared_ptr<ConvWeights>>(module, "ConvWeights",
                                                           "Packed weights of a convolution or linear layer.")
         .def(py::init(&pack_conv), arg("weight"), arg("bias") = py::none(), arg("stride") = 1,
-             arg("groups") = 1, arg("tier") = py::none())
+             arg("groups") = 1, arg("tier") = py::none(), arg("winograd_tile") = 6)
         .def_property_readonly("kind",
                                [](const ConvWeights& self) { return std::string(kind_name(self.kind())); });
+    module.def(
+        "winograd_tile",
+        [](size_t height, size_t width) {
+            return choose_winograd(height, width) == Winograd::F8x8 ? size_t{8} : size_t{6};
+        },
+        arg("height"), arg("width"),
+        "Outputs on each side of the Winograd tiles that suit 3x3 convolutions of such maps.");
     register_builder(module);
     py::class_<BoundPlan>(module, "Plan", "Nodes over one arena, ready to run.")
         .def("run", &BoundPlan::run, arg("section") = 0)

@@ -102,7 +102,7 @@ class Conv3x3Node final : public ConvNode {
 
   protected:
     void bind_args() override {
-        kernels_ = &conv3x3_kernels(weights().tier());
+        kernels_ = &conv3x3_kernels(weights().tier(), conv().winograd);
         args_.input = x_.data;
         args_.input_ld = x_.ld;
         args_.packed = weights().packed();

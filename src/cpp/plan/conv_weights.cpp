@@ -4,7 +4,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "kernels/conv3x3/conv3x3.h"
 #include "kernels/conv_direct/conv_direct.h"
 #include "kernels/depthwise/depthwise.h"
 #include "kernels/gemm/gemm.h"
@@ -22,7 +21,7 @@ AlignedBuffer pack(const ConvSpec& spec, ConvKind kind, const float* weight, Tie
             return packed;
         }
         case ConvKind::Conv3x3: {
-            const Conv3x3Kernels& kernels = conv3x3_kernels(tier);
+            const Conv3x3Kernels& kernels = conv3x3_kernels(tier, spec.winograd);
             AlignedBuffer packed(kernels.packed_size(in, out));
             kernels.pack(weight, in, out, packed.data());
             return packed;

@@ -5,6 +5,7 @@
 
 #include "core/aligned_buffer.h"
 #include "core/tier.h"
+#include "kernels/conv3x3/conv3x3.h"
 
 namespace mobileinst {
 
@@ -12,6 +13,7 @@ namespace mobileinst {
 struct ConvSpec {
     size_t in_channels = 0, out_channels = 0;
     size_t kernel = 1, stride = 1, groups = 1;
+    Winograd winograd = Winograd::F6x6;  ///< for ConvKind::Conv3x3
 
     /// Throws std::invalid_argument if it contradicts itself.
     void check() const;

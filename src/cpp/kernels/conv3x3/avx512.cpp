@@ -5,7 +5,6 @@
 
 namespace mobileinst {
 
-const Conv3x3Kernels conv3x3_f32_avx512 = {winograd_packed_size, winograd_pack, winograd_scratch_size,
-                                           winograd_units, winograd_run};
+const Conv3x3Variants conv3x3_f32_avx512 = {kWinogradKernels<WinogradF6>, kWinogradKernels<WinogradF8>};
 
 }  // namespace mobileinst

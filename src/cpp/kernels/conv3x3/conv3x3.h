@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "core/activation.h"
 #include "core/tier.h"
@@ -18,29 +19,44 @@ struct Conv3x3Args {
     Epilogue epilogue;
 };
 
-/// Dense 3x3 convolution of one tier: by Winograd F(6x6, 3x3) (Lavin and Gray, 2016, arXiv 1509.09308), block
-/// of tiles by block of tiles in cache; `Ref` is direct.
+/// Dense 3x3 convolution of one tier: by Winograd's minimal filtering (Lavin and Gray, 2016, arXiv
+/// 1509.09308), block of tiles by block of tiles in cache; `Ref` is direct.
 struct Conv3x3Kernels {
-    /// Floats that pack() writes. The layout (and the transformed domain) belongs to the tier.
+    /// Floats that pack() writes. The layout (and the transformed domain) belongs to tier and variant.
     size_t (*packed_size)(size_t in_channels, size_t out_channels);
     /// Packs weights (out_channels, in_channels, 3, 3), contiguous.
     void (*pack)(const float* weight, size_t in_channels, size_t out_channels, float* packed);
     /// Floats of scratch that one run() needs; concurrent runs need one each, 64-byte aligned.
     size_t (*scratch_size)(size_t in_channels, size_t out_channels);
-    /// Number of work units (6x6 tiles, or rows for `Ref`).
+    /// Number of work units (tiles, or rows for `Ref`).
     size_t (*units)(const Conv3x3Args& args);
     /// Computes units [begin, end). Any split gives the same bits; the packed weights are read once per call
     /// and block of tiles, so few long ranges are much faster than many short ones: one per thread.
     void (*run)(const Conv3x3Args& args, size_t begin, size_t end, float* scratch);
 };
 
+/// The size of Winograd's tiles. Larger ones need fewer multiply-adds per output (1.56 instead of 1.78), but
+/// cover small maps worse, have more weights to read (100 instead of 64 for each filter's 9), and are less
+/// exact: for outputs of a few units the largest error is 5e-4 instead of 1e-4. `Ref` has the same for both.
+enum class Winograd : uint8_t {
+    F6x6,  ///< F(6x6, 3x3)
+    F8x8,  ///< F(8x8, 3x3)
+};
+
+/// The faster one for a map of that size.
+Winograd choose_winograd(size_t height, size_t width);
+
+struct Conv3x3Variants {
+    Conv3x3Kernels f6x6, f8x8;
+};
+
 // One table per tier, each defined in the file of its name and built only where its instructions exist.
-extern const Conv3x3Kernels conv3x3_f32_ref;
-extern const Conv3x3Kernels conv3x3_f32_neon;
-extern const Conv3x3Kernels conv3x3_f32_avx2;
-extern const Conv3x3Kernels conv3x3_f32_avx512;
+extern const Conv3x3Variants conv3x3_f32_ref;
+extern const Conv3x3Variants conv3x3_f32_neon;
+extern const Conv3x3Variants conv3x3_f32_avx2;
+extern const Conv3x3Variants conv3x3_f32_avx512;
 
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const Conv3x3Kernels& conv3x3_kernels(Tier tier);
+const Conv3x3Kernels& conv3x3_kernels(Tier tier, Winograd winograd);
 
 }  // namespace mobileinst

@@ -46,8 +46,10 @@ void run(const Conv3x3Args& args, size_t begin, size_t end, float* /*scratch*/) 
     }
 }
 
+constexpr Conv3x3Kernels kDirect = {packed_size, pack, scratch_size, units, run};
+
 }  // namespace
 
-const Conv3x3Kernels conv3x3_f32_ref = {packed_size, pack, scratch_size, units, run};
+const Conv3x3Variants conv3x3_f32_ref = {kDirect, kDirect};
 
 }  // namespace mobileinst
