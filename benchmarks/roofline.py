@@ -4,7 +4,7 @@
 
 One thread, from image to the masks of all queries. The limit is the multiply-adds of that at the rate that
 independent multiply-adds on registers reach, measured between the rounds; 3x3 convolutions at stride 1 count
-a quarter, as in Winograd's F(4x4, 3x3) without its transforms. Kernels may use fewer (F(6x6, 3x3)): the limit
+a quarter, as in Winograd's F(4x4, 3x3) without its transforms. Kernels may use fewer (F(8x8, 3x3)): the limit
 stays the same.
 """
 
