@@ -6,8 +6,8 @@
 
 Contestants take turns on each shape, round by round; the median counts. Outputs are compared with PyTorch's
 (or `ref`'s) before anything is timed. "peak" is the share of what the core's multiply-adds reach on registers
-in the same run; Winograd's 3x3 needs up to 5.8 times fewer multiplications than are counted and may pass 100 %.
-Weights are packed and operators set up before; only their run is timed.
+in the same run; Winograd's 3x3 needs up to 5.8 times fewer multiplications than are counted and may pass
+100 %. Weights are packed and operators set up before; only their run is timed.
 
 --write-times keeps the times of the machine's fastest tier and of XNNPACK for MOBILEINST_BACKEND=auto.
 """

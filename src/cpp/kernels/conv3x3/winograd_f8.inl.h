@@ -3,12 +3,13 @@
 // The transforms of F(8x8, 3x3) with the points 0, infinity and, for p = 0.45 and p = 0.8, p, -p, 1/p and
 // -1/p. Include after a core/simd_*.h.
 //
-// No choice of points needs fewer operations, and others are less exact: 1, -1, 2, -2, 1/2, -1/2 and a fourth
-// pair double the error. With s = p^2 and P(x) = x^4 - (s + 1/s) x^2 + 1, whose zeros are the four points of
-// p, a row of the input transform holds the coefficients of
+// Points with 1 and -1 among them would save some operations, but double the error.
+//
+// With s = p^2 and P(x) = x^4 - (s + 1/s) x^2 + 1, whose zeros are the four points of p, a row of the input
+// transform holds the coefficients of
 //   P of 0.45 times P of 0.8                          for 0, times x for infinity,
 //   P of the other p, times x (x +- p) (1 - s x^2)    for p and -p,
-//   P of the other p, times x (1 +- p x) (x^2 - s)    for 1/p and -1/p (where the last is negated).
+//   P of the other p, times x (1 +- p x) (x^2 - s)    for 1/p and -1/p.
 // The output transform has p^n for p and p^(7 - n) for 1/p; the weight transform makes up for all factors.
 
 #include <cstddef>
