@@ -287,10 +287,10 @@ def test_weights_are_packed_once_for_all_maps_with_the_same_tiles(monkeypatch: p
         return pack(weight, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(_native, "ConvWeights", count)
-    for size in ((10, 12), (20, 20), (40, 40), (64, 80), (10, 10)):
+    for size in ((10, 12), (24, 24), (40, 40), (64, 80), (20, 20)):
         graph = Graph()
         ops = NativeOps(graph, parameters)
         x = ops.input("image", *size, 4)
         y = ops.conv(ops.conv(x, "dense", 4, kernel=3), "point", 4)
         compile_program(graph, parameters, {"y": y}, _native.ThreadPool(1))
-    assert packed == [(3, 6), (1, 6), (3, 8)]
+    assert packed == [(3, 4), (1, 6), (3, 6), (3, 8)]

@@ -152,12 +152,12 @@ void test_conv3x3() {
     const std::vector<float> input = random_floats(height * width * input_ld),
                              w = random_floats(out * in * 9);
     const EpilogueData data(height * width, out);
-    const size_t tile = pick({6, 8});
+    const size_t tile = pick({4, 6, 8});
     check_tiers(
         "conv3x3" + text({height, width, in, out, tile}), height * width, out, tile == 8 ? 2e-3f : 2e-4f,
         [&](Tier tier, size_t parts, Output& output) {
             const Conv3x3Kernels& kernels =
-                conv3x3_kernels(tier, tile == 8 ? Winograd::F8x8 : Winograd::F6x6);
+                conv3x3_kernels(tier, static_cast<Winograd>(tile));
             AlignedBuffer packed(kernels.packed_size(in, out));
             AlignedBuffer scratch(std::max<size_t>(1, kernels.scratch_size(in, out)));
             kernels.pack(w.data(), in, out, packed.data());

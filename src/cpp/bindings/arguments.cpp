@@ -95,10 +95,12 @@ void check_range(const char* name, long long value, long long low, long long hig
 }
 
 Winograd winograd_argument(size_t outputs) {
-    if (outputs != 6 && outputs != 8) {
-        throw std::invalid_argument("winograd_tile: expected 6 or 8, got " + std::to_string(outputs));
+    for (const Winograd winograd : {Winograd::F4x4, Winograd::F6x6, Winograd::F8x8}) {
+        if (outputs == static_cast<size_t>(winograd)) {
+            return winograd;
+        }
     }
-    return outputs == 8 ? Winograd::F8x8 : Winograd::F6x6;
+    throw std::invalid_argument("winograd_tile: expected 4, 6 or 8, got " + std::to_string(outputs));
 }
 
 Tier tier_argument(const py::object& tier) {

@@ -55,7 +55,7 @@ Activation activation_argument(const py::object& activation);
 
 enum class Winograd : uint8_t;
 
-/// The variant whose tiles have `outputs` (6 or 8) outputs on each side.
+/// The variant whose tiles have `outputs` (4, 6 or 8) outputs on each side.
 Winograd winograd_argument(size_t outputs);
 
 struct PreprocessArgs;

@@ -312,7 +312,8 @@ void register_kernels_conv(py::module_& kernels) {
     define(
         kernels, "conv3x3",
         "3x3 convolution, stride 1, padding 1, of x (H, W, C) with weight (O, C, 3, 3): (H, W, O). "
-        "`winograd_tile`: 6 for F(6x6, 3x3), 8 for F(8x8, 3x3), None for what suits the map.",
+        "`winograd_tile`: 4, 6 or 8 for F(4x4, 3x3), F(6x6, 3x3) or F(8x8, 3x3), None for what suits the "
+        "map.",
         [](Object x, Object weight, std::optional<size_t> winograd_tile, Object bias, Object activation,
            Object residual, Object out, size_t parts, Object tier) {
             return conv3x3(x, weight, winograd_tile, {bias, activation, residual, out, tier, parts});

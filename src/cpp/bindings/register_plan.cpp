@@ -362,9 +362,7 @@ void register_plan(py::module_& module) {
                                [](const ConvWeights& self) { return std::string(kind_name(self.kind())); });
     module.def(
         "winograd_tile",
-        [](size_t height, size_t width) {
-            return choose_winograd(height, width) == Winograd::F8x8 ? size_t{8} : size_t{6};
-        },
+        [](size_t height, size_t width) { return static_cast<size_t>(choose_winograd(height, width)); },
         arg("height"), arg("width"),
         "Outputs on each side of the Winograd tiles that suit 3x3 convolutions of such maps.");
     register_builder(module);

@@ -5,6 +5,7 @@
 
 namespace mobileinst {
 
-const Conv3x3Variants conv3x3_f32_avx512 = {kWinogradKernels<WinogradF6>, kWinogradKernels<WinogradF8>};
+const Conv3x3Variants conv3x3_f32_avx512 = {kWinogradKernels<WinogradF4>, kWinogradKernels<WinogradF6>,
+                                            kWinogradKernels<WinogradF8>};
 
 }  // namespace mobileinst

@@ -1,15 +1,17 @@
 #include "kernels/conv3x3/conv3x3.h"
 
+#include <stdexcept>
+
 #include "core/tier_table.h"
 
 namespace mobileinst {
 namespace {
 
 /// What the products of all tiles and the reading of the weights take, in multiply-adds for each filter.
-size_t cost(size_t height, size_t width, size_t outputs) {
+size_t cost(size_t height, size_t width, Winograd winograd) {
     // So many tiles are computed while the weights come from memory: 7 to 10 with AVX-512 and one thread.
     constexpr size_t kTilesPerReading = 8;
-    const size_t inputs = outputs + 2;
+    const auto outputs = static_cast<size_t>(winograd), inputs = outputs + 2;
     const size_t tiles = ((height + outputs - 1) / outputs) * ((width + outputs - 1) / outputs);
     return inputs * inputs * (tiles + kTilesPerReading);
 }
@@ -28,12 +30,24 @@ const Conv3x3Variants& variants_of(Tier tier) {
 }  // namespace
 
 Winograd choose_winograd(size_t height, size_t width) {
-    return cost(height, width, 8) < cost(height, width, 6) ? Winograd::F8x8 : Winograd::F6x6;
+    Winograd best = Winograd::F6x6;
+    for (const Winograd other : {Winograd::F4x4, Winograd::F8x8}) {
+        best = cost(height, width, other) < cost(height, width, best) ? other : best;
+    }
+    return best;
 }
 
 const Conv3x3Kernels& conv3x3_kernels(Tier tier, Winograd winograd) {
     const Conv3x3Variants& variants = variants_of(tier);
-    return winograd == Winograd::F8x8 ? variants.f8x8 : variants.f6x6;
+    switch (winograd) {
+        case Winograd::F4x4:
+            return variants.f4x4;
+        case Winograd::F6x6:
+            return variants.f6x6;
+        case Winograd::F8x8:
+            return variants.f8x8;
+    }
+    throw std::logic_error("unknown Winograd variant");
 }
 
 }  // namespace mobileinst

@@ -35,19 +35,21 @@ struct Conv3x3Kernels {
     void (*run)(const Conv3x3Args& args, size_t begin, size_t end, float* scratch);
 };
 
-/// The size of Winograd's tiles. Larger ones need fewer multiply-adds per output (1.56 instead of 1.78), but
-/// cover small maps worse, have more weights to read (100 instead of 64 for each filter's 9), and are less
-/// exact: for outputs of a few units the largest error is 5e-4 instead of 1e-4. `Ref` has the same for both.
+/// The outputs on each side of Winograd's tiles. Larger tiles need fewer multiply-adds per output
+/// (2.25, 1.78, 1.56), but cover small maps worse, have more weights to read (36, 64, 100 for each filter's
+/// 9), and are less exact: for outputs of a few units the largest error of F8x8 is 5e-4, of the others 1e-4.
+/// `Ref` has the same for all.
 enum class Winograd : uint8_t {
-    F6x6,  ///< F(6x6, 3x3)
-    F8x8,  ///< F(8x8, 3x3)
+    F4x4 = 4,  ///< F(4x4, 3x3)
+    F6x6 = 6,  ///< F(6x6, 3x3)
+    F8x8 = 8,  ///< F(8x8, 3x3)
 };
 
-/// The faster one for a map of that size.
+/// The fastest one for a map of that size.
 Winograd choose_winograd(size_t height, size_t width);
 
 struct Conv3x3Variants {
-    Conv3x3Kernels f6x6, f8x8;
+    Conv3x3Kernels f4x4, f6x6, f8x8;
 };
 
 // One table per tier, each defined in the file of its name and built only where its instructions exist.

@@ -50,6 +50,6 @@ constexpr Conv3x3Kernels kDirect = {packed_size, pack, scratch_size, units, run}
 
 }  // namespace
 
-const Conv3x3Variants conv3x3_f32_ref = {kDirect, kDirect};
+const Conv3x3Variants conv3x3_f32_ref = {kDirect, kDirect, kDirect};
 
 }  // namespace mobileinst

@@ -9,6 +9,7 @@
 // weights: per panel of output channels, per position, (in channels, panel columns).
 
 #include "kernels/conv3x3/conv3x3.h"
+#include "kernels/conv3x3/winograd_f4.inl.h"
 #include "kernels/conv3x3/winograd_f6.inl.h"
 #include "kernels/conv3x3/winograd_f8.inl.h"
 
