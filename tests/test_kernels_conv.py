@@ -140,6 +140,17 @@ def test_conv3x3_in_several_blocks_of_tiles(tier: str, tile: int) -> None:
     assert np.array_equal(kernels.conv3x3(x, weight, tile, bias=bias, parts=3, tier=tier), got)
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_conv3x3_in_larger_blocks_for_large_weights(tier: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((55, 50, 208), dtype=np.float32)  # 49 tiles, 17 MB of transformed weights
+    weight = rng.standard_normal((208, 208, 3, 3), dtype=np.float32)
+    want = kernels.conv_direct(x, weight, tier=tier)
+    got = kernels.conv3x3(x, weight, 8, tier=tier)
+    np.testing.assert_allclose(got, want, rtol=0, atol=TILES[8] * np.abs(want).max())
+    assert np.array_equal(kernels.conv3x3(x, weight, 8, parts=2, tier=tier), got)
+
+
 @pytest.mark.parametrize(
     ("size", "tile"),
     [

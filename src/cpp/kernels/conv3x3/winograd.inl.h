@@ -77,9 +77,14 @@ void winograd_pack(const float* weight, size_t in_channels, size_t out_channels,
     }
 }
 
-/// Tiles that are transformed together: as many as the second-level cache holds with one panel of products.
+/// Tiles that are transformed together: as many as the second-level cache holds with one panel of products,
+/// but more where the weights, which every block reads, are too large for a core's share of the third.
 template <typename F>
-inline size_t tiles_per_block(size_t in_channels) {
+inline size_t tiles_per_block(size_t in_channels, size_t out_channels) {
+    constexpr size_t kThirdCacheFloats = 1 << 22;
+    if (kPositions<F> * in_channels * out_channels > kThirdCacheFloats) {
+        return round_up(36, kRowTile);
+    }
     const size_t per_tile = kPositions<F> * (round_up(in_channels, Vec::kWidth) + kPanelColumns);
     const size_t fitting = kSecondCacheFloats / 8 * 7 / per_tile / kRowTile * kRowTile;
     // Fewer tiles would read the weights too often, more would not make that rarer by much.
@@ -107,8 +112,8 @@ struct WinogradScratch {
 };
 
 template <typename F>
-size_t winograd_scratch_size(size_t in_channels, size_t /*out_channels*/) {
-    return WinogradScratch<F>(in_channels, tiles_per_block<F>(in_channels), nullptr).size();
+size_t winograd_scratch_size(size_t in_channels, size_t out_channels) {
+    return WinogradScratch<F>(in_channels, tiles_per_block<F>(in_channels, out_channels), nullptr).size();
 }
 
 /// The tile at a place of the image.
@@ -365,7 +370,7 @@ size_t winograd_units(const Conv3x3Args& args) {
 template <typename F>
 void winograd_run(const Conv3x3Args& args, size_t begin, size_t end, float* memory) {
     const Finish finish(args.epilogue);
-    const size_t most = tiles_per_block<F>(args.in_channels);
+    const size_t most = tiles_per_block<F>(args.in_channels, args.out_channels);
     const WinogradScratch<F> scratch(args.in_channels, most, memory);
     for (size_t i = 0; i < scratch.input_ld; ++i) {
         scratch.zeros[i] = 0.0f;
