@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+
+from mobileinst.weights import load_weights
 
 torch = pytest.importorskip("torch", reason='training needs PyTorch (pip install "mobileinst[train]")')
 pytest.importorskip("pycocotools")
@@ -18,6 +22,7 @@ from training_sets import environment, settings, toml, write_set  # noqa: E402
 from weights_tools.training.__main__ import main  # noqa: E402
 from weights_tools.training.checkpoint import CHECKPOINT, load_file  # noqa: E402
 from weights_tools.training.config import parse_config, parse_stages  # noqa: E402
+from weights_tools.training.export import main as export_main  # noqa: E402
 from weights_tools.training.loop import RunOptions, train  # noqa: E402
 from weights_tools.training.processes import Group  # noqa: E402
 from weights_tools.training.stages import train_stages  # noqa: E402
@@ -96,6 +101,34 @@ def test_one_stage_needs_the_one_before(tmp_path: Path) -> None:
     assert not (tmp_path / "run/2").exists()
     train_stages(stages, RunOptions(tmp_path / "run"), 2, Group())
     assert states(tmp_path / "run", 2)[1]["images"] == 4
+
+
+def test_export_takes_a_stage_and_mixes_in_the_one_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = staged(tmp_path / "set", {}, {"optimiser": {"lr": 1e-2}})
+    run, path, output = tmp_path / "run", tmp_path / "c.toml", tmp_path / "w.safetensors"
+    path.write_text(toml(values))
+    train_stages(parse_stages(values), RunOptions(run), None, Group())
+    name = "mask_decoder.lateral.3.conv.weight"
+
+    def exported(*options: str) -> NDArray[np.float32]:
+        assert export_main([str(path), str(run), str(output), "--last", "--fp32", *options]) == 0
+        return load_weights(output).tensors[name]
+
+    first, second = (state["average"][name].numpy() for state in states(run, 2))
+    assert not np.array_equal(first, second)
+    assert np.array_equal(exported(), second)
+    assert np.array_equal(exported("--stage", "1"), first)
+    np.testing.assert_allclose(
+        exported("--earlier", "0.25"), 0.25 * first + 0.75 * second, rtol=1e-5, atol=1e-7
+    )
+    for options in (["--stage", "3"], ["--earlier", "1.5"], ["--stage", "1", "--earlier", "0.5"]):
+        assert export_main([str(path), str(run), str(output), *options]) == 2
+    errors = capsys.readouterr().err
+    assert "--stage: expected 1 to 2, got 3" in errors
+    assert "--earlier: expected a share in 0..1 of a stage before, got 1.5 at stage 2" in errors
+    assert "got 0.5 at stage 1" in errors
 
 
 def test_without_stages_the_folder_is_the_run(tmp_path: Path) -> None:

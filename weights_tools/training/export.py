@@ -55,6 +55,20 @@ def _rounded(array: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.f
     return values.astype(np.int8), scale
 
 
+def blend(
+    state: Mapping[str, torch.Tensor], earlier: Mapping[str, torch.Tensor], share: float
+) -> dict[str, torch.Tensor]:
+    """Weights between two stages of one training: ``share`` of the earlier ones (arXiv 2109.01903).
+
+    A stage at other crop sizes gains there and loses at those of the stage before; weights between the two
+    keep most of both.
+    """
+    return {
+        name: torch.lerp(tensor, earlier[name], share) if tensor.is_floating_point() else tensor
+        for name, tensor in state.items()
+    }
+
+
 def card(
     config: TrainingConfig, state: Mapping[str, Any], log: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
@@ -81,6 +95,7 @@ def export(
     output: Path,
     *,
     last: bool = False,
+    earlier: tuple[Path, float] | None = None,
     half: bool = True,
     int8: Sequence[str] = (),
     size: int | None = None,
@@ -89,6 +104,8 @@ def export(
     notes: str = "",
 ) -> dict[str, Any]:
     """Write the averaged weights of a run: the best validated ones, or the last.
+
+    ``earlier`` is the folder of the stage before and the share of its weights to mix in, see `blend`.
 
     Without ``score_threshold`` each class gets the threshold of its best F1 in the validation, whose scores
     are those of the default ``score_powers`` (class, objectness, maskness).
@@ -102,12 +119,13 @@ def export(
     own_scores = tuple(score_powers) != SCORE_POWERS
     if own_scores and score_threshold is None:
         raise ValueError(f"scores with the powers {tuple(score_powers)} need a score threshold")
-    state = None if last else load_file(folder / BEST, torch.device("cpu"))
-    state = state or load_file(folder / CHECKPOINT, torch.device("cpu"))
-    if state is None:
-        raise ValueError(f"{folder} holds neither {BEST} nor {CHECKPOINT}")
+    state = _load(folder, last)
     log = read_log(folder / LOG) if (folder / LOG).exists() else []
     described = card(config, state, log)
+    weights = state["average"]
+    if earlier is not None:
+        weights = blend(weights, _load(earlier[0], last)["average"], earlier[1])
+        described["share_of_the_stage_before"] = earlier[1]
     if score_threshold is None:
         measured = described["validation"]
         score_threshold = [round(measured.get(f"threshold {name}", 0.3), 3) for name in config.classes]
@@ -127,8 +145,17 @@ def export(
         "version": __version__,
         "card": {**described, **({"notes": notes} if notes else {})},
     }
-    save_weights(output, arrays(state["average"], half=half, int8=int8), metadata)
+    save_weights(output, arrays(weights, half=half, int8=int8), metadata)
     return metadata
+
+
+def _load(folder: Path, last: bool) -> dict[str, Any]:
+    """The state of a run: its best, if there is one and not the last is wanted."""
+    state = None if last else load_file(folder / BEST, torch.device("cpu"))
+    state = state or load_file(folder / CHECKPOINT, torch.device("cpu"))
+    if state is None:
+        raise ValueError(f"{folder} holds neither {BEST} nor {CHECKPOINT}")
+    return state
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -138,6 +165,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("output", type=Path, help="weights file to write (.safetensors)")
     parser.add_argument("--last", action="store_true", help="the last weights instead of the best validated")
+    parser.add_argument(
+        "--stage", type=int, metavar="N", help="the weights after stage N instead of the last"
+    )
+    parser.add_argument(
+        "--earlier", type=float, metavar="SHARE", help="share of the weights of the stage before to mix in"
+    )
     parser.add_argument("--fp32", action="store_true", help="store everything as float32")
     parser.add_argument("--small", action="store_true", help="8 bits for the convolutions of the 1/64 grid")
     parser.add_argument("--size", type=int, help="default input size (shorter side)")
@@ -159,11 +192,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (threshold,) = threshold
     try:
         stages = load_stages(options.config)
+        number = len(stages) if options.stage is None else options.stage
         metadata = export(
-            stages[-1],
-            stage_folder(options.run, len(stages), len(stages)),
+            _stage(stages, number),
+            stage_folder(options.run, number, len(stages)),
             options.output,
             last=options.last,
+            earlier=_earlier(options.run, number, len(stages), options.earlier),
             half=not options.fp32,
             int8=INT8_PARTS if options.small else (),
             size=options.size,
@@ -176,6 +211,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     print(json.dumps(metadata["card"], indent=2))
     return 0
+
+
+def _stage(stages: Sequence[TrainingConfig], number: int) -> TrainingConfig:
+    if not 1 <= number <= len(stages):
+        raise ValueError(f"--stage: expected 1 to {len(stages)}, got {number}")
+    return stages[number - 1]
+
+
+def _earlier(run: Path, number: int, count: int, share: float | None) -> tuple[Path, float] | None:
+    if share is None:
+        return None
+    if number == 1 or not 0 <= share <= 1:
+        raise ValueError(
+            f"--earlier: expected a share in 0..1 of a stage before, got {share} at stage {number}"
+        )
+    return stage_folder(run, number - 1, count), share
 
 
 if __name__ == "__main__":
