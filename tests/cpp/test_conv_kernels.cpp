@@ -156,8 +156,7 @@ void test_conv3x3() {
     check_tiers(
         "conv3x3" + text({height, width, in, out, tile}), height * width, out, tile == 8 ? 2e-3f : 2e-4f,
         [&](Tier tier, size_t parts, Output& output) {
-            const Conv3x3Kernels& kernels =
-                conv3x3_kernels(tier, static_cast<Winograd>(tile));
+            const Conv3x3Kernels& kernels = conv3x3_kernels(tier, static_cast<Winograd>(tile));
             AlignedBuffer packed(kernels.packed_size(in, out));
             AlignedBuffer scratch(std::max<size_t>(1, kernels.scratch_size(in, out)));
             kernels.pack(w.data(), in, out, packed.data());
