@@ -41,9 +41,9 @@ class Layers:
         self.made.append(self.last)
         return self.last
 
-    def stem(self, out: int, kernel: int = 3) -> None:
+    def stem(self, out: int, kernel: int = 3, residual: int | None = None) -> None:
         x, weights = self.last, self.weights(out, self.shape[2], kernel, stride=2)
-        self.builder.conv(f"stem{len(self.made)}", x, weights, self._output(out, 2), "relu6")
+        self.builder.conv(f"stem{len(self.made)}", x, weights, self._output(out, 2), "relu6", residual)
 
     def block(self, out: int, expansion: int, kernel: int, stride: int, residual: int | None = None) -> None:
         x, channels = self.last, self.shape[2]
@@ -125,6 +125,27 @@ def test_chain_ends_where_a_map_is_needed_otherwise(tier: str) -> None:
     layers.block(16, 2, 3, 1, residual=first)  # read by two
     _, ops = layers.build(1, keep=[])
     assert ops == ["direct", "inverted residual", "inverted residual"]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_chain_begins_after_a_convolution_that_adds_a_map(tier: str) -> None:
+    x, added = (
+        np.random.default_rng(1).standard_normal((c, h, w), dtype=np.float32)
+        for c, h, w in ((3, 391, 201), (16, 196, 101))
+    )
+    results = []
+    for keep in (True, False):
+        layers = Layers(tier, 391, 201, seed=7)
+        residual = layers.builder.tensor(196, 101, 16)
+        layers.builder.keep(residual, True)
+        layers.stem(16, residual=residual)
+        layers.block(16, 0, 3, 1)
+        layers.block(32, 4, 3, 2)
+        plan, ops = layers.build(1, keep=layers.made if keep else [])
+        assert ops == ["direct", *(2 * ["inverted residual"] if keep else ["row chain"])]
+        plan.write(residual, added)
+        results.append(run(plan, layers, x))
+    assert np.array_equal(*results)
 
 
 @pytest.mark.parametrize("tier", TIERS)

@@ -49,6 +49,7 @@ class ConvNode : public Node {
 
     const ConvWeights& weights() const { return *spec_.weights; }
     const ConvSpec& conv() const { return spec_.weights->spec(); }
+    bool has_residual() const { return spec_.residual.has_value(); }
 
     Tensor x_, y_;
     Epilogue epilogue_;
@@ -156,9 +157,7 @@ class ConvDirectNode final : public ConvNode, public RowWise {
 
     const RowWise* row_wise() const override { return this; }
     bool reads_ring() const override { return false; }
-    bool writes_ring() const override {
-        return weights().tier() != Tier::Ref && epilogue_.residual == nullptr;
-    }
+    bool writes_ring() const override { return weights().tier() != Tier::Ref && !has_residual(); }
     size_t window() const override { return args_.kernel; }
     size_t row_stride() const override { return args_.stride; }
 

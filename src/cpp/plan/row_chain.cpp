@@ -25,12 +25,14 @@ std::string joined_names(const Links& links) {
     return names;
 }
 
+size_t whole_cache_lines(size_t floats) { return (floats + 15) / 16 * 16; }
+
 /// Floats of the ring between a node and the one that reads it.
 size_t ring_size(const Tensor& between, const RowWise& reader) {
-    return (reader.window() * between.width * between.ld + 15) / 16 * 16;
+    return whole_cache_lines(reader.window() * between.width * between.ld);
 }
 
-size_t scratch_of(const Node& node) { return (node.scratch_size() + 15) / 16 * 16; }
+size_t scratch_of(const Node& node) { return whole_cache_lines(node.scratch_size()); }
 
 /// Nodes that run one row at a time: a row of the last is computed as soon as the rows that it sees are
 /// there.
@@ -71,7 +73,7 @@ class RowChain final : public Node {
   private:
     /// How far each node has come within a range.
     struct Progress {
-        std::array<size_t, kMost> begin, next;
+        std::array<size_t, kMost> begin{}, next{};
     };
 
     uint64_t sum(uint64_t (Node::*part)() const) const {
