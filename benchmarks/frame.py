@@ -2,7 +2,10 @@
 
     python benchmarks/frame.py --output frame.json --table frame.md
     python benchmarks/frame.py --contestants mobileinst ncnn --pictures street.jpg park.mp4
-    python benchmarks/frame.py --instances 30 --merge --output frame.json --table frame.md
+    python benchmarks/frame.py --sizes 640 --instances 30 --merge --output frame.json --table frame.md
+
+`--sizes` are what `Segmenter(size=)` takes: the shorter side of the network's input, unless the longer would
+exceed 4/3 of it. By default they are that of the default weights and 640.
 
 The other engines do what their users do: OpenCV resizes the frame, NumPy normalises it, the exported network
 computes the mask logits of all 100 queries, then each mask is resized to the frame, compared with the
@@ -62,6 +65,19 @@ def stage_table(cases: list[dict[str, Any]]) -> str:
     return markdown_table(["case", "preprocess ms", "network ms", "post ms", "post share"], rows)
 
 
+def ratio_table(cases: list[dict[str, Any]], posts: list[str]) -> str:
+    """The fastest other engine over ours for each way of post-processing, of medians and of minima."""
+    rows = []
+    for case in cases:
+        ours, cells = case["results"].get("mobileinst"), []
+        for post, key in product(posts, ("median_ms", "min_ms")):
+            others = [x[key] for name, x in case["results"].items() if name.endswith(f"+{post}")]
+            cells.append(f"{min(others) / ours[key]:.2f}" if ours and others else "-")
+        rows.append([case["label"], *cells])
+    heads = [f"{post}, of {kind}" for post, kind in product(posts, ("medians", "minima"))]
+    return markdown_table(["fastest other engine / mobileinst", *heads], rows)
+
+
 def object_logits(pictures: list[Path], size: tuple[int, int], count: int, seed: int = 9) -> tuple[Any, str]:
     """Mask logits float32 (count, h, w) for a network's input of that size, and where they come from."""
     shape = size[0] // 8, size[1] // 8
@@ -104,15 +120,16 @@ def main() -> None:
     parser.set_defaults(contestants=["mobileinst", "ncnn", "onnxruntime"], threads=[1])
     parser.add_argument("--image", type=Path, help="picture or video, instead of a made frame")
     parser.add_argument("--pictures", type=Path, nargs="*", help="pictures or videos with objects")
+    parser.add_argument("--sizes", type=int, nargs="+", help="default: that of the default weights, and 640")
     parser.add_argument("--instances", type=int, nargs="+", default=[1, 10, 30, 100])
     parser.add_argument("--posts", nargs="+", default=["usual", "boxed"], choices=["usual", "boxed"])
     parser.add_argument("--backbone", default="topformer_b", help="of the random weights")
     parser.add_argument("--width", type=int, default=128, help="of the random weights' mask decoder")
     parser.add_argument("--merge", action="store_true", help="keep the other cases in --output")
     options = parser.parse_args()
-    frame_size, size = (720, 1280), 640
+    frame_size, sizes = (720, 1280), options.sizes or [load_weights().size, 640]
     if options.quick:
-        frame_size, size, options.instances, options.rounds = (48, 64), 64, [2], 2
+        frame_size, sizes, options.instances, options.rounds = (48, 64), [64], [2], 2
         options.backbone, options.width, options.pictures = "topformer_t", 32, options.pictures or []
     options.folder.mkdir(parents=True, exist_ok=True)
     frame = objects.read_picture(options.image) if options.image else made_frame(*frame_size)
@@ -121,17 +138,17 @@ def main() -> None:
     config = ModelConfig(options.backbone, width=options.width)
     if options.weights:
         config = load_weights(options.weights).config
-    height, width = network_size((frame.shape[0], frame.shape[1]), size)
     pictures = objects.shared_pictures() if options.pictures is None else options.pictures
 
     names = contestants_of(options.contestants, options.posts)
     todo = {
-        f"{frame.shape[1]}x{frame.shape[0]}, {count} instances, {threads}t": (count, threads)
-        for count, threads in product(options.instances, options.threads)
+        f"{frame.shape[1]}x{frame.shape[0]} at {size}, {count} instances, {threads}t": (size, count, threads)
+        for size, count, threads in product(sizes, options.instances, options.threads)
     }
     cases = earlier_cases(options.output, set(todo)) if options.merge else []
     with (options.folder / "engines.log").open("a", encoding="utf-8") as log:
-        for label, (count, threads) in todo.items():
+        for label, (size, count, threads) in todo.items():
+            height, width = network_size((frame.shape[0], frame.shape[1]), size)
             case = Case(config.backbone, config.width, height, width, "model", threads)
             files = prepare(case, options.folder, options.weights)
             logits, source = object_logits(pictures, (height, width), count)
@@ -143,8 +160,9 @@ def main() -> None:
             }
             found = compare(names, case, files, options.rounds, log, frames=frames, label=label)
             cases.append({**found, "instances": count, "masks": objects.describe(logits, source)})
-            cases.sort(key=lambda x: (x["case"]["threads"], x["instances"]))
-            document, more = report(cases, "frame", names), "\n" + stage_table(cases) + mask_notes(cases)
+            cases.sort(key=lambda x: (x["case"]["threads"], x["case"]["height"], x["instances"]))
+            document = report(cases, "frame", names)
+            more = "\n".join(["", ratio_table(cases, options.posts), stage_table(cases), mask_notes(cases)])
             save(document, options, more)
     print(format_report(document) + more, end="")
     if not any("mobileinst" in case["results"] for case in cases):
@@ -153,7 +171,7 @@ def main() -> None:
 
 def mask_notes(cases: list[dict[str, Any]]) -> str:
     """Which masks each case turned into run lengths."""
-    return "\n" + "".join(f"{case['label']}: {case['masks']}.\n\n" for case in cases)
+    return "".join(f"{case['label']}: {case['masks']}.\n\n" for case in cases)
 
 
 if __name__ == "__main__":

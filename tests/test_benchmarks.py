@@ -17,6 +17,7 @@ import pytest
 import mobileinst
 from mobileinst.compiler.backend import read_layer_times
 from mobileinst.network import ModelConfig
+from mobileinst.network.config import BACKBONES
 from mobileinst.network.counter import count_layers
 
 #: Where the package under test lies: the scripts and their workers shall use the same.
@@ -82,7 +83,8 @@ def test_shapes_hold_all_multiply_adds_of_convolutions_and_linear_layers(load: A
 def test_shape_files_are_what_the_network_has(load: Any) -> None:
     shapes = load("shapes")
     files = sorted(shapes.FOLDER.glob("*.txt"))
-    assert files
+    every = {f"{backbone}-w{width}-640" for backbone in BACKBONES for width in (128, 256)}
+    assert every <= {path.stem for path in files}
     for path in files:
         backbone, width, size = path.stem.rsplit("-", 2)
         found = shapes.layer_shapes(ModelConfig(backbone, width=int(width[1:])), *shapes.read_size(size))
@@ -303,6 +305,18 @@ def test_merging_keeps_only_cases_of_the_same_code(
         frame.earlier_cases(path, {"a"})
 
 
+def test_frames_have_a_ratio_for_each_way_of_post_processing(load: Any) -> None:
+    results = {
+        "mobileinst": {"median_ms": 2.0, "min_ms": 1.0},
+        "a+usual": {"median_ms": 6.0, "min_ms": 5.0},
+        "b+usual": {"median_ms": 5.0, "min_ms": 4.5},
+    }
+    table = load("frame").ratio_table([{"label": "x", "results": results}], ["usual", "boxed"])
+    assert [cell.strip() for cell in table.splitlines()[-1].strip("|").split("|")] == [
+        "x", "2.50", "4.50", "-", "-"
+    ]  # fmt: skip
+
+
 def test_an_engine_that_fails_or_is_unknown_says_why(load: Any, tmp_path: Path) -> None:
     processes, base = load("support.processes"), load("contestants.base")
     case = base.Case("topformer_t", 32, 64, 64, "model", 1)
@@ -331,6 +345,7 @@ def test_whole_comparison_in_small(script: str, tmp_path: Path) -> None:
     if script == "peers.py":
         assert [x["case"]["part"] for x in written["cases"]] == ["model", "masks", "features", "backbone"]
     if script == "frame.py":
+        assert case["label"] == "64x48 at 64, 2 instances, 1t"
         assert set(case["results"]["mobileinst+segment"]["stages"]) == {"preprocess", "network", "post"}
         assert "ellipses" in table.read_text(encoding="utf-8")
     if alone:
