@@ -1,38 +1,62 @@
 #include "core/aligned_buffer.h"
 
+#include <sys/mman.h>
+
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <new>
 #include <utility>
 
 namespace mobileinst {
+namespace {
+
+constexpr size_t kHugePage = 2 << 20;
+
+/// Asks for huge pages: transformed weights take many megabytes, and to be given these in pages of 4 KiB
+/// takes longer than to compute them.
+void want_huge_pages(void* memory, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+    static_cast<void>(madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE));
+#else
+    static_cast<void>(memory), static_cast<void>(bytes);
+#endif
+}
+
+}  // namespace
 
 AlignedBuffer::AlignedBuffer(size_t floats) : size_(floats) {
     if (floats == 0) {
         return;
     }
-    if (floats > SIZE_MAX / sizeof(float)) {
+    if (floats > (SIZE_MAX - kHugePage) / sizeof(float)) {
         throw std::bad_alloc();
     }
-    void* memory = nullptr;
-    // not aligned_alloc: Android before API 28 has none
-    if (posix_memalign(&memory, 64, floats * sizeof(float)) != 0) {
+    const size_t bytes = floats * sizeof(float);
+    const size_t alignment = bytes < 2 * kHugePage ? 64 : kHugePage;
+    // calloc, as large memory is zero when it comes from the system
+    memory_ = std::calloc(bytes + alignment, 1);
+    if (memory_ == nullptr) {
         throw std::bad_alloc();
     }
-    std::memset(memory, 0, floats * sizeof(float));
-    data_ = static_cast<float*>(memory);
+    const auto address = reinterpret_cast<uintptr_t>(memory_);
+    data_ = reinterpret_cast<float*>((address + alignment - 1) / alignment * alignment);
+    if (alignment == kHugePage) {
+        want_huge_pages(data_, bytes);
+    }
 }
 
 AlignedBuffer::AlignedBuffer(AlignedBuffer&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : memory_(std::exchange(other.memory_, nullptr)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 AlignedBuffer& AlignedBuffer::operator=(AlignedBuffer&& other) noexcept {
+    std::swap(memory_, other.memory_);
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     return *this;
 }
 
-AlignedBuffer::~AlignedBuffer() { std::free(data_); }
+AlignedBuffer::~AlignedBuffer() { std::free(memory_); }
 
 }  // namespace mobileinst

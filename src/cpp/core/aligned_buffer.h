@@ -19,6 +19,7 @@ class AlignedBuffer {
     size_t size() const { return size_; }
 
   private:
+    void* memory_ = nullptr;  ///< what data_ lies in
     float* data_ = nullptr;
     size_t size_ = 0;
 };
