@@ -211,6 +211,15 @@ def test_difference_is_relative_to_the_largest_value_of_each_output(load: Any) -
         difference(ours, {"a": np.zeros(3)})
 
 
+@pytest.mark.parametrize("strange", [np.nan, np.inf])
+def test_outputs_that_are_not_finite_equal_none(load: Any, strange: float) -> None:
+    difference = load("support.comparison").difference
+    fine, broken = {"a": np.zeros(2), "b": np.ones(2)}, {"a": np.zeros(2), "b": np.array([1, strange])}
+    for ours, theirs in ((fine, broken), (broken, fine), (broken, broken)):
+        with pytest.raises(ValueError, match="b holds values that are not finite"):
+            difference(ours, theirs)
+
+
 def test_the_table_gives_ratio_versions_and_who_was_skipped(load: Any) -> None:
     text = load("peers").format_report(document())
     assert "| net w128 <1t> | 50.0 (49.0-51.0) | 75.0 (74.0-76.0) | - | 200.0 (199.0-201.0) | 1.50 |" in text

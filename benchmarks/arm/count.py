@@ -97,8 +97,8 @@ def measure(folder: Path, names: list[str], cpu: str, case: Case, files: Files) 
                 make_contestant(name).convert(files, case)
             counts = count_frame(folder, name, cpu, case, files)
             outputs = counts.pop("outputs")
+            counts["difference"] = difference(outputs if reference is None else reference, outputs)
             reference = outputs if reference is None else reference
-            counts["difference"] = difference(reference, outputs)
             if counts["difference"] > TOLERANCE:
                 raise ValueError(f"its outputs differ by {counts['difference']:.1e}")
             found[name] = counts

@@ -23,7 +23,8 @@ def difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> float:
     """Largest difference over the outputs that both have, relative to each output's largest value or 1.
 
     Raises:
-        ValueError: if they have no output in common, or one of different length.
+        ValueError: if they have no output in common, or one of different length or with values that are not
+            finite.
     """
     common = [name for name in ours if name in theirs]
     if not common:
@@ -33,6 +34,8 @@ def difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> float:
         a, b = np.ravel(ours[name]), np.ravel(theirs[name])
         if a.size != b.size:
             raise ValueError(f"{name} has {b.size} values, {a.size} expected")
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):  # max() would pass over NaN
+            raise ValueError(f"{name} holds values that are not finite")
         worst = max(worst, float(np.abs(a - b).max()) / max(float(np.abs(a).max()), 1.0))
     return worst
 
@@ -59,21 +62,21 @@ def start(
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             frame = frames[name] if frames else None
-            converter = Process(name, case, files, log=log)
+            process = Process(name, case, files, log=log)
             try:
-                converter.ask("convert")
-                converter.close()
+                process.ask("convert")
+                process.close()
                 process = Process(name, case, files, frame=frame, log=log)
                 fact = process.ask("load")
                 path = Path(folder) / f"{name}.npz"
                 process.ask("outputs", path=str(path))
                 with np.load(path) as archive:
                     outputs = dict(archive)
+                fact["difference"] = difference(outputs if reference is None else reference, outputs)
                 reference = outputs if reference is None else reference
-                fact["difference"] = difference(reference, outputs)
             except (Unavailable, ValueError) as error:
                 skipped[name] = str(error)
-                converter.close()
+                process.close()
                 continue
             if fact["difference"] > (0.02 if frames else TOLERANCE):
                 skipped[name] = f"its outputs differ by {fact['difference']:.1e} of the largest value"
