@@ -31,6 +31,7 @@ from contestants.base import Case
 from numpy.typing import NDArray
 from peers import format_report, report, save, shared_options
 from support import objects
+from support.command import check_outputs, positive, run
 from support.comparison import compare
 from support.machine import commit
 from support.network import prepare
@@ -120,13 +121,16 @@ def main() -> None:
     parser.set_defaults(contestants=["mobileinst", "ncnn", "onnxruntime"], threads=[1])
     parser.add_argument("--image", type=Path, help="picture or video, instead of a made frame")
     parser.add_argument("--pictures", type=Path, nargs="*", help="pictures or videos with objects")
-    parser.add_argument("--sizes", type=int, nargs="+", help="default: that of the default weights, and 640")
-    parser.add_argument("--instances", type=int, nargs="+", default=[1, 10, 30, 100])
+    parser.add_argument(
+        "--sizes", type=positive, nargs="+", help="default: that of the default weights, and 640"
+    )
+    parser.add_argument("--instances", type=positive, nargs="+", default=[1, 10, 30, 100])
     parser.add_argument("--posts", nargs="+", default=["usual", "boxed"], choices=["usual", "boxed"])
     parser.add_argument("--backbone", default="topformer_b", help="of the random weights")
     parser.add_argument("--width", type=int, default=128, help="of the random weights' mask decoder")
     parser.add_argument("--merge", action="store_true", help="keep the other cases in --output")
     options = parser.parse_args()
+    check_outputs(options)
     frame_size, sizes = (720, 1280), options.sizes or [load_weights().size, 640]
     if options.quick:
         frame_size, sizes, options.instances, options.rounds = (48, 64), [64], [2], 2
@@ -139,6 +143,8 @@ def main() -> None:
     if options.weights:
         config = load_weights(options.weights).config
     pictures = objects.shared_pictures() if options.pictures is None else options.pictures
+    if max(options.instances) > config.queries:
+        parser.error(f"--instances: expected at most {config.queries}, the network's queries")
 
     names = contestants_of(options.contestants, options.posts)
     todo = {
@@ -175,4 +181,4 @@ def mask_notes(cases: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from shapes import LayerShape, read_shapes
+from support.command import check_outputs, positive, run
 from support.machine import commit, describe_machine, package_version, today
 from support.table import markdown_table
 
@@ -189,16 +190,26 @@ def read_all(paths: list[Path]) -> list[LayerShape]:
     return list(merged.values())
 
 
+def check_timed(names: list[str]) -> str:
+    """The machine's fastest tier, whose times can be kept.
+
+    Raises:
+        ValueError: unless it and XNNPACK take part. XNNPACK takes the instructions that the processor has, so
+            beside a slower tier it would not be what machines of that tier get.
+    """
+    tier = _native.supported_tiers()[-1]
+    if not {tier, "xnnpack"} <= set(names):
+        raise ValueError(f"expected {tier} and xnnpack to be timed, got {', '.join(names)}")
+    return tier
+
+
 def write_times(result: dict[str, Any], path: Path) -> None:
     """Keep what was measured for MOBILEINST_BACKEND=auto, with where it comes from.
 
     Raises:
-        ValueError: unless the machine's fastest tier and XNNPACK took part. XNNPACK takes the instructions
-            that the processor has, so beside a slower tier it would not be what machines of that tier get.
+        ValueError: as check_timed().
     """
-    tier = _native.supported_tiers()[-1]
-    if not {tier, "xnnpack"} <= set(result["contestants"]):
-        raise ValueError(f"expected {tier} and xnnpack to be timed, got {', '.join(result['contestants'])}")
+    tier = check_timed(result["contestants"])
     times = {
         " ".join(map(str, (layer["kernel"], *layer["extents"]))): (
             layer["seconds"][tier] * 1e6,
@@ -221,7 +232,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("shapes", type=Path, nargs="+", help="shape files, see shapes.py")
     parser.add_argument("--contestants", nargs="+", help="tiers, torch, xnnpack (default: all there are)")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--milliseconds", type=float, default=20.0, help="per contestant, shape and round")
     parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument(
@@ -242,6 +253,9 @@ def main() -> None:
     names, skipped = find_contestants(options.contestants)
     if not names:
         sys.exit(f"no contestant to run: {skipped}")
+    if options.write_times:
+        check_timed(names)
+    check_outputs(options)
     layers = []
     for shape in read_all(options.shapes):
         print(f"{shape.kernel} {shape.extents}", file=sys.stderr)
@@ -267,4 +281,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

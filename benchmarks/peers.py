@@ -18,6 +18,7 @@ from typing import Any
 
 from contestants import CONTESTANTS
 from contestants.base import OUTPUTS, Case
+from support.command import check_outputs, positive, run
 from support.comparison import compare
 from support.machine import commit, describe_machine, today
 from support.network import prepare
@@ -32,8 +33,8 @@ def shared_options(description: str | None) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--contestants", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS))
-    parser.add_argument("--rounds", type=int, default=15, help="turns of each contestant")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=positive, default=15, help="turns of each contestant")
+    parser.add_argument("--threads", type=positive, nargs="+", default=[1, 2])
     parser.add_argument("--weights", type=Path, help="weights file instead of random weights")
     parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="keeps networks between runs")
     parser.add_argument("--output", type=Path, help="JSON file to write")
@@ -111,10 +112,11 @@ def save(document: dict[str, Any], options: argparse.Namespace, more: str = "") 
 def main() -> None:
     parser = shared_options(__doc__)
     parser.add_argument("--backbones", nargs="+", default=["topformer_b"])
-    parser.add_argument("--widths", type=int, nargs="+", default=[128, 256])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 640])
+    parser.add_argument("--widths", type=positive, nargs="+", default=[128, 256])
+    parser.add_argument("--sizes", type=positive, nargs="+", default=[512, 640])
     parser.add_argument("--parts", nargs="+", default=list(OUTPUTS), choices=list(OUTPUTS))
     options = parser.parse_args()
+    check_outputs(options)
     if options.quick:
         options.backbones, options.widths, options.sizes = ["topformer_t"], [32], [64]
         options.threads, options.rounds = [1], 2
@@ -134,4 +136,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

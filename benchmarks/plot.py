@@ -13,6 +13,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from support.command import run
+
 _WIDTH, _BAR, _GAP, _NAMES, _VALUES = 720, 20, 6, 150, 70
 _OURS, _OTHERS, _TEXT, _WEAK = "#1a7f5a", "#9aa5b1", "#1f2933", "#616e7c"
 
@@ -92,10 +94,10 @@ def main() -> None:
     options = parser.parse_args()
     try:
         drawing = draw(json.loads(options.results.read_text(encoding="utf-8")), options.cases)
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         sys.exit(f"{options.results}: not a result that can be drawn: {error}")
     options.output.write_text(drawing, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

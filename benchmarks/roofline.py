@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from support.command import check_outputs, positive, run
 from support.machine import describe_machine, today
 from support.table import markdown_table
 
@@ -84,17 +85,19 @@ def format_table(result: dict[str, Any]) -> str:
     return head + markdown_table(("kind of node", "ms", "limit ms", "lost ms"), rows)
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("backbone", nargs="?", default="topformer_b")
     parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--size", type=int, default=640)
-    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--size", type=positive, default=640)
+    parser.add_argument("--rounds", type=positive, default=25)
     parser.add_argument("--output", type=Path, help="JSON file to write")
     options = parser.parse_args()
+    check_outputs(options)
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "random.safetensors"
-        create.main([options.backbone, str(weights), "--width", str(options.width)])
+        if create.main([options.backbone, str(weights), "--width", str(options.width)]):
+            sys.exit(1)  # it has said why
         measured = measure(weights, options.size, options.rounds)
     result = {
         "network": f"{options.backbone} w{options.width} {options.size}x{options.size}",
@@ -105,8 +108,7 @@ def main() -> int:
     if options.output:
         options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(format_table(result))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

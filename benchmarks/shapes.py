@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.command import run
+
 from mobileinst.network import ModelConfig, model
 from mobileinst.network.counter import CounterOps, Shape
 
@@ -139,4 +141,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from contestants import CONTESTANTS, make_contestant
+from contestants import CONTESTANTS, INSTALL, make_contestant
 from contestants.base import Case, Files
 from pipeline import FrameCase, make_pipeline
 
@@ -98,7 +98,8 @@ def serve(worker: Worker, replies: TextIO) -> None:
         try:
             reply = getattr(worker, action)(**command)
         except ImportError as error:
-            reply = {"missing": f"{error}; {CONTESTANTS[worker.name][1]}"}
+            how = INSTALL.get(error.name or "", CONTESTANTS[worker.name][1])
+            reply = {"missing": f"{error}; {how}"}
         except Exception as error:
             reply = {"error": f"{type(error).__name__}: {error}"[:1000]}
         print(json.dumps(reply), file=replies, flush=True)

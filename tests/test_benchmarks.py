@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import json
 import subprocess
 import sys
+import types
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
@@ -198,6 +200,54 @@ def test_the_peak_of_a_faster_tier_is_not_lower() -> None:
         _native.benchmark.peak_gflops("nosuch")
     with pytest.raises(ValueError, match="milliseconds"):
         _native.benchmark.peak_gflops(None, 0)
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("layers.py", ["nosuch.txt"], "No such file or directory: 'nosuch.txt'"),
+        ("layers.py", ["x.txt", "--rounds", "0"], "expected a whole number from 1, got 0"),
+        ("layers.py", ["SHAPES", "--contestants", "ref", "--output", "no/x"], "can't write no/x"),
+        ("layers.py", ["SHAPES", "--contestants", "ref", "--write-times", "x"], "to be timed, got ref"),
+        ("peers.py", ["--output", "no/x.json"], "can't write no/x.json"),
+        ("peers.py", ["--threads", "0"], "expected a whole number from 1, got 0"),
+        ("peers.py", ["--backbones", "nosuch", "--folder", "FOLDER"], "invalid choice: 'nosuch'"),
+        ("frame.py", ["--table", "no/x.md"], "can't write no/x.md"),
+        ("frame.py", ["--image", "nosuch.npy"], "nosuch.npy"),
+        ("frame.py", ["--instances", "101", "--folder", "FOLDER"], "--instances: expected at most 100"),
+        ("roofline.py", ["nosuch"], "invalid choice: 'nosuch'"),
+        ("roofline.py", ["topformer_t", "--width", "0"], "width"),
+        ("shapes.py", ["nosuch"], "backbone must be one of"),
+        ("plot.py", ["nosuch.json", "x.svg"], "No such file or directory: 'nosuch.json'"),
+        ("plot.py", ["LIST", "x.svg"], "not a result that can be drawn"),
+    ],
+    ids=str,
+)
+def test_a_wrong_argument_is_told_in_a_line(
+    tmp_path: Path, script: str, arguments: list[str], message: str
+) -> None:
+    if script in ("peers.py", "frame.py", "roofline.py"):
+        pytest.importorskip("torch", reason="random weights are made with PyTorch")
+    (tmp_path / "SHAPES").write_text("gemm 1 2 3 x1 a\n", encoding="utf-8")
+    (tmp_path / "LIST").write_text("[]", encoding="utf-8")
+    paths = {name: str(tmp_path / name) for name in ("SHAPES", "LIST", "FOLDER")}
+    done = run(script, *(paths.get(argument, argument) for argument in arguments))
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_missing_beside_an_engine_is_named(
+    load: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker = load("worker")
+    commands = io.StringIO('{"do": "load"}\n')
+    missing = ImportError("No module named 'cv2'", name="cv2")
+    fails = types.SimpleNamespace(name="onnxruntime", load=lambda: (_ for _ in ()).throw(missing))
+    monkeypatch.setattr(sys, "stdin", commands)
+    worker.serve(fails, sys.stdout)
+    reply = json.loads(capsys.readouterr().out)
+    assert reply == {"missing": "No module named 'cv2'; pip install opencv-python-headless"}
 
 
 def test_difference_is_relative_to_the_largest_value_of_each_output(load: Any) -> None:

@@ -25,6 +25,7 @@ import numpy as np
 from contestants import make_contestant
 from contestants.base import Case, Files
 from fake_cpu import describe_raspberry_pi
+from support.command import check_outputs, run
 from support.comparison import TOLERANCE, difference
 from support.machine import commit, package_version, today
 from support.network import prepare
@@ -139,6 +140,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="JSON file to write")
     parser.add_argument("--table", type=Path, help="Markdown file to write")
     options = parser.parse_args()
+    check_outputs(options)
     folder = options.folder.resolve()
     if not (folder / "root" / "usr" / "bin" / "python3.11").exists():
         sys.exit(f"{folder}: no target's Python there; run .ci/aarch64 with this folder first")
@@ -164,4 +166,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from support.command import run
 from support.table import markdown_table
 
 SOURCES = Path(__file__).resolve().parents[2] / "src" / "cpp"
@@ -134,4 +135,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

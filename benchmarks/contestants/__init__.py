@@ -19,6 +19,13 @@ CONTESTANTS = {
     "torch-compiled": ("contestants.torch_engine", "pip install torch"),
 }
 
+#: How what several of them need is installed, by module.
+INSTALL = {
+    "cv2": "pip install opencv-python-headless",
+    "pycocotools": "pip install pycocotools",
+    "torch": "pip install torch",
+}
+
 
 def make_contestant(name: str) -> Contestant:
     """The contestant of that name, not yet loaded.

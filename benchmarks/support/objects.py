@@ -7,6 +7,7 @@ pictures, or, where there are no pictures, ellipses with soft borders.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -31,7 +32,10 @@ _LEAST_LEFT = 0.6
 
 
 def shared_pictures(photographs: int = 24) -> list[Path]:
-    """Videos and photographs of the folder that MOBILEINST_SHARED names, or of `../shared`; [] without it."""
+    """Videos and photographs of the folder that MOBILEINST_SHARED names, or of `../shared`; [] without it or
+    without OpenCV, which reads them."""
+    if importlib.util.find_spec("cv2") is None:
+        return []
     default = Path(__file__).resolve().parents[2].parent / "shared"
     data = Path(os.environ.get("MOBILEINST_SHARED", default)) / "data"
     return [
