@@ -75,6 +75,17 @@ def test_unsupported_activation_is_refused() -> None:
         _native.xnnpack.linear(_random(2, 2), _random(2, 2), _random(2), activation="hard_sigmoid")
 
 
-def test_wrong_shapes_are_refused() -> None:
-    with pytest.raises(ValueError, match="weight"):
-        _native.xnnpack.convolution(_random(4, 4, 3), _random(8, 2, 3, 3), _random(8))
+@pytest.mark.parametrize(
+    "shape", [(8, 2, 3, 3), (8, 3, 2, 2), (8, 3, 4, 4), (8, 3, 3, 1), (8, 6, 3, 3)], ids=str
+)
+def test_wrong_shapes_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"weight: expected \(O, channels / groups, k, k\) with odd k, got"):
+        _native.xnnpack.convolution(_random(4, 4, 3), _random(*shape), _random(8))
+    with pytest.raises(ValueError, match=r"weight: expected"):
+        _native.benchmark.xnnpack("conv3x3", _random(4, 4, 3), _random(*shape))
+
+
+@pytest.mark.parametrize("features", [2, 9])
+def test_a_matrix_that_does_not_fit_is_not_timed(features: int) -> None:
+    with pytest.raises(ValueError, match=r"weight: expected a float32 array of shape \(any, 8\)"):
+        _native.benchmark.xnnpack("gemm", _random(4, 8), _random(5, features))

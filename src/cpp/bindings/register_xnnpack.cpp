@@ -17,6 +17,15 @@ std::vector<float> padded(const FloatArray& x) {
     return result;
 }
 
+/// Throws unless weight is (O, channels / groups, k, k) with odd k.
+void check_weight(const FloatArray& weight, size_t channels, size_t groups) {
+    if (extent(weight, 1) * groups != channels || extent(weight, 2) != extent(weight, 3) ||
+        extent(weight, 2) % 2 == 0) {
+        throw std::invalid_argument("weight: expected (O, channels / groups, k, k) with odd k, got " +
+                                    shape_text({weight.shape(), weight.shape() + 4}));
+    }
+}
+
 FloatArray run(const xnnpack::Operator& op, const FloatArray& x, const std::vector<py::ssize_t>& shape,
                ThreadPool& pool) {
     FloatArray out(shape);
@@ -37,7 +46,12 @@ py::tuple time_operator(const std::string& kernel, const py::object& x, const py
     ThreadPool pool(1);
     const bool dense = kernel == "gemm";
     const auto input = checked_array<float>(x, "x", std::vector<py::ssize_t>(dense ? 2 : 3, kAny));
-    const auto w = checked_array<float>(weight, "weight", std::vector<py::ssize_t>(dense ? 2 : 4, kAny));
+    const auto w = dense ? checked_array<float>(weight, "weight", {kAny, input.shape(1)})
+                         : checked_array<float>(weight, "weight", {kAny, kAny, kAny, kAny});
+    const size_t groups = dense ? 1 : extent(input, 2) / extent(w, 1);
+    if (!dense) {
+        check_weight(w, extent(input, 2), groups);
+    }
     std::vector<py::ssize_t> shape;
     const xnnpack::Operator op = [&] {
         if (dense) {
@@ -50,16 +64,9 @@ py::tuple time_operator(const std::string& kernel, const py::object& x, const py
             return (input.shape(axis) - 1) / static_cast<py::ssize_t>(stride) + 1;
         };
         shape = {strided(0), strided(1), w.shape(0)};
-        const xnnpack::Convolution map{extent(input, 0),
-                                       extent(input, 1),
-                                       extent(input, 2),
-                                       extent(w, 0),
-                                       extent(w, 2),
-                                       stride,
-                                       extent(input, 2) / extent(w, 1),
-                                       extent(input, 2),
-                                       extent(w, 0),
-                                       Activation::Relu};
+        const xnnpack::Convolution map{extent(input, 0), extent(input, 1), extent(input, 2), extent(w, 0),
+                                       extent(w, 2),     stride,           groups,           extent(input, 2),
+                                       extent(w, 0),     Activation::Relu};
         return xnnpack::Operator(map, w.data(), nullptr);
     }();
     FloatArray out(shape);
@@ -84,10 +91,7 @@ FloatArray convolution(const py::object& x, const py::object& weight, const py::
     check_range("threads", static_cast<long long>(threads), 1, 64);
     const auto map = checked_array<float>(x, "x", {kAny, kAny, kAny});
     const auto w = checked_array<float>(weight, "weight", {kAny, kAny, kAny, kAny});
-    if (extent(w, 1) * groups != extent(map, 2) || extent(w, 2) != extent(w, 3)) {
-        throw std::invalid_argument("weight: expected (O, channels / groups, k, k), got " +
-                                    shape_text({w.shape(), w.shape() + 4}));
-    }
+    check_weight(w, extent(map, 2), groups);
     const auto b = checked_array<float>(bias, "bias", {w.shape(0)});
     xnnpack::Convolution shape;
     shape.height = extent(map, 0);
