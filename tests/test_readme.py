@@ -1,19 +1,21 @@
-"""What the README shows works: its Python, its commands, its table of defaults."""
+"""What the README shows works: its Python, its commands, its table of defaults; and its times were measured."""
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mobileinst import Segmenter, Tracker, available_weights, cli
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
-
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 needs_default_weights = pytest.mark.skipif("default" not in available_weights(), reason="no default weights")
 
@@ -68,6 +70,33 @@ def test_command(command: str, files: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_commands_are_found() -> None:
     assert len(COMMANDS) >= 4
+
+
+def _results(name: str) -> Any:
+    return json.loads((ROOT / "benchmarks" / "results" / name).read_text(encoding="utf-8"))
+
+
+def test_speeds_are_those_of_the_results() -> None:
+    columns = ["mobileinst", "mnn", "onnxruntime", "ncnn", "openvino", "litert", "torch-compiled"]
+    cases = {case["label"]: case for case in _results("peers.json")["cases"]}
+    rows = re.findall(r"^\| width (\d+), (\d) threads? \| (.*) \|$", README, re.MULTILINE)
+    assert len(rows) == 4
+    for width, threads, cells in rows:
+        case = cases[f"topformer_b w{width} 640x640 model {threads}t"]
+        expected = [f"{case['results'][name]['median_ms']:.1f}" for name in columns]
+        assert cells.split(" | ") == [*expected, f"{case['ratio']:.2f}"]
+
+
+@pytest.mark.parametrize("name", ["ncnn", "ONNX Runtime"])
+def test_instructions_are_those_of_the_results(name: str) -> None:
+    text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| {name} \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
+    assert row
+    core = next(core for core in _results("arm.json")["cores"] if core["cpu"] == "cortex-a72")
+    found = core["results"][name.lower().replace(" ", "")]
+    assert [int(x) for x in row.groups()] == [
+        round(found[key] / 1e6) for key in ("instructions", "multiply_adds")
+    ]
 
 
 @pytest.mark.parametrize(
