@@ -1,4 +1,4 @@
-"""What the README shows works: its Python, its commands, its table of defaults; and its times were measured."""
+"""What the README shows works: Python, commands, the table of defaults; its times are those of the results."""
 
 from __future__ import annotations
 
