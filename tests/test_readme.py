@@ -1,4 +1,4 @@
-"""What the README shows works: Python, commands, the table of defaults; its times are those of the results."""
+"""What the README shows works: Python, commands, the table of defaults. Its times are the results'."""
 
 from __future__ import annotations
 
