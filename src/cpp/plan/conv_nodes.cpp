@@ -51,6 +51,19 @@ class ConvNode : public Node {
     const ConvSpec& conv() const { return spec_.weights->spec(); }
     bool has_residual() const { return spec_.residual.has_value(); }
 
+    /// What convolutions of maps have in common.
+    template <typename Args>
+    void bind_maps(Args& args) const {
+        args.input = x_.data;
+        args.input_ld = x_.ld;
+        args.packed = weights().packed();
+        args.output = y_.data;
+        args.output_ld = y_.ld;
+        args.height = x_.height;
+        args.width = x_.width;
+        args.epilogue = epilogue_;
+    }
+
     Tensor x_, y_;
     Epilogue epilogue_;
 
@@ -104,16 +117,9 @@ class Conv3x3Node final : public ConvNode {
   protected:
     void bind_args() override {
         kernels_ = &conv3x3_kernels(weights().tier(), conv().winograd);
-        args_.input = x_.data;
-        args_.input_ld = x_.ld;
-        args_.packed = weights().packed();
-        args_.output = y_.data;
-        args_.output_ld = y_.ld;
-        args_.height = x_.height;
-        args_.width = x_.width;
+        bind_maps(args_);
         args_.in_channels = conv().in_channels;
         args_.out_channels = conv().out_channels;
-        args_.epilogue = epilogue_;
     }
 
   private:
@@ -133,17 +139,10 @@ class DepthwiseNode final : public ConvNode {
   protected:
     void bind_args() override {
         kernels_ = &depthwise_kernels(weights().tier());
-        args_.input = x_.data;
-        args_.input_ld = x_.ld;
-        args_.packed = weights().packed();
-        args_.output = y_.data;
-        args_.output_ld = y_.ld;
-        args_.height = x_.height;
-        args_.width = x_.width;
+        bind_maps(args_);
         args_.channels = conv().in_channels;
         args_.kernel = conv().kernel;
         args_.stride = conv().stride;
-        args_.epilogue = epilogue_;
     }
 
   private:
@@ -178,19 +177,12 @@ class ConvDirectNode final : public ConvNode, public RowWise {
   protected:
     void bind_args() override {
         kernels_ = &conv_direct_kernels(weights().tier());
-        args_.input = x_.data;
-        args_.input_ld = x_.ld;
-        args_.packed = weights().packed();
-        args_.output = y_.data;
-        args_.output_ld = y_.ld;
-        args_.height = x_.height;
-        args_.width = x_.width;
+        bind_maps(args_);
         args_.in_channels = conv().in_channels;
         args_.out_channels = conv().out_channels;
         args_.kernel = conv().kernel;
         args_.stride = conv().stride;
         args_.groups = conv().groups;
-        args_.epilogue = epilogue_;
     }
 
   private:
