@@ -8,7 +8,7 @@
 exceed 4/3 of it. By default they are that of the default weights and 640.
 
 The other engines do what their users do: OpenCV resizes the frame, NumPy normalises it, the exported network
-computes the mask logits of all 100 queries, then each mask is resized to the frame, compared with the
+(part "masks": the mask features stay inside) computes the mask logits of all 100 queries, then each mask is resized to the frame, compared with the
 threshold and encoded by pycocotools ("usual"), or all of that only in the box around the mask ("boxed").
 "mobileinst" goes the same way from frame to run lengths, with mask logits of n kernels;
 "mobileinst+segment" is all of `Segmenter.segment`: scores, parts, duplicates, boxes and areas too.
@@ -20,6 +20,7 @@ pictures those of soft ellipses.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from itertools import product
@@ -116,9 +117,10 @@ def contestants_of(names: list[str], posts: list[str]) -> list[str]:
     return found
 
 
-def main() -> None:
+def make_parser() -> argparse.ArgumentParser:
+    """The options; OpenVINO is left to those who name it, since it has hung in this benchmark."""
     parser = shared_options(__doc__)
-    parser.set_defaults(contestants=["mobileinst", "ncnn", "onnxruntime"], threads=[1])
+    parser.set_defaults(contestants=["mobileinst", "onnxruntime", "ncnn", "mnn"], threads=[1])
     parser.add_argument("--image", type=Path, help="picture or video, instead of a made frame")
     parser.add_argument("--pictures", type=Path, nargs="*", help="pictures or videos with objects")
     parser.add_argument(
@@ -129,6 +131,11 @@ def main() -> None:
     parser.add_argument("--backbone", default="topformer_b", help="of the random weights")
     parser.add_argument("--width", type=int, default=128, help="of the random weights' mask decoder")
     parser.add_argument("--merge", action="store_true", help="keep the other cases in --output")
+    return parser
+
+
+def main() -> None:
+    parser = make_parser()
     options = parser.parse_args()
     check_outputs(options)
     frame_size, sizes = (720, 1280), options.sizes or [load_weights().size, 640]
@@ -155,7 +162,7 @@ def main() -> None:
     with (options.folder / "engines.log").open("a", encoding="utf-8") as log:
         for label, (size, count, threads) in todo.items():
             height, width = network_size((frame.shape[0], frame.shape[1]), size)
-            case = Case(config.backbone, config.width, height, width, "model", threads)
+            case = Case(config.backbone, config.width, height, width, "masks", threads)
             files = prepare(case, options.folder, options.weights)
             logits, source = object_logits(pictures, (height, width), count)
             masks = options.folder / f"masks-{count}-{height}x{width}.npy"

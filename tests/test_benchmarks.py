@@ -376,6 +376,11 @@ def test_frames_have_a_ratio_for_each_way_of_post_processing(load: Any) -> None:
     ]  # fmt: skip
 
 
+def test_frames_are_compared_with_the_engines_that_are_often_fastest(load: Any) -> None:
+    options = load("frame").make_parser().parse_args([])
+    assert options.contestants == ["mobileinst", "onnxruntime", "ncnn", "mnn"]
+
+
 def test_an_engine_that_fails_or_is_unknown_says_why(load: Any, tmp_path: Path) -> None:
     processes, base = load("support.processes"), load("contestants.base")
     case = base.Case("topformer_t", 32, 64, 64, "model", 1)
@@ -405,6 +410,7 @@ def test_whole_comparison_in_small(script: str, tmp_path: Path) -> None:
         assert [x["case"]["part"] for x in written["cases"]] == ["model", "masks", "features", "backbone"]
     if script == "frame.py":
         assert case["label"] == "64x48 at 64, 2 instances, 1t"
+        assert case["case"]["part"] == "masks"  # nobody makes or copies out what a frame doesn't need
         assert set(case["results"]["mobileinst+segment"]["stages"]) == {"preprocess", "network", "post"}
         assert "ellipses" in table.read_text(encoding="utf-8")
     if alone:
