@@ -8,8 +8,9 @@
 exceed 4/3 of it. By default they are that of the default weights and 640.
 
 The other engines do what their users do: OpenCV resizes the frame, NumPy normalises it, the exported network
-(part "masks": the mask features stay inside) computes the mask logits of all 100 queries, then each mask is resized to the frame, compared with the
-threshold and encoded by pycocotools ("usual"), or all of that only in the box around the mask ("boxed").
+(part "masks": the mask features stay inside) computes the mask logits of all 100 queries, then each mask is
+resized to the frame, compared with the threshold and encoded by pycocotools ("usual"), or all of that only in
+the box around the mask ("boxed").
 "mobileinst" goes the same way from frame to run lengths, with mask logits of n kernels;
 "mobileinst+segment" is all of `Segmenter.segment`: scores, parts, duplicates, boxes and areas too.
 
