@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from contestants.base import Case
 from numpy.typing import NDArray
-from peers import format_report, report, save, shared_options
+from peers import check_ours, format_report, report, save, shared_options
 from support import objects
 from support.command import check_outputs, positive, run
 from support.comparison import compare
@@ -179,8 +179,7 @@ def main() -> None:
             more = "\n".join(["", ratio_table(cases, options.posts), stage_table(cases), mask_notes(cases)])
             save(document, options, more)
     print(format_report(document) + more, end="")
-    if not any("mobileinst" in case["results"] for case in cases):
-        sys.exit("mobileinst itself did not run")
+    check_ours(cases)
 
 
 def mask_notes(cases: list[dict[str, Any]]) -> str:

@@ -109,6 +109,22 @@ def save(document: dict[str, Any], options: argparse.Namespace, more: str = "") 
         options.table.write_text(format_report(document) + more, encoding="utf-8")
 
 
+def check_ours(cases: list[dict[str, Any]]) -> None:
+    """End with a message where a case lacks what all is about, after the others' results are written.
+
+    Raises:
+        SystemExit: if mobileinst failed or did not take part.
+    """
+    failed = [
+        f"{name} did not run in {case['label']}: {why}"
+        for case in cases
+        for name, why in case["skipped"].items()
+        if name.startswith("mobileinst")
+    ]
+    if failed or not all("mobileinst" in case["results"] for case in cases):
+        sys.exit("\n".join(failed) or "mobileinst itself took no part")
+
+
 def main() -> None:
     parser = shared_options(__doc__)
     parser.add_argument("--backbones", nargs="+", default=["topformer_b"])
@@ -131,8 +147,7 @@ def main() -> None:
             cases.append(compare(options.contestants, case, files, options.rounds, log))
             save(report(cases, "peers", options.contestants), options)
     print(format_report(report(cases, "peers", options.contestants)), end="")
-    if not any("mobileinst" in case["results"] for case in cases):
-        sys.exit("mobileinst itself did not run")
+    check_ours(cases)
 
 
 if __name__ == "__main__":

@@ -392,6 +392,69 @@ def test_an_engine_that_fails_or_is_unknown_says_why(load: Any, tmp_path: Path) 
         load("contestants").make_contestant("nosuch")
 
 
+class Answers:
+    """Stands in for a contestant's process; it fails at the given question."""
+
+    def __init__(self, name: str, fails: int, unavailable: type[Exception]) -> None:
+        self.name, self.left, self.unavailable, self.ended = name, fails, unavailable, False
+
+    def ask(self, action: str, **values: Any) -> dict[str, Any]:
+        self.left -= 1
+        if self.left == 0:
+            raise self.unavailable(f"{action} failed: its process ended with -11")
+        repeats = values.get("repeats", 0)
+        return {"peak_mib": 1.0} if action == "quit" else {"ms": [2.0] * repeats, "cpu_ms": [1.0] * repeats}
+
+    def close(self) -> None:
+        self.ended = True
+
+
+def test_who_dies_while_being_timed_is_skipped_and_the_others_go_on(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comparison, unavailable = load("support.comparison"), load("support.processes").Unavailable
+    fails = {"mobileinst": 99, "first": 1, "later": 3, "last": 5}
+    processes = [Answers(name, n, unavailable) for name, n in fails.items()]
+    facts: dict[str, dict[str, Any]] = {name: {"version": "1"} for name in fails}
+    monkeypatch.setattr(comparison, "start", lambda *arguments: (processes, facts, {"gone": "not installed"}))
+    base = load("contestants.base")
+    case, files = base.Case("topformer_t", 32, 64, 64, "model", 1), base.Files(tmp_path, tmp_path)
+    # one warm-up, three rounds, then the last question
+    found = comparison.compare([], case, files, 3, io.StringIO())
+    assert set(found["results"]) == {"mobileinst"}
+    assert found["results"]["mobileinst"]["median_ms"] == 2.0
+    why = "failed: its process ended with -11"
+    run_failed = f"run {why}"
+    assert found["skipped"] == {
+        "gone": "not installed", "first": run_failed, "later": run_failed, "last": f"quit {why}"
+    }  # fmt: skip
+    assert all(process.ended for process in processes)
+
+
+def test_a_process_that_dies_within_its_answer_is_unavailable(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes, base = load("support.processes"), load("contestants.base")
+    worker = tmp_path / "worker.py"
+    worker.write_text("""input(); print('{"ms": [1.', end="", flush=True)""", encoding="utf-8")
+    monkeypatch.setattr(processes, "_WORKER", worker)
+    files = base.Files(tmp_path, tmp_path)
+    process = processes.Process("ncnn", base.Case("topformer_t", 32, 64, 64, "model", 1), files)
+    with pytest.raises(processes.Unavailable, match="run failed: its process ended within its answer"):
+        process.ask("run", repeats=1)
+
+
+def test_a_comparison_without_us_ends_with_a_message(load: Any) -> None:
+    check = load("peers").check_ours
+    cases = document()["cases"]
+    check(cases)
+    dead = {"label": "b", "results": {"ncnn": result(1.0)}, "skipped": {"mobileinst": "run failed"}}
+    with pytest.raises(SystemExit, match="mobileinst did not run in b: run failed"):
+        check([*cases, dead])
+    with pytest.raises(SystemExit, match="took no part"):
+        check([{**dead, "skipped": {}}])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", ["peers.py", "frame.py"])
 def test_whole_comparison_in_small(script: str, tmp_path: Path) -> None:

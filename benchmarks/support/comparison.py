@@ -97,26 +97,37 @@ def compare(
     frames: Mapping[str, dict[str, Any]] | None = None,
     label: str = "",
 ) -> dict[str, Any]:
-    """Results of one case: milliseconds (median, min, max), memory, load time for each contestant."""
+    """Results of one case: milliseconds (median, min, max), memory, load time for each contestant, and the
+    reasons of those that were left out or failed on the way."""
     processes, facts, skipped = start(names, case, files, log, frames)
-    results: dict[str, dict[str, Any]] = {}
     try:
-        if processes:
-            take_turns(processes, 1, 2)
-            print(f"measuring {label or case.label}", file=sys.stderr, flush=True)
-            times = take_turns(processes, rounds, 1)
-            print("measured", file=sys.stderr, flush=True)
-            for process in processes:
-                values, processor = times[process.name]["ms"], times[process.name]["cpu_ms"]
-                results[process.name] = {
-                    **facts[process.name],
-                    "median_ms": statistics.median(values),
-                    "min_ms": min(values),
-                    "max_ms": max(values),
-                    "median_cpu_ms": statistics.median(processor),
-                    **process.ask("quit"),
-                }
+        skipped |= take_turns(processes, 1, 2)[1]
+        lasting = [process for process in processes if process.name not in skipped]
+        print(f"measuring {label or case.label}", file=sys.stderr, flush=True)
+        times, failed = take_turns(lasting, rounds, 1)
+        print("measured", file=sys.stderr, flush=True)
+        skipped |= failed
+        results: dict[str, dict[str, Any]] = {}
+        for process in lasting:
+            if process.name in times:
+                try:
+                    end = process.ask("quit")
+                except Unavailable as error:
+                    skipped[process.name] = str(error)
+                    continue
+                results[process.name] = {**facts[process.name], **summary(times[process.name]), **end}
     finally:
         for process in processes:
             process.close()
     return {"case": asdict(case), "label": label or case.label, "results": results, "skipped": skipped}
+
+
+def summary(times: Mapping[str, list[float]]) -> dict[str, float]:
+    """What is kept of the milliseconds of all runs."""
+    values = times["ms"]
+    return {
+        "median_ms": statistics.median(values),
+        "min_ms": min(values),
+        "max_ms": max(values),
+        "median_cpu_ms": statistics.median(times["cpu_ms"]),
+    }

@@ -72,7 +72,11 @@ class Process:
             self.close()
             end = f"took more than {self._limit:g} s" if code is None else f"its process ended with {code}"
             raise Unavailable(f"{action} failed: {end}")
-        reply: dict[str, Any] = json.loads(line)
+        try:
+            reply: dict[str, Any] = json.loads(line)
+        except ValueError:  # it died in the middle of a line
+            self.close()
+            raise Unavailable(f"{action} failed: its process ended within its answer") from None
         for kind in ("missing", "error"):
             if kind in reply:
                 self.close()
@@ -101,8 +105,9 @@ class Process:
 
 def take_turns(
     processes: list[Process], rounds: int, repeats: int, pause: float = 0.02
-) -> dict[str, dict[str, list[float]]]:
-    """Wall-clock and processor milliseconds ("ms", "cpu_ms") of every run of each contestant.
+) -> tuple[dict[str, dict[str, list[float]]], dict[str, str]]:
+    """Wall-clock and processor milliseconds ("ms", "cpu_ms") of every run of each contestant that lasts, and
+    the reasons of those that fail, who take no further turns.
 
     Each round begins with another contestant, so that none is always first.
 
@@ -110,11 +115,18 @@ def take_turns(
         pause: Seconds between turns, in which the last one's threads stop spinning.
     """
     found: dict[str, dict[str, list[float]]] = {p.name: {"ms": [], "cpu_ms": []} for p in processes}
+    failed: dict[str, str] = {}
     for index in range(rounds):
-        start = index % len(processes)
-        for process in processes[start:] + processes[:start]:
-            reply = process.ask("run", repeats=repeats)
+        lasting = [process for process in processes if process.name not in failed]
+        start = index % max(len(lasting), 1)
+        for process in lasting[start:] + lasting[:start]:
+            try:
+                reply = process.ask("run", repeats=repeats)
+            except Unavailable as error:
+                failed[process.name] = str(error)
+                del found[process.name]
+                continue
             for kind, values in found[process.name].items():
                 values += reply[kind]
             time.sleep(pause)
-    return found
+    return found, failed
