@@ -392,6 +392,50 @@ def test_an_engine_that_fails_or_is_unknown_says_why(load: Any, tmp_path: Path) 
         load("contestants").make_contestant("nosuch")
 
 
+def test_what_is_converted_is_kept_only_whole_and_of_the_same_version(load: Any, tmp_path: Path) -> None:
+    make_once, target, made = load("contestants.base").make_once, tmp_path / "net.mnn", []
+
+    def make() -> None:
+        made.append(1)
+        target.write_text("half", encoding="utf-8")
+        if len(made) == 1:
+            raise KeyboardInterrupt
+        target.write_text("whole", encoding="utf-8")
+
+    with pytest.raises(KeyboardInterrupt):
+        make_once(target, "tool 1", make)
+    assert target.read_text(encoding="utf-8") == "half"
+    for version, count in (("tool 1", 2), ("tool 1", 2), ("tool 2", 3), ("tool 2", 3)):
+        make_once(target, version, make)
+        assert (target.read_text(encoding="utf-8"), len(made)) == ("whole", count)
+    with pytest.raises(RuntimeError, match=r"tool 3 wrote no net\.mnn"):
+        make_once(target, "tool 3", lambda: None)
+
+
+def test_networks_are_kept_by_the_content_of_weights_and_tools(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, base, calls = load("support.network"), load("contestants.base"), []
+
+    def tool(name: str, *arguments: str) -> None:
+        calls.append(name)
+        Path(arguments[1]).write_text(name, encoding="utf-8")
+
+    monkeypatch.setattr(network, "_tool", tool)
+    case, weights = base.Case("topformer_t", 32, 64, 64, "model", 1), tmp_path / "w.safetensors"
+    found = []
+    for content in ("a", "a", "b"):
+        weights.write_text(content, encoding="utf-8")
+        found.append(network.prepare(case, tmp_path, weights).onnx)
+    assert found[0] == found[1] != found[2]
+    assert calls == ["export_onnx"] * 2
+    monkeypatch.setattr(network, "package_version", lambda name: "another")
+    assert network.prepare(case, tmp_path, weights).onnx not in found
+    for _ in range(2):
+        network.prepare(case, tmp_path, None)
+    assert calls == ["export_onnx"] * 3 + ["create", "export_onnx"]
+
+
 class Answers:
     """Stands in for a contestant's process; it fails at the given question."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -54,6 +55,26 @@ class Files:
     def converted(self, suffix: str) -> Path:
         """Path of the network in another format."""
         return self.onnx.with_suffix(suffix)
+
+
+def make_once(target: Path, made_by: str, make: Callable[[], None]) -> None:
+    """Make a file unless it is there, whole and made by the same versions.
+
+    A file beside it says who made it. It is written last and removed first, so that a conversion cut short is
+    done again.
+
+    Raises:
+        RuntimeError: if `make` leaves no file.
+    """
+    marker = target.with_name(f"{target.name}.made_by")
+    if target.exists() and marker.exists() and marker.read_text(encoding="utf-8") == made_by:
+        return
+    marker.unlink(missing_ok=True)
+    target.unlink(missing_ok=True)
+    make()
+    if not target.exists():
+        raise RuntimeError(f"{made_by} wrote no {target.name}")
+    marker.write_text(made_by, encoding="utf-8")
 
 
 class Contestant(Protocol):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ai_edge_litert.interpreter import Interpreter
 from support.machine import package_version
 
-from contestants.base import OUTPUTS, Array, Case, Files, Outputs
+from contestants.base import OUTPUTS, Array, Case, Files, Outputs, make_once
 
 
 class LiteRtEngine:
@@ -13,8 +15,11 @@ class LiteRtEngine:
 
     def convert(self, files: Files, case: Case) -> None:
         target = files.converted(".tflite")
-        if target.exists():
-            return
+        made_by = f"litert-torch {package_version('litert-torch')}"
+        make_once(target, made_by, lambda: self._write(target, files, case))
+
+    @staticmethod
+    def _write(target: Path, files: Files, case: Case) -> None:
         import litert_torch
         import torch
 

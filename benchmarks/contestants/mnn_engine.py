@@ -9,7 +9,7 @@ import MNN
 import numpy as np
 from support.machine import package_version
 
-from contestants.base import OUTPUTS, Array, Case, Files, Outputs, run_tool
+from contestants.base import OUTPUTS, Array, Case, Files, Outputs, make_once, run_tool
 
 
 class MnnEngine:
@@ -17,22 +17,9 @@ class MnnEngine:
 
     def convert(self, files: Files, case: Case) -> None:
         target = files.converted(".mnn")
-        if not target.exists():
-            tool = str(Path(sys.executable).parent / "mnnconvert")
-            run_tool(
-                [
-                    tool,
-                    "-f",
-                    "ONNX",
-                    "--modelFile",
-                    str(files.onnx),
-                    "--MNNModel",
-                    str(target),
-                    "--bizCode",
-                    "x",
-                ],
-                files.onnx.parent,
-            )
+        command = [str(Path(sys.executable).parent / "mnnconvert"), "-f", "ONNX"]
+        command += ["--modelFile", str(files.onnx), "--MNNModel", str(target), "--bizCode", "x"]
+        make_once(target, f"MNN {self.version()}", lambda: run_tool(command, files.onnx.parent))
 
     def load(self, files: Files, case: Case) -> None:
         self.names = OUTPUTS[case.part]

@@ -7,16 +7,20 @@ from pathlib import Path
 
 import ncnn
 import numpy as np
+from support.machine import package_version
 
-from contestants.base import OUTPUTS, Array, Case, Files, Outputs, run_tool
+from contestants.base import OUTPUTS, Array, Case, Files, Outputs, make_once, run_tool
 
 
 class NcnnEngine:
     """An Extractor per run; single precision storage and arithmetic."""
 
     def convert(self, files: Files, case: Case) -> None:
-        if files.converted(".ncnn.param").exists():
-            return
+        made_by = f"pnnx {package_version('pnnx')}"
+        make_once(files.converted(".ncnn.param"), made_by, lambda: self._write(files, case))
+
+    @staticmethod
+    def _write(files: Files, case: Case) -> None:
         import torch
 
         from contestants.torch_engine import load_module
