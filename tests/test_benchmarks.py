@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import mobileinst
+from mobileinst import _native
 from mobileinst.compiler.backend import read_layer_times
 from mobileinst.network import ModelConfig
 from mobileinst.network.config import BACKBONES
@@ -105,15 +106,26 @@ def test_a_wrong_line_of_a_shape_file_is_named(load: Any, tmp_path: Path, line: 
 
 def test_roofline_adds_up(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="random weights are made with PyTorch")
-    output = tmp_path / "roofline.json"
-    sizes = ("--width", "16", "--size", "64", "--rounds", "3")
-    done = run("roofline.py", "topformer_t", *sizes, "--output", str(output))
+    output, table = tmp_path / "roofline.json", tmp_path / "roofline.md"
+    sizes = ("--width", "16", "24", "--size", "64", "--rounds", "3")
+    done = run("roofline.py", "topformer_t", *sizes, "--output", str(output), "--table", str(table))
     assert done.returncode == 0, done.stderr
-    found = json.loads(output.read_text())
-    assert 0 < found["share_of_median"] <= found["share_of_best"]
+    networks = json.loads(output.read_text())["networks"]
+    assert list(networks) == ["topformer_t w16 64x64", "topformer_t w24 64x64"]
+    assert all(name in table.read_text() for name in networks)
+    found = networks["topformer_t w16 64x64"]
+    assert 0 < found["best_ms"] <= found["median_ms"]
     kinds = sum(kind["limit_ms"] for kind in found["kinds"].values())
     masks = 2e-6 * 100 * 16 * 8 * 8 / found["peak_gflops"]
     assert found["limit_ms"] == pytest.approx(kinds + masks, rel=1e-6)
+    assert 0 < found["limit_of_tiles_ms"] != found["limit_ms"]
+
+
+def test_roofline_counts_the_products_of_whole_tiles(load: Any) -> None:
+    # two 3x3 convolutions on each of the maps of 80, 40 and 20 pixels, in 10x10, 5x5 and 5x5 tiles
+    assert [_native.winograd_tile(side, side) for side in (80, 40, 20)] == [8, 8, 4]
+    products = 2 * 16 * 16 * ((100 + 25) * 100 + 25 * 36)
+    assert load("roofline").winograd_products(ModelConfig("topformer_t", width=16), 640) == products
 
 
 def test_layers_runs_every_kernel_and_names_who_is_skipped(tmp_path: Path) -> None:
