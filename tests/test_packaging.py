@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.client
+import importlib
 import importlib.metadata
+import io
 import json
 import subprocess
 import sys
@@ -113,3 +117,24 @@ def test_no_picture_or_video_is_committed(committed: list[Path]) -> None:
 
     pictures = [path for path in committed if path.suffix.lower() in MEDIA | PLOT]
     assert [path for path in pictures if not is_plot(path)] == []
+
+
+def test_sources_come_from_the_next_mirror_when_one_breaks_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    vendor = importlib.import_module("vendor_xnnpack")
+    asked: list[str] = []
+
+    def urlopen(url: str, timeout: float) -> io.BytesIO:
+        asked.append(url)
+        if "broken" in url:
+            raise http.client.IncompleteRead(b"")
+        if "reset" in url:
+            raise ConnectionResetError
+        return io.BytesIO(b"data")
+
+    monkeypatch.setattr(vendor.urllib.request, "urlopen", urlopen)
+    bases = ["http://broken", "http://reset", "http://good"]
+    assert vendor.download("x.tar", hashlib.sha256(b"data").hexdigest(), bases) == b"data"
+    assert asked == [f"{base}/pool/main/x.tar" for base in bases]
+    with pytest.raises(OSError, match="none of 3 package mirrors has"):
+        vendor.download("x.tar", hashlib.sha256(b"other").hexdigest(), bases)

@@ -11,12 +11,12 @@ the folder. Needs nothing but the standard library.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import shutil
 import subprocess
 import sys
 import tarfile
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def download(path: str, sha256: str, bases: list[str]) -> bytes:
         try:
             with urllib.request.urlopen(f"{base}/pool/main/{path}", timeout=60) as response:
                 data: bytes = response.read()
-        except urllib.error.URLError:
+        except (OSError, http.client.HTTPException):  # URLError is an OSError
             continue
         if hashlib.sha256(data).hexdigest() == sha256:
             return data
