@@ -85,7 +85,10 @@ def run(plan: _native.Plan, layers: Layers, x: Array) -> Array:
 
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("make", [backbone, large_kernels])
-@pytest.mark.parametrize(("height", "width", "threads"), [(391, 201, 1), (391, 201, 3), (390, 203, 2)])
+@pytest.mark.parametrize(
+    ("height", "width", "threads"),
+    [(391, 201, 1), (391, 201, 3), (390, 203, 2), (515, 150, 4), (900, 96, 7)],
+)
 def test_chain_gives_the_bits_of_whole_maps(
     tier: str, make: Callable[[Layers], None], height: int, width: int, threads: int
 ) -> None:
