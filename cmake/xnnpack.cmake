@@ -5,7 +5,12 @@
 # The configuration files of XNNPACK name every micro-kernel; those that are not built are referred to only by
 # functions that nobody calls, which the linker drops (--gc-sections) together with the references.
 
-set(MOBILEINST_XNNPACK OFF CACHE STRING "Build XNNPACK's operators in: AUTO (if they can be had), ON or OFF")
+# Nothing is downloaded unless it is asked for.
+set(carried OFF)
+if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/third_party/xnnpack)
+  set(carried AUTO)
+endif()
+set(MOBILEINST_XNNPACK ${carried} CACHE STRING "Build XNNPACK's operators in: AUTO (if they can be had), ON or OFF")
 set_property(CACHE MOBILEINST_XNNPACK PROPERTY STRINGS AUTO ON OFF)
 set(MOBILEINST_HAS_XNNPACK OFF)
 
@@ -95,4 +100,6 @@ if(NOT MOBILEINST_HAS_XNNPACK AND MOBILEINST_XNNPACK STREQUAL ON)
   message(FATAL_ERROR "XNNPACK was asked for but can't be built here")
 elseif(NOT MOBILEINST_HAS_XNNPACK AND MOBILEINST_XNNPACK STREQUAL AUTO)
   message(WARNING "Building without XNNPACK; mobileinst's own kernels do everything")
+elseif(NOT MOBILEINST_HAS_XNNPACK)
+  message(STATUS "XNNPACK: left out (MOBILEINST_XNNPACK=OFF)")
 endif()
