@@ -168,10 +168,9 @@ def main() -> None:
             logits, source = object_logits(pictures, (height, width), count)
             masks = options.folder / f"masks-{count}-{height}x{width}.npy"
             np.save(masks, logits)
-            frames = {
-                name: {"image": str(image), "masks": str(masks), "post": name.partition("+")[2] or "own"}
-                for name in names
-            }
+            loaded = load_weights(files.weights)
+            shared = {"image": str(image), "masks": str(masks), "mean": loaded.mean, "std": loaded.std}
+            frames = {name: {**shared, "post": name.partition("+")[2] or "own"} for name in names}
             found = compare(names, case, files, options.rounds, log, frames=frames, label=label)
             cases.append({**found, "instances": count, "masks": objects.describe(logits, source)})
             cases.sort(key=lambda x: (x["case"]["threads"], x["case"]["height"], x["instances"]))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,9 +24,7 @@ import numpy as np
 from contestants.base import Array, Case, Contestant, Files
 from numpy.typing import NDArray
 
-from mobileinst import _native
-from mobileinst.weights import load_weights
-
+# Nothing of mobileinst is imported here: the others' memory shall not hold it, and ours is measured with it.
 if TYPE_CHECKING:
     from mobileinst.engine import Session
 
@@ -40,11 +39,13 @@ BLOCK = 16
 @dataclass(frozen=True)
 class FrameCase:
     """Which frame (a .npy file, uint8 (H, W, 3)), the masks' logits (a .npy file, float32 (n, h, w)) that
-    become run lengths, and which post-processing."""
+    become run lengths, which post-processing, and mean and standard deviation of the channels."""
 
     image: str
     masks: str
     post: str
+    mean: Sequence[float]
+    std: Sequence[float]
 
 
 class Pipeline(Protocol):
@@ -82,8 +83,11 @@ class OwnPipeline:
     """
 
     def __init__(self, files: Files, case: Case, frame: FrameCase) -> None:
+        from mobileinst import _native
         from mobileinst.engine import NativeModel
+        from mobileinst.weights import load_weights
 
+        self.native = _native
         model = NativeModel(load_weights(files.weights), threads=case.threads)
         self.session = model.session(case.height, case.image_width)
         self.frame, self.masks = np.load(frame.image), np.load(frame.masks)
@@ -107,7 +111,7 @@ class OwnPipeline:
         own = self.run_lengths(self.session.mask_logits(kernels[: len(self.masks)]))
         size = self.frame.shape[:2]
         # one dense mask at a time: the peak of memory is measured too
-        given = (_native.rle_decode(runs, *size) for runs in self.run_lengths(self.masks))
+        given = (self.native.rle_decode(runs, *size) for runs in self.run_lengths(self.masks))
         return {
             "areas": np.array([float(runs[1::2].sum()) for runs in own]),
             "blocks": np.stack([block_areas(mask) for mask in given]),
@@ -116,15 +120,16 @@ class OwnPipeline:
     def run_lengths(self, logits: Array) -> list[NDArray[np.uint32]]:
         """Run lengths at the frame's size."""
         height, width = self.frame.shape[:2]
-        return list(_native.rle_from_logits(logits, height, width, THRESHOLD))
+        return list(self.native.rle_from_logits(logits, height, width, THRESHOLD))
 
 
 class SegmentPipeline:
     """`Segmenter.segment`, with a network whose instances are the given masks."""
 
     def __init__(self, files: Files, case: Case, frame: FrameCase) -> None:
-        from mobileinst import Segmenter
+        from mobileinst import Segmenter, _native
 
+        self.native = _native
         self.frame, self.masks = np.load(frame.image), np.load(frame.masks)
         self.stages: dict[str, list[float]] = {}
         size = case.height, case.image_width
@@ -144,7 +149,7 @@ class SegmentPipeline:
         self.segmenter.parts, self.segmenter.duplicate_iou = "all", 1  # as the others' masks are
         found = self.segmenter.segment(self.frame)
         self.segmenter.parts, self.segmenter.duplicate_iou = options
-        order = np.argsort(-_native.maskness(self.masks), kind="stable")  # best first
+        order = np.argsort(-self.native.maskness(self.masks), kind="stable")  # best first
         blocks = [block_areas(found.mask(int(i))) for i in np.argsort(order)]
         return {"blocks": np.stack(blocks)}
 
@@ -185,9 +190,8 @@ class UsualPipeline:
     def __init__(self, contestant: Contestant, files: Files, case: Case, frame: FrameCase) -> None:
         import cv2
 
-        weights = load_weights(files.weights)
-        self.scale = (1.0 / np.asarray(weights.std)).astype(np.float32)
-        self.shift = (-np.asarray(weights.mean) / np.asarray(weights.std)).astype(np.float32)
+        self.scale = (1.0 / np.asarray(frame.std)).astype(np.float32)
+        self.shift = (-np.asarray(frame.mean) / np.asarray(frame.std)).astype(np.float32)
         contestant.load(files, case)
         cv2.setNumThreads(case.threads)
         self.contestant, self.size = contestant, (case.height, case.image_width)

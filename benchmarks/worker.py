@@ -44,7 +44,7 @@ class Worker:
     def __init__(self, name: str, case: Case, files: Files, frame: FrameCase | None) -> None:
         self.name, self.case, self.files, self.frame = name, case, files, frame
         self.image = make_image(case)
-        self.before = memory("VmRSS")
+        self.before = memory("VmRSS")  # with NumPy, but without any engine: mobileinst is one
         self.stages: dict[str, list[float]] = {}
 
     def convert(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import io
 import json
+import os
 import subprocess
 import sys
 import types
@@ -260,6 +261,26 @@ def test_what_is_missing_beside_an_engine_is_named(
     worker.serve(fails, sys.stdout)
     reply = json.loads(capsys.readouterr().out)
     assert reply == {"missing": "No module named 'cv2'; pip install opencv-python-headless"}
+
+
+IMPORTS = """
+import sys, pipeline, worker
+case, files = worker.Case("x", 32, 64, 64, "model", 1), worker.Files(worker.Path(), worker.Path())
+before = worker.Worker("mobileinst", case, files, None).before
+found = {name.partition(".")[0] for name in sys.modules}
+assert "numpy" in found and not found & {"mobileinst", "weights_tools"}, found
+worker.make_contestant("mobileinst")
+print(worker.memory("VmRSS") - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_our_memory_is_measured_with_our_import() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE), str(FOLDER)])}
+    command = [sys.executable, "-c", IMPORTS]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 1  # MiB
 
 
 def test_difference_is_relative_to_the_largest_value_of_each_output(load: Any) -> None:
