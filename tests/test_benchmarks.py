@@ -147,6 +147,35 @@ def test_layers_runs_every_kernel_and_names_who_is_skipped(tmp_path: Path) -> No
     assert written["machine"]["cores"] >= 1
 
 
+@pytest.mark.parametrize("peaks", [[30.0, 20.0], [20.0, 30.0]])
+def test_the_higher_peak_of_beginning_and_end_counts(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, peaks: list[float]
+) -> None:
+    layers, measured = load("layers"), iter(peaks)
+    shapes, output = tmp_path / "tiny.txt", tmp_path / "layers.json"
+    shapes.write_text("gemm 10 8 12 x2 a\n", encoding="utf-8")
+    monkeypatch.setattr(mobileinst._native.benchmark, "peak_gflops", lambda: next(measured))
+    command = ["layers.py", str(shapes), "--quick", "--contestants", "ref", "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", command)
+    layers.main()
+    assert json.loads(output.read_text(encoding="utf-8"))["peak_gflops"] == 30
+
+
+def test_pytorch_is_compiled_with_frozen_weights(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    inductor = importlib.import_module("torch._inductor.config")
+    engine, base = load("contestants.torch_engine"), load("contestants.base")
+    monkeypatch.setattr(engine, "load_module", lambda files, part: torch.nn.Identity())
+    monkeypatch.setattr(torch, "compile", lambda module: module)
+    case = base.Case("topformer_t", 32, 64, 64, "model", torch.get_num_threads())
+    for name, frozen in (("torch", False), ("torch-compiled", True)):
+        monkeypatch.setattr(inductor, "freezing", False)
+        engine.make(name).load(base.Files(tmp_path, tmp_path), case)
+        assert inductor.freezing is frozen
+
+
 def test_layers_compare_all_tiers_with_pytorch(load: Any, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     layers = load("layers")

@@ -1,4 +1,4 @@
-"""PyTorch, eager or compiled by its default backend."""
+"""PyTorch, eager or compiled by its default backend with frozen weights."""
 
 from __future__ import annotations
 
@@ -81,7 +81,14 @@ class TorchEngine:
         torch.set_num_threads(case.threads)
         module = load_module(files, case.part)
         self.names = OUTPUTS[case.part]
-        self.module = torch.compile(module) if self.compiled else module.to(memory_format=torch.channels_last)
+        if self.compiled:
+            # weights become constants, which oneDNN packs once; needs inference_mode
+            from torch._inductor import config
+
+            config.freezing = True
+            self.module = torch.compile(module)
+        else:
+            self.module = module.to(memory_format=torch.channels_last)
 
     def run(self, image: Array) -> Outputs:
         x = torch.from_numpy(image)[None]
