@@ -75,7 +75,7 @@ def format_report(document: dict[str, Any]) -> str:
     names, machine = document["contestants"], document["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     text = f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; {document['date']}"
-    text += f", load {machine['load']}"
+    text += f", load {'unknown' if machine['load'] is None else machine['load']}"
     text += f"; commit {document['commit'] or 'unknown'}\n{versions}\n\n"
     rows, processor, memory = [], [], []
     for case in document["cases"]:

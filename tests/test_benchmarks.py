@@ -340,6 +340,26 @@ def test_the_table_gives_ratio_versions_and_who_was_skipped(load: Any) -> None:
     assert "Skipped: mnn (not installed: pip install MNN)." in text
 
 
+def test_a_machine_that_tells_little_is_described(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = load("support.machine")
+    full = machine.describe_machine()
+    assert full["cores"] >= 1
+
+    def unknown(name: str) -> int:
+        raise ValueError("unrecognized configuration name")
+
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    monkeypatch.delattr("os.getloadavg", raising=False)
+    monkeypatch.setattr("os.sysconf", unknown, raising=False)
+    found = machine.describe_machine()
+    assert found["cores"] == os.cpu_count()
+    assert (found["memory_gib"], found["load"]) == (None, None)
+    monkeypatch.delattr("os.sysconf")
+    assert machine.describe_machine() == found
+    assert found.keys() == full.keys()
+    assert "load unknown" in load("peers").format_report({**document(), "machine": found})
+
+
 def test_ratio_is_the_fastest_other_over_ours(load: Any) -> None:
     ratio = load("peers").ratio
     results = document()["cases"][0]["results"]

@@ -17,16 +17,31 @@ def _cpu_model() -> str:
     return platform.processor() or "unknown"
 
 
+def _cores() -> int | None:
+    """Cores that this process may use; all of them where that can't be asked (macOS, Windows)."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count()
+
+
+def _memory_gib() -> float | None:
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+    return round(size / 2**30, 1)
+
+
 def describe_machine() -> dict[str, object]:
-    """CPU, usable cores, memory, system; all that a reader needs to judge times by."""
+    """CPU, usable cores, memory, system; all that a reader needs to judge times by. None is what the system
+    doesn't tell."""
     return {
         "cpu": _cpu_model() if Path("/proc/cpuinfo").exists() else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "cores": _cores(),
+        "memory_gib": _memory_gib(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "architecture": platform.machine(),
-        "load": round(os.getloadavg()[0], 1),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
     }
 
 
