@@ -71,14 +71,29 @@ def report(cases: list[dict[str, Any]], kind: str, names: list[str]) -> dict[str
 
 
 def format_report(document: dict[str, Any]) -> str:
-    """Markdown: where and when, a row per case with median (min to max) ms, memory, who was left out."""
-    names, machine = document["contestants"], document["machine"]
+    """Markdown: where and when, the tables, for several parts under a heading each, and who was left out."""
+    cases, machine = document["cases"], document["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
     text = f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; {document['date']}"
     text += f", load {'unknown' if machine['load'] is None else machine['load']}"
     text += f"; commit {document['commit'] or 'unknown'}\n{versions}\n\n"
+    text += (
+        "Median ms (min-max). Ratios of the fastest other engine to mobileinst: of medians, of minima, and\n"
+    )
+    text += "of median processor time, which other work on the machine disturbs least.\n\n"
+    parts = list(dict.fromkeys(case["case"]["part"] for case in cases))
+    sections = []
+    for part in parts:
+        heading = f"## {part}: {', '.join(OUTPUTS[part])}\n\n" if len(parts) > 1 else ""
+        chosen = [case for case in cases if case["case"]["part"] == part]
+        sections.append(heading + format_tables(chosen, document["contestants"]))
+    return text + "\n".join(sections) + format_skipped(cases)
+
+
+def format_tables(cases: list[dict[str, Any]], names: list[str]) -> str:
+    """A row per case: median (min to max) ms and ratios, then processor time, then memory."""
     rows, processor, memory = [], [], []
-    for case in document["cases"]:
+    for case in cases:
         cells, busy, peaks = [], [], []
         for name in names:
             x = case["results"].get(name)
@@ -89,15 +104,24 @@ def format_report(document: dict[str, Any]) -> str:
         rows.append([case["label"], *cells, *(f"{x:.2f}" if x else "-" for x in ratios)])
         processor.append([case["label"], *busy])
         memory.append([case["label"], *peaks])
-    text += (
-        "Median ms (min-max). Ratios of the fastest other engine to mobileinst: of medians, of minima, and\n"
-    )
-    text += "of median processor time, which other work on the machine disturbs least.\n\n"
-    text += markdown_table(["case", *names, "ratio", "of minima", "of CPU time"], rows)
+    text = markdown_table(["case", *names, "ratio", "of minima", "of CPU time"], rows)
     text += "\nMedian processor time, ms\n\n" + markdown_table(["case", *names], processor)
-    text += "\nPeak memory beyond interpreter and NumPy, MiB\n\n" + markdown_table(["case", *names], memory)
-    skipped = {(name, why): None for case in document["cases"] for name, why in case["skipped"].items()}
-    return text + "".join(f"\nSkipped: {name} ({why})." for name, why in skipped) + ("\n" if skipped else "")
+    return text + (
+        "\nPeak memory beyond interpreter and NumPy, MiB\n\n" + markdown_table(["case", *names], memory)
+    )
+
+
+def format_skipped(cases: list[dict[str, Any]]) -> str:
+    """Who was left out and why, and of which cases if not of all."""
+    labels: dict[tuple[str, str], list[str]] = {}
+    for case in cases:
+        for name, why in case["skipped"].items():
+            labels.setdefault((name, why), []).append(case["label"])
+    text = ""
+    for (name, why), found in labels.items():
+        where = "" if len(found) == len(cases) else f" in {', '.join(found)}"
+        text += f"\nSkipped{where}: {name} ({why})."
+    return text + ("\n" if labels else "")
 
 
 def save(document: dict[str, Any], options: argparse.Namespace, more: str = "") -> None:

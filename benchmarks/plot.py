@@ -1,7 +1,7 @@
 """Draw a result of peers.py or frame.py as bars, in an SVG file that needs no library to make or to see.
 
 python benchmarks/plot.py peers.json peers.svg
-python benchmarks/plot.py peers.json peers.svg --cases "topformer_b w128 640x640 model 1t"
+python benchmarks/plot.py peers.json peers.svg --cases "640x640 model"
 """
 
 from __future__ import annotations
@@ -51,19 +51,22 @@ def bars(case: dict[str, Any], top: float, longest: float) -> tuple[list[str], f
     return parts, y + 14
 
 
-def draw(document: dict[str, Any], labels: list[str] | None = None) -> str:
+def draw(document: dict[str, Any], wanted: list[str] | None = None) -> str:
     """The whole drawing.
+
+    Args:
+        wanted: Parts of the labels of the cases to draw, instead of all.
 
     Raises:
         ValueError: if a wanted case isn't there or nothing was measured.
     """
     cases = [case for case in document["cases"] if case["results"]]
-    if labels:
-        known = {case["label"]: case for case in cases}
-        missing = [label for label in labels if label not in known]
+    if wanted:
+        labels = [case["label"] for case in cases]
+        missing = [words for words in wanted if not any(words in label for label in labels)]
         if missing:
-            raise ValueError(f"no results for {missing}; there are {list(known)}")
-        cases = [known[label] for label in labels]
+            raise ValueError(f"no results for {missing}; there are {labels}")
+        cases = [case for case in cases if any(words in case["label"] for words in wanted)]
     if not cases:
         raise ValueError("the file holds no results")
     longest = max(x["median_ms"] for case in cases for x in case["results"].values())
@@ -90,7 +93,7 @@ def main() -> None:
     )
     parser.add_argument("results", type=Path, help="JSON file of peers.py or frame.py")
     parser.add_argument("output", type=Path, help="SVG file")
-    parser.add_argument("--cases", nargs="+", help="labels of the cases to draw (default: all)")
+    parser.add_argument("--cases", nargs="+", help="parts of the labels of the cases to draw")
     options = parser.parse_args()
     try:
         drawing = draw(json.loads(options.results.read_text(encoding="utf-8")), options.cases)

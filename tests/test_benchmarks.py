@@ -59,6 +59,7 @@ def document() -> dict[str, Any]:
     results = {"mobileinst": result(50.0), "ncnn": result(75.0), "torch": result(200.0)}
     case = {
         "label": "net w128 <1t>",
+        "case": {"part": "model"},
         "results": results,
         "skipped": {"mnn": "not installed: pip install MNN"},
     }
@@ -340,6 +341,21 @@ def test_the_table_gives_ratio_versions_and_who_was_skipped(load: Any) -> None:
     assert "Skipped: mnn (not installed: pip install MNN)." in text
 
 
+def test_each_part_has_tables_of_its_own(load: Any) -> None:
+    one = document()
+    assert "## " not in load("peers").format_report(one)
+    other = {**one["cases"][0], "label": "net backbone", "case": {"part": "backbone"}, "skipped": {}}
+    text = load("peers").format_report({**one, "cases": [*one["cases"], other]})
+    _, model, backbone = text.split("## ")
+    assert model.startswith(
+        "model: class_logits, objectness_logits, kernels, mask_features, mask_logits\n\n|"
+    )
+    assert backbone.startswith("backbone: x3, x4, x5, x6\n\n|")
+    for section, label in ((model, "net w128 <1t>"), (backbone, "net backbone")):
+        assert section.count(f"\n| {label} |") == section.count("| case |") == 3
+    assert "Skipped in net w128 <1t>: mnn (not installed: pip install MNN)." in text
+
+
 def test_a_machine_that_tells_little_is_described(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = load("support.machine")
     full = machine.describe_machine()
@@ -380,6 +396,18 @@ def test_plot_is_xml_with_a_bar_for_each_contestant(load: Any, tmp_path: Path) -
     done = run("plot.py", str(source), str(target), "--cases", "nosuch")
     assert done.returncode == 1
     assert "no results for ['nosuch']" in done.stderr
+
+
+def test_plot_takes_the_cases_whose_labels_hold_the_words(load: Any) -> None:
+    labels = [f"net w{w} {s}x{s} {p} 1t" for w in (1, 2) for s in (512, 640) for p in ("model", "masks")]
+    results = {"mobileinst": result(1.0)}
+    cases = [{"label": label, "results": results} for label in labels]
+    found = {**document(), "cases": cases}
+    draw = load("plot").draw
+    drawn = draw(found, ["640x640 model", "w2 512x512 masks"])
+    chosen = [label for label in labels if label in drawn]
+    assert chosen == ["net w1 640x640 model 1t", "net w2 512x512 masks 1t", "net w2 640x640 model 1t"]
+    assert all(label in draw(found) for label in labels)
 
 
 def test_boxed_masks_equal_full_ones(load: Any) -> None:
