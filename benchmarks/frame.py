@@ -54,7 +54,7 @@ def made_frame(height: int, width: int) -> NDArray[np.uint8]:
         radius = generator.uniform(0.05, 0.25) * height
         inside = (y - row) ** 2 + (x - column) ** 2 < radius**2
         image[inside] = generator.uniform(0, 255, 3) + generator.normal(0, 20, (int(inside.sum()), 3))
-    return np.clip(image, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image, 0, 255), np.uint8)
 
 
 def stage_table(cases: list[dict[str, Any]]) -> str:

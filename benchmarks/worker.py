@@ -12,6 +12,7 @@ import os
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -40,6 +41,9 @@ def memory(field: str) -> float:
 
 class Worker:
     """Holds the contestant between commands."""
+
+    run_once: Callable[[], object]
+    run_exactly: Callable[[], dict[str, Any]]
 
     def __init__(self, name: str, case: Case, files: Files, frame: FrameCase | None) -> None:
         self.name, self.case, self.files, self.frame = name, case, files, frame

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -23,7 +24,7 @@ def main() -> None:
     contestant.load(Files(Path(weights), Path(onnx)), case)
     generator = np.random.default_rng(7)
     image = generator.standard_normal((3, case.height, case.image_width), dtype=np.float32)
-    found = {}
+    found: dict[str, Any] = {}
     for _ in range(int(runs)):
         found = contestant.run(image)
     np.savez(outputs, **found)

@@ -88,7 +88,7 @@ class TorchEngine:
             config.freezing = True
             self.module = torch.compile(module)
         else:
-            self.module = module.to(memory_format=torch.channels_last)
+            self.module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(self, image: Array) -> Outputs:
         x = torch.from_numpy(image)[None]
