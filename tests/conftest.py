@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,3 +46,13 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip(f"no reference data: {path} is not a folder (set MOBILEINST_SHARED)")
     return path
+
+
+@pytest.fixture
+def load_benchmark(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Imports a module of the benchmarks as its scripts do; processes they start use the same package."""
+    import mobileinst
+
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(mobileinst.__file__).resolve().parent.parent))
+    return importlib.import_module
