@@ -250,6 +250,7 @@ def test_what_is_converted_is_kept_only_whole_and_of_the_same_version(
 def test_networks_are_kept_by_the_content_of_weights_and_tools(
     load_benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("torch", reason="random weights are made with PyTorch")
     network, base, calls = load_benchmark("support.network"), load_benchmark("contestants.base"), []
 
     def tool(name: str, *arguments: str) -> None:

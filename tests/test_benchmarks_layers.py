@@ -69,6 +69,7 @@ def test_roofline_adds_up(tmp_path: Path) -> None:
 
 
 def test_roofline_counts_the_products_of_whole_tiles(load_benchmark: Any) -> None:
+    pytest.importorskip("torch", reason="random weights are made with PyTorch")
     # two 3x3 convolutions on each of the maps of 80, 40 and 20 pixels, in 10x10, 5x5 and 5x5 tiles
     assert [_native.winograd_tile(side, side) for side in (80, 40, 20)] == [8, 8, 4]
     products = 2 * 16 * 16 * ((100 + 25) * 100 + 25 * 36)
