@@ -9,7 +9,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from mobileinst.demo import DemoSource
+from mobileinst.video.demo import DemoSource
 
 
 def main(folder: Path) -> None:

@@ -26,7 +26,7 @@ from tracking import Video, all_videos, make_report, parse_options
 from mobileinst import Segmenter
 from mobileinst.evaluation.files import CategoryMap
 from mobileinst.evaluation.run_lengths import frame_runs
-from mobileinst.overlap import mask_iou
+from mobileinst.masks.overlap import mask_iou
 from mobileinst.segmenter import MASK_LOGIT
 from mobileinst.tracking import cosine_similarity
 

@@ -36,7 +36,7 @@ from support.machine import commit, describe_machine, package_version, today
 from support.table import markdown_table
 
 from mobileinst import _native
-from mobileinst.compiler import backend
+from mobileinst.engine import backend
 
 Array = NDArray[np.float32]
 #: Gives seconds of each of `repeats` runs and the output.

@@ -27,15 +27,15 @@ from support.made_clips import make_clips
 from support.recorded import RecordedModel
 
 from mobileinst import Segmenter, __version__
-from mobileinst.assignment import linear_assignment
 from mobileinst.evaluation import identity, youtube_vis
 from mobileinst.evaluation.files import CategoryMap
 from mobileinst.evaluation.identity import IdentityCounts, best_class_only
 from mobileinst.evaluation.run_lengths import intersections
 from mobileinst.evaluation.runner import ScoreRecorder, track_video
 from mobileinst.evaluation.youtube_vis import track_of
-from mobileinst.overlap import mask_iou
+from mobileinst.masks.overlap import mask_iou
 from mobileinst.tracking import Detections
+from mobileinst.tracking.assignment import linear_assignment
 from mobileinst.video import read_image
 
 INTERVALS = (1, 2, 3, 5, 8)

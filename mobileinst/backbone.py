@@ -11,12 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _native
-from .compiler import Graph, NativeOps, Node, Parameters, Program, compile_program
-from .engine import CACHED_SESSIONS, usable_processors
+from .engine import (
+    CACHED_SESSIONS,
+    Graph,
+    NativeOps,
+    Node,
+    Parameters,
+    Program,
+    compile_program,
+    usable_processors,
+)
 from .inputs import check_network_input
-from .network.mobilenetv2 import mobilenetv2_pyramid
+from .network.backbones.mobilenetv2 import mobilenetv2_pyramid
+from .network.backbones.topformer import inject, topformer_pyramid
 from .network.model import backbone
-from .network.topformer import inject, topformer_pyramid
 from .weights import BACKBONE_PREFIX, Weights, check_weights, load_weights, required_shapes
 
 

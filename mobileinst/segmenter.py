@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from . import _native
 from .engine import NativeModel, Session
 from .inputs import check_count, check_frame, check_network_input, check_number, check_size, check_thresholds
+from .masks.overlap import suppress_duplicates
 from .network.config import ModelConfig
-from .overlap import suppress_duplicates
 from .results import Instances
 from .tracking import Detections, Tracker
 from .weights import Weights, load_weights

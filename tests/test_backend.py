@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from random_weights import random_tensors
 
-from mobileinst import _native, doctor
-from mobileinst.compiler import Backend, Graph, NativeOps, Node, Parameters, Program, compile_program
-from mobileinst.compiler import backend as backends
+from mobileinst import _native
+from mobileinst.cli import doctor
+from mobileinst.engine import Backend, Graph, NativeOps, Node, Parameters, Program, compile_program
+from mobileinst.engine import backend as backends
 from mobileinst.network import ModelConfig, features
 
 Array = NDArray[np.float32]

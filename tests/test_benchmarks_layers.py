@@ -13,7 +13,7 @@ import pytest
 from benchmark_scripts import ORIGIN, run
 
 from mobileinst import _native
-from mobileinst.compiler.backend import read_layer_times
+from mobileinst.engine.backend import read_layer_times
 from mobileinst.network import ModelConfig
 from mobileinst.network.config import BACKBONES
 from mobileinst.network.counter import count_layers

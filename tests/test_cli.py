@@ -17,10 +17,10 @@ from random_weights import random_tensors
 from test_weights import CONFIG, make_metadata
 
 import mobileinst
-from mobileinst.commands import PictureSink
-from mobileinst.png import write_png
+from mobileinst.cli.commands import PictureSink
+from mobileinst.io.png import write_png
 from mobileinst.video import open_source
-from mobileinst.video_writer import VideoWriter
+from mobileinst.video.writer import VideoWriter
 from mobileinst.weights import available_weights, save_weights
 
 pytest.importorskip("av")
@@ -321,7 +321,7 @@ def test_the_package_imports_quickly_and_alone(tmp_path: Path) -> None:
     """Neither the extras nor the command line may load anything but NumPy at import."""
     extras = ["av", "PIL", "torch", "skimage", "pycocotools", "scipy", "cv2"]
     code = f"import sys; sys.path.insert(0, {PACKAGES!r}); import mobileinst, mobileinst.cli; "
-    code += "from mobileinst import Segmenter; import mobileinst.video, mobileinst.commands; "
+    code += "from mobileinst import Segmenter; import mobileinst.video, mobileinst.cli.commands; "
     code += f"print([name for name in {extras} if name in sys.modules])"
     start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

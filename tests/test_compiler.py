@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mobileinst import _native
-from mobileinst.compiler import Graph, NativeOps, Node, Parameters, Program, compile_program
+from mobileinst.engine import Graph, NativeOps, Node, Parameters, Program, compile_program
 
 Array = NDArray[np.float64]
 SIZES = ((5, 7), (3, 4), (1, 1))

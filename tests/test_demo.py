@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mobileinst.demo import FRAMES, SIZE, DemoSource
+from mobileinst.video.demo import FRAMES, SIZE, DemoSource
 
 pytest.importorskip("skimage")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mobileinst.draw import draw, track_color
-from mobileinst.font import render_text
+from mobileinst.drawing.font import render_text
+from mobileinst.drawing.overlay import draw, track_color
 from mobileinst.results import Instances, encode
 
 GREY = np.full((60, 90, 3), 100, np.uint8)

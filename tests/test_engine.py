@@ -16,8 +16,15 @@ from random_weights import random_input, random_tensors
 from recorded_models import CASES
 
 from mobileinst import _native
-from mobileinst.compiler import Graph, NativeOps, Parameters, Program, compile_program
-from mobileinst.engine import CACHED_SESSIONS, NativeModel
+from mobileinst.engine import (
+    CACHED_SESSIONS,
+    Graph,
+    NativeModel,
+    NativeOps,
+    Parameters,
+    Program,
+    compile_program,
+)
 from mobileinst.network import features, instances
 from mobileinst.network.config import ModelConfig
 from mobileinst.network.counter import count_layers

@@ -10,11 +10,11 @@ import pytest
 from random_weights import random_input, random_tensors
 
 from mobileinst import _native
-from mobileinst.compiler import Graph, NativeOps, Parameters, Program, compile_program
+from mobileinst.engine import Graph, NativeOps, Parameters, Program, compile_program
 from mobileinst.network import features, instances
-from mobileinst.network.blocks import half_size, pyramid_pool, transformer
+from mobileinst.network.backbones.blocks import half_size, pyramid_pool, transformer
+from mobileinst.network.backbones.topformer import TOPFORMER, TransformerSpec, token_pyramid, topformer
 from mobileinst.network.config import ModelConfig
-from mobileinst.network.topformer import TOPFORMER, TransformerSpec, token_pyramid, topformer
 
 SIZES = [(256, 256), (320, 480), (200, 333)]
 CONFIGS = {

@@ -18,8 +18,8 @@ from mobileinst.export import (
     frame_record,
     owner_map,
 )
-from mobileinst.files import Output
-from mobileinst.png import encode_png, write_png
+from mobileinst.io.files import Output
+from mobileinst.io.png import encode_png, write_png
 from mobileinst.results import Instances, encode
 
 SIZE = (30, 40)

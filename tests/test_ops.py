@@ -192,7 +192,7 @@ def stretched(row: np.ndarray, length: int) -> np.ndarray:
 @pytest.mark.parametrize("size", [(5, 7), (20, 3), (1, 1)])
 def test_squeeze_axial_attention_is_the_block_of_seaformer(size: tuple[int, int]) -> None:
     torch = pytest.importorskip("torch")
-    from mobileinst.network import seaformer
+    from mobileinst.network.backbones import seaformer
     from weights_tools.torch_ops import MobileInst, TorchOps, load_state
 
     config = ModelConfig("seaformer_t", width=16, queries=2, hidden=16, ffn=16, heads=2, kernel_dim=8)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mobileinst import _native
-from mobileinst.overlap import suppress_duplicates
+from mobileinst.masks.overlap import suppress_duplicates
 
 TIERS = _native.supported_tiers()
 #: Cells around whole words of 64 bits and vectors of 16 and 32 bytes, and enough to fill a NEON counter.

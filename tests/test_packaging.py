@@ -58,7 +58,7 @@ def installed() -> list[str]:
         "mobileinst/py.typed",
         "mobileinst/_native.pyi",
         "mobileinst/network/model.py",
-        "mobileinst/compiler/layer_times/avx512.txt",
+        "mobileinst/engine/layer_times/avx512.txt",
         "weights_tools/torch_ops.py",
     ],
 )

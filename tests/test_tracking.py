@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mobileinst.assignment import linear_assignment
-from mobileinst.overlap import mask_iou, own_share, suppress_duplicates
+from mobileinst.masks.overlap import mask_iou, own_share, suppress_duplicates
 from mobileinst.tracking import Detections, Tracker, associate_kernels, cosine_similarity
+from mobileinst.tracking.assignment import linear_assignment
 
 THRESHOLDS = np.array([0.4, 0.4], np.float32)
 LOOKS = {

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobileinst.png import write_png
+from mobileinst.io.png import write_png
 from mobileinst.video import VideoError, natural_key, open_source, read_image
-from mobileinst.video_writer import VideoWriter
+from mobileinst.video.writer import VideoWriter
 
 av = pytest.importorskip("av")
 

@@ -13,16 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mobileinst import weights as weights_module
 from mobileinst.network.config import ModelConfig
 from mobileinst.network.counter import tensor_shapes
-from mobileinst.weights import (
-    WeightsError,
-    load_weights,
-    read_safetensors,
-    save_weights,
-    write_safetensors,
-)
+from mobileinst.weights import WeightsError, load_weights, read_safetensors, save_weights, write_safetensors
+from mobileinst.weights import files as weight_files
 
 CONFIG = ModelConfig(
     backbone="topformer_t", width=4, classes=2, queries=3, hidden=8, heads=2, ffn=4, kernel_dim=4
@@ -116,7 +110,7 @@ def test_agrees_with_the_safetensors_package(tmp_path: Path) -> None:
 
 
 def test_missing_weights_list_the_names_that_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights_module, "ASSETS", tmp_path)
+    monkeypatch.setattr(weight_files, "ASSETS", tmp_path)
     (tmp_path / "fast.safetensors").write_bytes(b"")
     with pytest.raises(WeightsError, match=r"no weights named 'fats'.*fast"):
         load_weights("fats")

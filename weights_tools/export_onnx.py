@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mobileinst.files import Output
+from mobileinst.io.files import Output
 from mobileinst.network.model import Features
 from mobileinst.network.ops import Size
 from weights_tools.loading import torch_model

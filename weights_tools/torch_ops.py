@@ -25,8 +25,8 @@ from mobileinst.network import (
     instances,
     model,
 )
+from mobileinst.network.backbones.features import BackboneFeatures
 from mobileinst.network.counter import ParameterSpec, parameter_specs
-from mobileinst.network.features import BackboneFeatures
 from mobileinst.network.ops import NORM_EPS, Activation, Size
 from mobileinst.network.position import sine_position_embedding
 

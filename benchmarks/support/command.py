@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from mobileinst.files import check_writable
+from mobileinst.io.files import check_writable
 
 
 def positive(text: str) -> int:

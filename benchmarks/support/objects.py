@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobileinst import Segmenter, _native
-from mobileinst.overlap import mask_iou
+from mobileinst.masks.overlap import mask_iou
 from mobileinst.segmenter import MASK_LOGIT
 
 Array = NDArray[np.float32]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..assignment import linear_assignment
+from ..tracking.assignment import linear_assignment
 from .files import collapse, read_annotations, read_results
 from .run_lengths import MaskTrack, frame_intersections
 from .youtube_vis import check_results, track_of

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..export import coco_results
-from ..files import Output
-from ..progress import Progress
+from ..io.files import Output
+from ..io.progress import Progress
 from ..results import Instances
 from ..tracking import Detections, Track, Tracker
 from ..video import read_image

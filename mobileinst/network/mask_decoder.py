@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mobileinst.network.features import BackboneFeatures
+from mobileinst.network.backbones.features import BackboneFeatures
 from mobileinst.network.ops import Ops, T, conv_bn
 
 _KEYS = ("conv", "bn")

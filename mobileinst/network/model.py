@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Generic
 
 from mobileinst.network import instance_decoder
+from mobileinst.network.backbones.features import BackboneFeatures
+from mobileinst.network.backbones.mobilenetv2 import mobilenetv2
+from mobileinst.network.backbones.seaformer import seaformer
+from mobileinst.network.backbones.topformer import topformer
 from mobileinst.network.config import ModelConfig
-from mobileinst.network.features import BackboneFeatures
 from mobileinst.network.mask_decoder import mask_decoder
-from mobileinst.network.mobilenetv2 import mobilenetv2
 from mobileinst.network.ops import Ops, T
-from mobileinst.network.seaformer import seaformer
-from mobileinst.network.topformer import topformer
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,5 @@
+"""The command line, `mobileinst`: its program and what each command does."""
+
+from .program import main
+
+__all__ = ["main"]

@@ -1,0 +1,177 @@
+"""The command ``mobileinst eval``: run a model over a set, or measure or check a results file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..evaluation.files import read_results
+from ..io.files import Output
+
+if TYPE_CHECKING:
+    from ..evaluation.runner import RunReport
+    from ..evaluation.summary import Evaluation
+    from ..segmenter import Segmenter
+
+_SHOWN_PROBLEMS = 20
+
+
+def add_eval_parser(subparsers: Any) -> None:
+    """Add ``eval`` to the subparsers of the command line: `run` of its options gives the exit code."""
+    parser = subparsers.add_parser(
+        "eval",
+        help="measure a model on an annotated set, or a results file",
+        description="Run a model over a set in COCO or YouTube-VIS format and measure it, or measure or "
+        "check an existing results file.",
+    )
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="coco|ytvis|check")
+    for kind, name, items in (("coco", "COCO", "images"), ("ytvis", "YouTube-VIS", "videos")):
+        one = kinds.add_parser(kind, help=f"{name}: masks of {items}")
+        one.add_argument("--annotations", required=True, type=Path, metavar="A.json")
+        one.add_argument("--images", type=Path, metavar="DIR", help=f"folder of the {items}")
+        one.add_argument("--results", type=Path, metavar="R.json", help="measure this file, run no model")
+        one.add_argument("--weights", metavar="FILE", help="weights file or name (default: the shipped ones)")
+        one.add_argument(
+            "--output",
+            type=Path,
+            default=Path(f"{kind}-results.json"),
+            metavar="R.json",
+            help="results in the official format; the table and the picture go beside it (%(default)s)",
+        )
+        one.add_argument("--size", type=int, metavar="N", help="shorter side of the network's input")
+        one.add_argument("--threads", type=int, metavar="N")
+        one.add_argument(
+            "--classes",
+            metavar="A,B",
+            help="measure in these classes (categories by name or supercategory) instead of the model's",
+        )
+        one.add_argument("--min-score", type=float, metavar="S", help="least score that is written")
+        one.add_argument("-q", "--quiet", action="store_true", help="show no progress")
+        if kind == "ytvis":
+            one.add_argument("--keyframe-every", type=int, default=3, metavar="T", help="(%(default)s)")
+            one.add_argument(
+                "--shown-score",
+                type=float,
+                metavar="S",
+                help="least score of a track that counts for identities (default: the weights' threshold)",
+            )
+        one.set_defaults(run=_measure)
+    check = kinds.add_parser("check", help="say what is wrong with a results file")
+    check.add_argument("results", type=Path, metavar="R.json")
+    check.add_argument("--annotations", type=Path, metavar="A.json", help="check ids and sizes against these")
+    check.add_argument("--format", choices=("coco", "ytvis"), help="(default: found out from the file)")
+    check.set_defaults(run=_check)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from ..evaluation.validate import validate
+
+    problems = validate(options.results, options.annotations, options.format)
+    for problem in problems[:_SHOWN_PROBLEMS]:
+        print(problem)
+    if len(problems) > _SHOWN_PROBLEMS:
+        print(f"... and {len(problems) - _SHOWN_PROBLEMS} more")
+    errors = sum(problem.error for problem in problems)
+    print(f"{options.results}: {errors} errors, {len(problems) - errors} warnings")
+    return 1 if errors else 0
+
+
+def _measure(options: argparse.Namespace) -> int:
+    from ..evaluation import coco, youtube_vis
+    from ..evaluation.report import evaluation_table
+
+    classes = options.classes.split(",") if options.classes else None
+    threshold = getattr(options, "shown_score", None)
+    if options.results is not None:
+        results: Any = options.results
+        stem = options.results
+    else:
+        if options.images is None:
+            raise ValueError("expected --images DIR to run the model on, or --results R.json to measure")
+        segmenter = _segmenter(options)
+        report = _run(segmenter, options)
+        _describe(report, segmenter, options.output)
+        results, stem = report.results, options.output
+        if classes is None and report.mapping is not None:
+            classes = list(report.mapping.names)
+        if threshold is None:
+            threshold = float(np.min(segmenter.weights.score_threshold))
+    evaluate = coco.evaluate if options.kind == "coco" else youtube_vis.evaluate
+    evaluation = evaluate(options.annotations, results, classes=classes)
+    print(evaluation_table(evaluation))
+    summary = evaluation.to_dict()
+    if options.kind == "ytvis":
+        summary["identity"] = _identities(options.annotations, results, classes, threshold or 0.0)
+    _write(evaluation, summary, stem)
+    return 0
+
+
+def _segmenter(options: argparse.Namespace) -> Segmenter:
+    from ..segmenter import Segmenter
+
+    return Segmenter(options.weights, threads=options.threads, size=options.size)
+
+
+def _run(segmenter: Segmenter, options: argparse.Namespace) -> RunReport:
+    from ..evaluation.runner import run_coco, run_youtube_vis
+
+    chosen: dict[str, Any] = {"output": options.output, "quiet": options.quiet}
+    if options.min_score is not None:
+        chosen["score_threshold"] = options.min_score
+    run = run_coco
+    if options.kind == "ytvis":
+        run = run_youtube_vis
+        chosen["keyframe_every"] = options.keyframe_every
+    try:
+        return run(segmenter, options.annotations, options.images, **chosen)
+    except KeyboardInterrupt:
+        print("what is done is kept: the same command goes on from here", file=sys.stderr)
+        raise
+
+
+def _describe(report: RunReport, segmenter: Segmenter, output: Path) -> None:
+    if report.resumed:
+        print(f"went on after {report.resumed} that were done before")
+    if report.frames:
+        each = 1000 * report.seconds / report.frames
+        print(f"{report.frames} frames, {each:.1f} ms each with reading, size {segmenter.size} -> {output}")
+    mapping = report.mapping
+    if mapping is not None:
+        pairs = ", ".join(f"{n} = {i}" for n, i in zip(mapping.names, mapping.ids, strict=True))
+        if len(mapping.names) <= 10:
+            print(f"category ids: {pairs}")
+        if mapping.missing:
+            print(f"not in the annotations, left out: {', '.join(mapping.missing)}")
+
+
+def _identities(
+    annotations: Path, results: Any, classes: list[str] | None, threshold: float
+) -> dict[str, Any]:
+    from ..evaluation import identity
+    from ..evaluation.report import percent
+
+    shown = identity.best_class_only(read_results(results))
+    counts = identity.evaluate(annotations, shown, classes=classes, score_threshold=threshold)
+    print(
+        f"identities (tracks of score >= {threshold:g}): IDF1 {percent(counts.idf1)}, "
+        f"switches {counts.switches}, fragments {counts.fragments}, MOTA {100 * counts.mota:.1f}, "
+        f"{counts.mostly_tracked} of {counts.tracks} objects mostly tracked, {counts.mostly_lost} mostly lost"
+    )
+    return {"score_threshold": threshold, **counts.to_dict()}
+
+
+def _write(evaluation: Evaluation, summary: dict[str, Any], results: Path) -> None:
+    """The picture and the numbers, beside the results."""
+    from ..evaluation.report import precision_recall_svg
+
+    picture, numbers = results.with_suffix(".svg"), results.with_suffix(".stats.json")
+    with Output(picture) as file:
+        file.open().write(precision_recall_svg(evaluation, f"{results.stem}: precision over recall"))
+    with Output(numbers) as file:
+        json.dump(summary, file.open(), indent=1)
+    print(f"picture: {picture}, numbers: {numbers}")

@@ -1,0 +1,22 @@
+"""The native engine: record the network as a graph, simplify it, pack weights, emit plans, run sessions."""
+
+from mobileinst.engine.backend import Backend, active_backend
+from mobileinst.engine.emit import Program, compile_program
+from mobileinst.engine.graph import Graph, NativeOps, Node
+from mobileinst.engine.parameters import Parameters
+from mobileinst.engine.session import CACHED_SESSIONS, NativeModel, Session, usable_processors
+
+__all__ = [
+    "CACHED_SESSIONS",
+    "Backend",
+    "Graph",
+    "NativeModel",
+    "NativeOps",
+    "Node",
+    "Parameters",
+    "Program",
+    "Session",
+    "active_backend",
+    "compile_program",
+    "usable_processors",
+]

@@ -1,0 +1,257 @@
+"""A recorded network: nodes with one result each, in the order they were asked for.
+
+:class:`NativeOps` is the interpreter of :mod:`mobileinst.network` that records them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobileinst.engine.parameters import ConvLayer, Parameters
+from mobileinst.network.ops import Activation, Size
+from mobileinst.network.position import interpolate_positions, sine_position_embedding
+
+Kind = Literal[
+    "input",
+    "constant",  # attributes: values
+    "conv",  # layer (ConvLayer), kernel; inputs: x, [residual]
+    "inverted_residual",  # layers (expand or None, depthwise, project); inputs: x, [residual]
+    "layer_norm",  # prefix
+    "attention",  # heads, scale; inputs: q, k, v
+    "axial_attention",  # heads, scale, positions (row q, row k, column q, column k), encode; inputs: q, k, v
+    "elementwise",  # op: "add", "multiply", "multiply_add"
+    "resize",  # inputs: x, [local, [shift]]
+    "pool",  # average
+    "concat",
+    "slice",  # offset
+    "reshape",
+]
+
+#: Nodes that hold no memory of their own: views of their input.
+VIEWS = ("slice", "reshape")
+
+
+@dataclass(eq=False)
+class Node:
+    """An operation and its result: a map (height, width, channels), or tokens, whose height is 1.
+
+    ``users`` lists the nodes that read it, once for each time they do; ``section`` is the part of the plan
+    that computes it.
+    """
+
+    kind: Kind
+    name: str
+    height: int
+    width: int
+    channels: int
+    inputs: list[Node] = field(default_factory=list)
+    users: list[Node] = field(default_factory=list)
+    activation: Activation | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+    section: int = 0
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.height, self.width, self.channels
+
+    def __repr__(self) -> str:
+        return f"{self.kind} {self.name} {self.height}x{self.width}x{self.channels}"
+
+
+class Graph:
+    """Nodes in an order in which each follows its inputs. Nodes that are added belong to ``section``."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.section = 0
+
+    def add(self, node: Node) -> Node:
+        """Append a node and register it with its inputs."""
+        for source in node.inputs:
+            source.users.append(node)
+        node.section = self.section
+        self.nodes.append(node)
+        return node
+
+    def replace(self, old: Node, new: Node) -> None:
+        """Let all readers of ``old`` read ``new``."""
+        for user in old.users:
+            user.inputs = [new if source is old else source for source in user.inputs]
+        new.users += old.users
+        old.users = []
+
+    def set_inputs(self, node: Node, inputs: Sequence[Node]) -> None:
+        """Change what a node reads."""
+        for source in node.inputs:
+            source.users.remove(node)
+        node.inputs = list(inputs)
+        for source in node.inputs:
+            source.users.append(node)
+
+    def postpone(self, node: Node, section: int) -> None:
+        """Compute a node that no other reads in a section after all others."""
+        if node.users:
+            raise ValueError(f"{node} is read by {node.users[0]}")
+        self.nodes.remove(node)
+        node.section = section
+        self.nodes.append(node)
+
+    def remove_dead(self, outputs: Iterable[Node]) -> None:
+        """Drop nodes that no output needs; inputs stay."""
+        kept = {id(node) for node in outputs}
+        alive = []
+        for node in reversed(self.nodes):
+            if id(node) in kept or node.users or node.kind == "input":
+                alive.append(node)
+            else:
+                for source in node.inputs:
+                    source.users.remove(node)
+        self.nodes = alive[::-1]
+
+
+class NativeOps:
+    """:class:`~mobileinst.network.ops.Ops` that records a :class:`Graph`.
+
+    Args:
+        graph: Where nodes are added.
+        parameters: The tensors that layers are made of.
+    """
+
+    def __init__(self, graph: Graph, parameters: Parameters) -> None:
+        self.graph = graph
+        self.parameters = parameters
+
+    def input(self, name: str, height: int, width: int, channels: int) -> Node:
+        """A map that is filled in before the plan runs."""
+        return self._add("input", name, (height, width, channels), [])
+
+    def channels(self, x: Node) -> int:
+        return x.channels
+
+    def size(self, x: Node) -> Size:
+        return x.height, x.width
+
+    def conv(
+        self,
+        x: Node,
+        name: str,
+        out_channels: int,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        norm: str | None = None,
+        bias: bool = False,
+        activation: Activation | None = None,
+        zero_init: bool = False,
+    ) -> Node:
+        layer = ConvLayer(name, norm, bias, stride, groups)
+        expected = (out_channels, x.channels // groups, kernel, kernel)
+        self.parameters.check_shape(f"{name}.weight", expected)
+        size = ((x.height - 1) // stride + 1, (x.width - 1) // stride + 1)
+        return self._add("conv", name, (*size, out_channels), [x], activation, layer=layer, kernel=kernel)
+
+    def linear(self, x: Node, name: str, out_features: int, *, activation: Activation | None = None) -> Node:
+        self.parameters.check_shape(f"{name}.weight", (out_features, x.channels))
+        layer = ConvLayer(name, None, True, 1, 1)
+        return self._add(
+            "conv", name, (x.height, x.width, out_features), [x], activation, layer=layer, kernel=1
+        )
+
+    def layer_norm(self, x: Node, name: str) -> Node:
+        return self._add("layer_norm", name, x.shape, [x], prefix=name)
+
+    def parameter(self, name: str, shape: tuple[int, int]) -> Node:
+        self.parameters.check_shape(name, shape)
+        return self.constant(self.parameters.array(name), name)
+
+    def constant(self, values: NDArray[np.float32], name: str) -> Node:
+        """Tokens (N, C) that never change."""
+        return self._add("constant", name, (1, *values.shape), [], values=values)
+
+    def attention(self, q: Node, k: Node, v: Node, heads: int, scale: float, name: str) -> Node:
+        shape = (q.height, q.width, v.channels)
+        return self._add("attention", name, shape, [q, k, v], heads=heads, scale=scale)
+
+    def axial_attention(self, q: Node, k: Node, v: Node, heads: int, scale: float, name: str) -> Node:
+        sides = {"row": v.height, "column": v.width}
+        positions = [self._positions(name, f"{axis}{part}", sides[axis]) for axis in sides for part in "qk"]
+        encode = []
+        for axis in sides:
+            layer = f"{name}.proj_encode_{axis}.1"
+            self.parameters.check_shape(f"{layer}.c.weight", (v.channels, v.channels, 1, 1))
+            encode.append(ConvLayer(f"{layer}.c", f"{layer}.bn", False, 1, 1))
+        return self._add(
+            "axial_attention",
+            f"{name}.axial",
+            v.shape,
+            [q, k, v],
+            heads=heads,
+            scale=scale,
+            positions=positions,
+            encode=encode,
+        )
+
+    def add(self, a: Node, b: Node, name: str) -> Node:
+        return self._add("elementwise", name, a.shape, [a, b], op="add")
+
+    def mul(self, a: Node, b: Node, name: str) -> Node:
+        return self._add("elementwise", name, a.shape, [a, b], op="multiply")
+
+    def activate(self, x: Node, activation: Activation, name: str) -> Node:
+        return self._add("elementwise", name, x.shape, [x], activation, op="copy")
+
+    def drop_path(self, x: Node, rate: float) -> Node:
+        return x
+
+    def resize(self, x: Node, size: Size, name: str) -> Node:
+        return self._add("resize", name, (*size, x.channels), [x])
+
+    def average_pool(self, x: Node, size: Size, name: str) -> Node:
+        return self._add("pool", name, (*size, x.channels), [x], average=True)
+
+    def max_pool(self, x: Node, size: Size, name: str) -> Node:
+        return self._add("pool", name, (*size, x.channels), [x], average=False)
+
+    def concat(self, xs: Sequence[Node], name: str) -> Node:
+        height, width = xs[0].height, xs[0].width
+        return self._add("concat", name, (height, width, sum(x.channels for x in xs)), list(xs))
+
+    def split(self, x: Node, widths: Sequence[int]) -> list[Node]:
+        parts, offset = [], 0
+        for channels in widths:
+            shape = (x.height, x.width, channels)
+            parts.append(self._add("slice", f"{x.name}[{offset}:]", shape, [x], offset=offset))
+            offset += channels
+        return parts
+
+    def tokens(self, x: Node) -> Node:
+        return self._add("reshape", x.name, (1, x.height * x.width, x.channels), [x])
+
+    def as_map(self, x: Node, size: Size) -> Node:
+        return self._add("reshape", x.name, (*size, x.channels), [x])
+
+    def sine_embedding(self, size: Size, channels: int) -> Node:
+        return self.constant(sine_position_embedding(size, channels), "sine_embedding")
+
+    def _positions(self, name: str, part: str, length: int) -> NDArray[np.float32]:
+        """Learned positions (1, C, 16), interpolated to the length of an axis: (length, C)."""
+        key = f"{name}.pos_emb_{part}.pos_embed"
+        return interpolate_positions(self.parameters.array(key)[0], length)
+
+    def _add(
+        self,
+        kind: Kind,
+        name: str,
+        shape: tuple[int, int, int],
+        inputs: list[Node],
+        activation: Activation | None = None,
+        **attributes: Any,
+    ) -> Node:
+        return self.graph.add(Node(kind, name, *shape, inputs, [], activation, attributes))

@@ -1,0 +1,100 @@
+"""The tensors of a network, and its layers folded and packed once for all input sizes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobileinst import _native
+from mobileinst.engine.backend import Backend, active_backend
+from mobileinst.network.ops import NORM_EPS
+
+Array = NDArray[np.float32]
+
+
+class ConvLayer(NamedTuple):
+    """A convolution or linear layer by the names of its parameters.
+
+    ``norm`` is the prefix of a batch norm behind it, or None; ``bias`` tells whether the layer has its own.
+    """
+
+    name: str
+    norm: str | None
+    bias: bool
+    stride: int
+    groups: int
+
+
+class Parameters:
+    """Learned tensors by official name.
+
+    Args:
+        tensors: float32 arrays in PyTorch layout; more than are used may be there.
+        tier: Instruction-set tier that layers are packed for.
+        backend: What computes the layers; None means what MOBILEINST_BACKEND says.
+
+    Raises:
+        ValueError: if MOBILEINST_BACKEND names what is unknown or can't be had.
+    """
+
+    def __init__(self, tensors: Mapping[str, Array], tier: str, backend: Backend | None = None) -> None:
+        self.tier = tier
+        self.backend = active_backend(tier) if backend is None else backend
+        self._tensors = tensors
+        self._packed: dict[tuple[ConvLayer, int], _native.ConvWeights] = {}
+        self._lock = threading.Lock()
+
+    def array(self, name: str) -> Array:
+        """A tensor as contiguous float32.
+
+        Raises:
+            ValueError: if there is none of that name.
+        """
+        if name not in self._tensors:
+            raise ValueError(f"the weights have no tensor {name!r}")
+        return np.ascontiguousarray(self._tensors[name], np.float32)
+
+    def check_shape(self, name: str, expected: tuple[int, ...]) -> None:
+        """Raise ValueError unless the tensor is there and has that shape."""
+        shape = self._tensors[name].shape if name in self._tensors else self.array(name).shape
+        if shape != expected:
+            raise ValueError(f"{name}: expected shape {expected}, got {shape}")
+
+    def packed(self, layer: ConvLayer, winograd_tile: int = 6) -> _native.ConvWeights:
+        """The layer's weights with its batch norm folded in, packed for the tier.
+
+        Args:
+            layer: What to pack.
+            winograd_tile: Outputs on each side of the tiles of a 3x3 convolution at stride 1. Plans whose
+                maps want the same tiles share the weights.
+        """
+        key = layer, winograd_tile
+        with self._lock:
+            if key not in self._packed:
+                weight, bias = self.folded(layer)
+                self._packed[key] = _native.ConvWeights(
+                    weight, bias, layer.stride, layer.groups, self.tier, winograd_tile
+                )
+            return self._packed[key]
+
+    def folded(self, layer: ConvLayer) -> tuple[Array, Array | None]:
+        """Weight (O, I / groups, k, k) and bias (O,) with the batch norm folded in, in double precision."""
+        weight = self.array(f"{layer.name}.weight")
+        weight = weight.reshape(*weight.shape[:2], *(weight.shape[2:] or (1, 1)))
+        bias = self.array(f"{layer.name}.bias") if layer.bias else None
+        if layer.norm is None:
+            return weight, bias
+        gamma, beta, mean, variance = (
+            self.array(f"{layer.norm}.{leaf}").astype(np.float64)
+            for leaf in ("weight", "bias", "running_mean", "running_var")
+        )
+        scale = gamma / np.sqrt(variance + NORM_EPS)
+        shift = beta - mean * scale
+        if bias is not None:
+            shift = shift + bias * scale
+        folded = weight * scale[:, None, None, None]
+        return np.ascontiguousarray(folded, np.float32), shift.astype(np.float32)

@@ -1,0 +1,204 @@
+"""Simplifications of a graph: what several nodes say, one kernel does.
+
+Each pass keeps the nodes in an order in which inputs come first. A pair is joined only where the first node
+has no other reader and is not an output of the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from mobileinst.engine.graph import Graph, Node
+from mobileinst.engine.parameters import ConvLayer
+
+#: Nodes whose kernels end in an activation.
+_ACTIVATED = ("conv", "attention", "elementwise", "resize")
+
+
+def simplify(graph: Graph, outputs: Collection[Node]) -> dict[Node, Node]:
+    """Run all passes.
+
+    Returns:
+        Which node now stands for each output.
+    """
+    rewriter = _Rewriter(graph, outputs)
+    rewriter.drop_dead()
+    for rule in (_activation, _resized_gate, _multiply_add, _resize_add, _residual, _inverted_residual):
+        rewriter.apply(rule)
+        rewriter.drop_dead()
+    return rewriter.outputs
+
+
+class _Rewriter:
+    def __init__(self, graph: Graph, outputs: Collection[Node]) -> None:
+        self.graph = graph
+        self.outputs = {node: node for node in outputs}
+
+    def drop_dead(self) -> None:
+        self.graph.remove_dead(self.outputs.values())
+
+    def apply(self, rule: Callable[[_Rewriter, Node], Node | None]) -> None:
+        """Offer every node to a rule, which returns the node that replaces it, at its place, or None."""
+        order: list[Node] = []
+        for node in self.graph.nodes:
+            new = rule(self, node)
+            if new is None:
+                order.append(node)
+                continue
+            if new is not node:
+                self._replace(node, new)
+                order = [other for other in order if other is not new]
+            order.append(new)
+        self.graph.nodes = order
+
+    def _replace(self, old: Node, new: Node) -> None:
+        for source in old.inputs:
+            source.users.remove(old)
+        old.inputs = []
+        self.graph.replace(old, new)
+        for key, value in self.outputs.items():
+            if value is old:
+                self.outputs[key] = new
+
+    def private(self, node: Node) -> bool:
+        """Whether only one node reads it, so that it may be changed or dropped."""
+        return len(node.users) == 1 and not any(node is output for output in self.outputs.values())
+
+
+def _activation(rewriter: _Rewriter, node: Node) -> Node | None:
+    """activate(x) into x; looks through a view, which then follows."""
+    if node.kind != "elementwise" or node.attributes["op"] != "copy" or node.activation is None:
+        return None
+    source = node.inputs[0]
+    while source.kind == "reshape" and rewriter.private(source):
+        source = source.inputs[0]
+    if source.kind not in _ACTIVATED or source.activation is not None or not rewriter.private(source):
+        return None
+    if source.kind == "conv" and len(source.inputs) > 1:
+        return None  # its activation comes before the residual
+    source.activation = node.activation
+    return node.inputs[0]
+
+
+def _is_private_op(rewriter: _Rewriter, node: Node, op: str) -> bool:
+    return (
+        node.kind == "elementwise"
+        and node.attributes["op"] == op
+        and node.activation is None
+        and rewriter.private(node)
+    )
+
+
+def _is_private_resize(rewriter: _Rewriter, node: Node) -> bool:
+    return (
+        node.kind == "resize" and len(node.inputs) == 1 and node.activation is None and rewriter.private(node)
+    )
+
+
+def _resized_gate(rewriter: _Rewriter, node: Node) -> Node | None:
+    """local * resize(gate) + resize(shift), TopFormer's injection, as one resize."""
+    if node.kind != "elementwise" or node.attributes["op"] != "add":
+        return None
+    for product, shift in (node.inputs, node.inputs[::-1]):
+        if not _is_private_op(rewriter, product, "multiply") or not _is_private_resize(rewriter, shift):
+            continue
+        for local, gate in (product.inputs, product.inputs[::-1]):
+            if _is_private_resize(rewriter, gate) and gate.inputs[0].shape == shift.inputs[0].shape:
+                node.kind, node.attributes = "resize", {}
+                rewriter.graph.set_inputs(node, [gate.inputs[0], local, shift.inputs[0]])
+                return node
+    return None
+
+
+def _multiply_add(rewriter: _Rewriter, node: Node) -> Node | None:
+    """a * b + c, the semantic enhancer, as one node."""
+    if node.kind != "elementwise" or node.attributes["op"] != "add":
+        return None
+    for product, addend in (node.inputs, node.inputs[::-1]):
+        if _is_private_op(rewriter, product, "multiply"):
+            node.attributes = {"op": "multiply_add"}
+            rewriter.graph.set_inputs(node, [*product.inputs, addend])
+            return node
+    return None
+
+
+def _resize_add(rewriter: _Rewriter, node: Node) -> Node | None:
+    """local + resize(x) as one resize."""
+    if node.kind != "elementwise" or node.attributes["op"] != "add":
+        return None
+    for local, resized in (node.inputs, node.inputs[::-1]):
+        if _is_private_resize(rewriter, resized):
+            node.kind, node.attributes = "resize", {}
+            rewriter.graph.set_inputs(node, [resized.inputs[0], local])
+            return node
+    return None
+
+
+def _residual(rewriter: _Rewriter, node: Node) -> Node | None:
+    """conv(x) + y as the convolution's epilogue."""
+    if node.kind != "elementwise" or node.attributes["op"] != "add" or node.activation is not None:
+        return None
+    for conv, other in (node.inputs, node.inputs[::-1]):
+        if conv.kind == "conv" and len(conv.inputs) == 1 and conv is not other and rewriter.private(conv):
+            inputs = [conv.inputs[0], other]
+            node.kind, node.name, node.activation = "conv", conv.name, conv.activation
+            node.attributes = conv.attributes
+            rewriter.graph.set_inputs(node, inputs)
+            return node
+    return None
+
+
+#: Expanded maps of fewer floats stay in cache anyway, and computing them whole splits better over threads.
+_FUSED_FROM = 1 << 18
+
+
+def _inverted_residual(rewriter: _Rewriter, node: Node) -> Node | None:
+    """1x1, depthwise and 1x1 convolution in one pass, so that the expanded map is never in memory."""
+    if node.kind != "conv" or not _is_pointwise(node) or node.activation is not None:
+        return None
+    depthwise = node.inputs[0]
+    if not (_is_depthwise(depthwise) and rewriter.private(depthwise)):
+        return None
+    source = expanded = depthwise.inputs[0]
+    layers = [None, depthwise.attributes["layer"], node.attributes["layer"]]
+    if (
+        source.kind == "conv"
+        and _is_pointwise(source)
+        and len(source.inputs) == 1
+        and source.activation == depthwise.activation
+        and rewriter.private(source)
+    ):
+        layers[0] = source.attributes["layer"]
+        source = source.inputs[0]
+    if expanded.height * expanded.width * expanded.channels < _FUSED_FROM:
+        return None
+    node.name = _common_prefix(layers[1].name, layers[2].name)
+    node.kind, node.activation = "inverted_residual", depthwise.activation
+    node.attributes = {"layers": layers}
+    rewriter.graph.set_inputs(node, [source, *node.inputs[1:]])
+    return node
+
+
+def _is_pointwise(conv: Node) -> bool:
+    """A dense 1x1 convolution of a map, stride 1."""
+    layer: ConvLayer = conv.attributes["layer"]
+    return conv.attributes["kernel"] == 1 and layer.stride == 1 and layer.groups == 1
+
+
+def _is_depthwise(node: Node) -> bool:
+    """A depthwise convolution that the fused kernel knows, without residual."""
+    if node.kind != "conv" or len(node.inputs) > 1:
+        return False
+    layer: ConvLayer = node.attributes["layer"]
+    known = node.attributes["kernel"] in (3, 5) and layer.stride in (1, 2)
+    return known and layer.groups == node.channels == node.inputs[0].channels
+
+
+def _common_prefix(a: str, b: str) -> str:
+    """The dotted parts that two names begin with."""
+    parts = []
+    for x, y in zip(a.split("."), b.split("."), strict=False):
+        if x != y:
+            break
+        parts.append(x)
+    return ".".join(parts)

@@ -1,0 +1,197 @@
+"""The native engine: a model's plans for each input size, and sessions that run them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobileinst import _native
+from mobileinst.engine.emit import Program, compile_program
+from mobileinst.engine.graph import Graph, NativeOps
+from mobileinst.engine.parameters import Parameters
+from mobileinst.network import features, instances
+from mobileinst.weights import Weights, check_weights
+
+Array = NDArray[np.float32]
+
+#: Sizes whose plans a model keeps; the least recently used goes first.
+CACHED_SESSIONS = 4
+
+_FEATURES, _INSTANCES, _MASK_FEATURES = 0, 1, 2
+
+
+class NativeModel:
+    """A model whose layers are folded and packed for this machine.
+
+    Args:
+        weights: Parameters and metadata.
+        threads: Threads of all sessions together; None means one for each processor of this process. Results
+            are the same bit for bit for any number.
+
+    Raises:
+        WeightsError: if a tensor is missing or of the wrong shape, or the weights are a backbone's alone.
+        ValueError: if threads is out of range.
+    """
+
+    def __init__(self, weights: Weights, *, threads: int | None = None) -> None:
+        check_weights(weights)
+        self.weights = weights
+        self.config = weights.config
+        self._pool = _native.ThreadPool(usable_processors() if threads is None else threads)
+        self._parameters = Parameters(weights.tensors, _native.tier())
+        self._sessions: OrderedDict[tuple[int, int], Session] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def threads(self) -> int:
+        """Threads that run the plans."""
+        return self._pool.threads
+
+    def session(self, height: int, width: int) -> Session:
+        """The session of an input size (pixels, at least 1x1); the last few are kept.
+
+        Raises:
+            ValueError: for a size below 1x1.
+        """
+        if height < 1 or width < 1:
+            raise ValueError(f"expected a size of at least 1x1, got {height}x{width}")
+        key = (int(height), int(width))
+        with self._lock:
+            if key not in self._sessions:
+                self._sessions[key] = Session(self.weights, self._parameters, self._pool, key)
+            self._sessions.move_to_end(key)
+            while len(self._sessions) > CACHED_SESSIONS:
+                self._sessions.popitem(last=False)
+            return self._sessions[key]
+
+
+class Session:
+    """The network at one input size. Used by one thread at a time.
+
+    Attributes:
+        height, width: Input size in pixels.
+        mask_size: (h8, w8), the size of mask features and logits.
+    """
+
+    def __init__(
+        self, weights: Weights, parameters: Parameters, pool: _native.ThreadPool, size: tuple[int, int]
+    ) -> None:
+        self.height, self.width = size
+        self._mean, self._std = list(weights.mean), list(weights.std)
+        graph = Graph()
+        ops = NativeOps(graph, parameters)
+        found = features(ops, ops.input("image", *size, 3), weights.config)
+        graph.section = _INSTANCES
+        predictions = instances(ops, found, weights.config)
+        # Masks need no mask features: kernels are projected instead of all the map's pixels.
+        graph.postpone(found.mask_features, _MASK_FEATURES)
+        self._postponed = found.mask_features.name
+        self._kernel_projection = _kernel_projection(parameters, self._postponed)
+        outputs = {
+            "mask_map": found.mask_features.inputs[0],
+            "mask_features": found.mask_features,
+            "pooled": found.pooled,
+            "x6": found.x6,
+            "class_logits": predictions.class_logits,
+            "objectness_logits": predictions.objectness_logits,
+            "kernels": predictions.kernels,
+        }
+        self.mask_size = (found.mask_features.height, found.mask_features.width)
+        self._program: Program = compile_program(graph, parameters, outputs, pool)
+        self._plan = self._program.plan
+        self._tensors = self._program.tensors
+
+    def load_frame(self, frame: NDArray[np.uint8], *, bgr: bool = False) -> None:
+        """Take a frame uint8 (H, W, 3) of any size: resized bilinearly and normalised.
+
+        Args:
+            bgr: The frame's channels come in the reverse of the order that the weights expect.
+
+        Raises:
+            TypeError, ValueError: for anything else than such an array.
+        """
+        self._plan.load_frame(self._tensors["image"], frame, self._mean, self._std, bgr)
+
+    def load_input(self, x: Array) -> None:
+        """Take a normalised image, float32 (3, height, width).
+
+        Raises:
+            TypeError, ValueError: for another dtype or shape, or values that are not finite.
+        """
+        self._plan.write(self._tensors["image"], x, "input")
+
+    def run_features(self) -> None:
+        """Backbone and mask decoder, on what was loaded last."""
+        self._plan.run(_FEATURES)
+
+    def run_instances(self) -> tuple[Array, Array, Array]:
+        """Instance decoder, on the last features.
+
+        Returns:
+            Class logits (N, K), objectness logits (N,) and kernels (N, D); new arrays.
+        """
+        self._plan.run(_INSTANCES)
+        read = self._program.read_tokens
+        return read("class_logits"), read("objectness_logits").reshape(-1), read("kernels")
+
+    def mask_features(self) -> Array:
+        """Mask features of the last run_features(), float32 (D, h8, w8), computed now, a new array."""
+        self._plan.run(_MASK_FEATURES)
+        return self._program.read("mask_features")
+
+    def mask_logits(self, kernels: Array) -> Array:
+        """Mask logits (n, h8, w8) of kernels (n, D) on the last features, a new array.
+
+        With mask features F = W x + b of a mask map x, the product of a kernel k with them is
+        (W^T k) . x + k . b, so that F itself is not needed.
+
+        Raises:
+            TypeError, ValueError: for kernels of another dtype or shape.
+        """
+        return self._plan.mask_logits(self._tensors["mask_map"], kernels, self._kernel_projection)
+
+    def read(self, name: str) -> Array:
+        """An inner map of the last run, ``"pooled"`` or ``"x6"``, as float32 (C, h, w)."""
+        return self._program.read(name)
+
+    def profile(self, runs: int = 5) -> list[dict[str, Any]]:
+        """Run the network a few times on what was loaded last, as frames do: without mask features.
+
+        Returns:
+            For each node that ran its ``name`` (as in ``mobileinst.network``), ``op``, output ``shape``
+            (h, w, c), median ``milliseconds``, ``macs`` (multiply-adds) and ``bytes`` (read and written).
+        """
+        if runs < 1:
+            raise ValueError(f"runs: expected at least 1, got {runs}")
+        profiles = []
+        for _ in range(runs):
+            self._plan.run(_FEATURES)
+            self._plan.run(_INSTANCES)
+            profiles.append(self._plan.profile())
+        merged = profiles[0]
+        for i, node in enumerate(merged):
+            node["milliseconds"] = float(np.median([profile[i]["milliseconds"] for profile in profiles]))
+        return [node for node in merged if node["name"] != self._postponed]
+
+    @property
+    def arena_bytes(self) -> int:
+        """Memory of all intermediate maps together."""
+        return self._plan.arena_bytes
+
+
+def _kernel_projection(parameters: Parameters, layer: str) -> Array:
+    """(C + 1, D): W^T above b of the 1x1 convolution from mask map (C channels) to mask features (D)."""
+    weight, bias = (parameters.array(f"{layer}.{leaf}") for leaf in ("weight", "bias"))
+    return np.ascontiguousarray(np.vstack([weight[:, :, 0, 0].T, bias]))
+
+
+def usable_processors() -> int:
+    """Processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(len(os.sched_getaffinity(0)), 1)
+    return os.cpu_count() or 1

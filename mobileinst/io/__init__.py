@@ -1,0 +1,1 @@
+"""Files that appear whole or not at all, PNG, and a line of progress on a terminal."""

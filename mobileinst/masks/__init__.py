@@ -1,0 +1,1 @@
+"""Masks at the network's resolution."""

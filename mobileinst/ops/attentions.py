@@ -1,0 +1,151 @@
+"""Attention of :mod:`mobileinst.ops`: the usual one, and SeaFormer's along squeezed axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .. import _native
+from ..network.position import interpolate_positions
+from .arrays import Array, as_array, attention_scale, float_array, to_pixels, to_planes
+from .convolutions import conv2d, fold_batch_norm
+
+
+def attention(query: Array, key: Array, value: Array, heads: int, scale: float | None = None) -> Array:
+    """Multi-head attention ``softmax(scale * q k^T) v`` per head, channels laid out [head][dim].
+
+    Args:
+        query: (N, heads * d).
+        key: (M, heads * d).
+        value: (M, heads * e).
+        heads: Divides the channels.
+        scale: None means ``d ** -0.5``. TopFormer's backbone uses 1.
+
+    Returns:
+        (N, heads * e).
+
+    Example:
+        >>> q, k = np.float32([[50, 0]]), np.float32([[1, 0], [0, 1]])
+        >>> attention(q, k, np.float32([[1, 2, 3], [4, 5, 6]]), heads=1).round(3)
+        array([[1., 2., 3.]], dtype=float32)
+    """
+    channels = float_array(query, "query", 2).shape[1]
+    scale = attention_scale(scale, channels, heads)
+    return as_array(_native.kernels.attention(query, key, value, heads, scale))
+
+
+def axial_attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    heads: int,
+    *,
+    row_positions: tuple[Array, Array],
+    column_positions: tuple[Array, Array],
+    row_layer: tuple[Array, Array],
+    column_layer: tuple[Array, Array],
+    scale: float | None = None,
+) -> Array:
+    """SeaFormer's squeezed axial attention: ``relu6(value + rows + columns)`` (spec b, steps 3 to 5).
+
+    Rows: query, key and value are averaged over the width, positions are added to the first two, they attend,
+    then follow ReLU6 and a 1x1 convolution; the result is added to every pixel of its row. Columns likewise.
+
+    Args:
+        query, key: Maps (heads * d, H, W).
+        value: Map (heads * e, H, W).
+        heads: Divides the channels.
+        row_positions, column_positions: Learned positions of queries and keys, each (heads * d, P), of any
+            length P; interpolated to H and W.
+        row_layer, column_layer: Weight (heads * e, heads * e) and bias (heads * e,) of the convolution with
+            its batch norm folded in (:func:`fold_batch_norm`).
+        scale: None means ``d ** -0.5``.
+
+    Returns:
+        (heads * e, H, W).
+
+    Example:
+        >>> x = np.float32([[[1, 3]]])
+        >>> none = (np.zeros((1, 16), np.float32),) * 2
+        >>> same = np.ones((1, 1), np.float32), np.zeros(1, np.float32)
+        >>> axial_attention(0 * x, 0 * x, x, 1, row_positions=none, column_positions=none,
+        ...                 row_layer=same, column_layer=same)
+        array([[[5., 6.]]], dtype=float32)
+    """
+    for name, x in (("query", query), ("key", key), ("value", value)):
+        float_array(x, name, 3)
+    channels, height, width = query.shape
+    scale = attention_scale(scale, channels, heads)
+    axes = {}
+    for name, length, positions, layer in (
+        ("row", height, row_positions, row_layer),
+        ("column", width, column_positions, column_layer),
+    ):
+        tables = [float_array(table, f"{name}_positions", 2) for table in positions]
+        if len(tables) != 2 or any(table.shape[0] != channels for table in tables):
+            raise ValueError(f"{name}_positions: expected two arrays ({channels}, P)")
+        q, k = (interpolate_positions(table, length) for table in tables)
+        axes[name] = {"query": q, "key": k, "weight": layer[0], "bias": layer[1]}
+    maps = (to_pixels(x) for x in (query, key, value))
+    y = _native.kernels.axial_attention(*maps, heads, scale, axes["row"], axes["column"])
+    return to_planes(as_array(y))
+
+
+def squeeze_axial_attention(
+    x: Array, tensors: Mapping[str, Array], heads: int, key_dim: int, *, prefix: str = ""
+) -> Array:
+    """SeaFormer's whole attention block: axial attention gates a detail branch (spec b, steps 1 to 5).
+
+    Args:
+        x: Map (C, H, W).
+        tensors: Parameters under official names: ``to_q.c.weight``, ``to_q.bn.weight``, ...,
+            ``pos_emb_rowq.pos_embed`` (1, heads * key_dim, 16), ``proj_encode_row.1.c.weight``, ...
+        heads, key_dim: As in the configuration; values have 2 * key_dim channels per head.
+        prefix: What stands before the names, such as ``backbone.trans1.transformer_blocks.0.attn.``.
+
+    Returns:
+        (C, H, W), before the residual is added.
+
+    Raises:
+        KeyError: if a tensor is missing.
+
+    Example:
+        >>> weights = mobileinst.load_weights("seaformer.safetensors", kind=None)  # doctest: +SKIP
+        >>> name = "backbone.trans1.transformer_blocks.0.attn."  # doctest: +SKIP
+        >>> y = squeeze_axial_attention(x, weights.tensors, 4, 16, prefix=name)  # doctest: +SKIP
+    """
+
+    def layer(name: str) -> tuple[Array, Array]:
+        gamma, beta, mean, variance = (
+            tensors[f"{prefix}{name}.bn.{leaf}"] for leaf in ("weight", "bias", "running_mean", "running_var")
+        )
+        return fold_batch_norm(tensors[f"{prefix}{name}.c.weight"], None, gamma, beta, mean, variance)
+
+    def positions(axis: str) -> tuple[Array, Array]:
+        q, k = (tensors[f"{prefix}pos_emb_{axis}{part}.pos_embed"][0] for part in "qk")
+        return q, k
+
+    def encode(axis: str) -> tuple[Array, Array]:
+        weight, bias = layer(f"proj_encode_{axis}.1")
+        return weight[:, :, 0, 0], bias
+
+    q, k, v = (conv2d(x, *layer(f"to_{part}")) for part in "qkv")
+    if len(q) != heads * key_dim:
+        raise ValueError(f"heads * key_dim: expected {len(q)}, got {heads} * {key_dim}")
+    joined = np.concatenate([q, k, v])
+    detail = conv2d(joined, *layer("dwconv"), groups=len(joined), activation="relu6")
+    detail = conv2d(detail, *layer("pwconv"))
+    gate = axial_attention(
+        q,
+        k,
+        v,
+        heads,
+        row_positions=positions("row"),
+        column_positions=positions("column"),
+        row_layer=encode("row"),
+        column_layer=encode("column"),
+        scale=key_dim**-0.5,
+    )
+    gate = conv2d(gate, *layer("proj.1"), activation="hard_sigmoid")
+    return np.multiply(detail, gate, out=detail)

@@ -1,0 +1,207 @@
+"""Single operations on maps and tokens: normalisation, pooling, resizing, activations, mask products."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _native
+from ..network.ops import NORM_EPS, Activation
+from .arrays import Array, Size, as_array, float_array, output_array, over_batch, size_argument, to_pixels
+
+
+def layer_norm(x: Array, weight: Array, bias: Array, eps: float = NORM_EPS) -> Array:
+    """Layer norm over the channels of tokens, in one pass over each.
+
+    Args:
+        x: (N, C).
+        weight, bias: (C,).
+        eps: Added to the variance.
+
+    Returns:
+        (N, C).
+
+    Example:
+        >>> layer_norm(np.float32([[1, 3]]), np.ones(2, np.float32), np.zeros(2, np.float32)).round(3)
+        array([[-1.,  1.]], dtype=float32)
+    """
+    return as_array(_native.kernels.layer_norm(float_array(x, "x", 2), weight, bias, eps))
+
+
+def adaptive_average_pool(x: Array, size: Size, *, out: Array | None = None) -> Array:
+    """Averages over PyTorch's adaptive bins: from floor(i * H / h) to ceil((i + 1) * H / h).
+
+    Args:
+        x: Map (C, H, W) or batch (N, C, H, W).
+        size: (h, w) of the result.
+        out: Where to write.
+
+    Returns:
+        (C, h, w) or (N, C, h, w).
+
+    Example:
+        >>> adaptive_average_pool(np.arange(5, dtype=np.float32).reshape(1, 1, 5), (1, 2))
+        array([[[1., 3.]]], dtype=float32)
+    """
+    return _pool(x, size, True, out)
+
+
+def adaptive_max_pool(x: Array, size: Size, *, out: Array | None = None) -> Array:
+    """Maxima over PyTorch's adaptive bins.
+
+    Args:
+        x: Map (C, H, W) or batch (N, C, H, W).
+        size: (h, w) of the result.
+        out: Where to write.
+
+    Returns:
+        (C, h, w) or (N, C, h, w).
+
+    Example:
+        >>> adaptive_max_pool(np.arange(5, dtype=np.float32).reshape(1, 1, 5), (1, 2))
+        array([[[2., 4.]]], dtype=float32)
+    """
+    return _pool(x, size, False, out)
+
+
+def resize_bilinear(x: Array, size: Size, *, out: Array | None = None) -> Array:
+    """Bilinear resize with half-pixel centres and clamped edges, no antialias (PyTorch's default).
+
+    Args:
+        x: Map (C, H, W) or batch (N, C, H, W).
+        size: (h, w) of the result.
+        out: Where to write.
+
+    Returns:
+        (C, h, w) or (N, C, h, w).
+
+    Example:
+        >>> resize_bilinear(np.float32([[[0, 4]]]), (1, 4))
+        array([[[0., 1., 3., 4.]]], dtype=float32)
+    """
+    height, width = size_argument(size)
+    return over_batch(x, lambda image: as_array(_native.kernels.resize(image, height, width)), out)
+
+
+def relu(x: Array, *, out: Array | None = None) -> Array:
+    """max(x, 0) of an array of any shape. ``out`` may be ``x``.
+
+    Example:
+        >>> relu(np.float32([-1, 7]))
+        array([0., 7.], dtype=float32)
+    """
+    return _activate(x, "relu", out)
+
+
+def relu6(x: Array, *, out: Array | None = None) -> Array:
+    """x within 0 and 6, of an array of any shape. ``out`` may be ``x``.
+
+    Example:
+        >>> relu6(np.float32([-1, 2, 7]))
+        array([0., 2., 6.], dtype=float32)
+    """
+    return _activate(x, "relu6", out)
+
+
+def hard_sigmoid(x: Array, *, out: Array | None = None) -> Array:
+    """relu6(x + 3) / 6 of an array of any shape. ``out`` may be ``x``.
+
+    Example:
+        >>> hard_sigmoid(np.float32([-4, 0, 3]))
+        array([0. , 0.5, 1. ], dtype=float32)
+    """
+    return _activate(x, "hard_sigmoid", out)
+
+
+def semantic_enhancer(local: Array, semantics: Array) -> Array:
+    """The paper's semantic enhancer (Fig. 3): ``local * semantics + semantics``.
+
+    Args:
+        local: Map (C, H, W).
+        semantics: Map (C, h, w); resized to (H, W) if it has another size.
+
+    Returns:
+        (C, H, W).
+
+    Example:
+        >>> semantic_enhancer(np.float32([[[2, 0]]]), np.float32([[[5]]]))
+        array([[[15.,  5.]]], dtype=float32)
+    """
+    for name, x in (("local", local), ("semantics", semantics)):
+        float_array(x, name, 3)
+    if len(local) != len(semantics):
+        raise ValueError(f"semantics: expected {len(local)} channels, got {len(semantics)}")
+    if semantics.shape != local.shape:
+        semantics = resize_bilinear(semantics, (local.shape[1], local.shape[2]))
+    a, b = (np.ascontiguousarray(x).reshape(len(local), -1) for x in (local, semantics))
+    return as_array(_native.kernels.elementwise("multiply_add", a, b, b)).reshape(local.shape)
+
+
+def mask_product(kernels: Array, mask_features: Array) -> Array:
+    """Mask logits: the dot product of each kernel with each pixel's feature (paper, M = K X_mask).
+
+    Args:
+        kernels: (n, D), n >= 0.
+        mask_features: Map (D, h, w).
+
+    Returns:
+        (n, h, w).
+
+    Example:
+        >>> mask_product(np.float32([[1, 10]]), np.float32([[[1, 2]], [[3, 4]]]))
+        array([[[31., 42.]]], dtype=float32)
+    """
+    depth, height, width = float_array(mask_features, "mask_features", 3).shape
+    kernels = float_array(kernels, "kernels", 2, empty=True)
+    if kernels.shape[1] != depth:
+        raise ValueError(f"kernels: expected shape (n, {depth}), got {kernels.shape}")
+    if not len(kernels):
+        return np.zeros((0, height, width), np.float32)
+    pixels = to_pixels(mask_features).reshape(height * width, depth)
+    return as_array(_native.kernels.mask_product(kernels, pixels)).reshape(len(kernels), height, width)
+
+
+def run_lengths(logits: Array, size: Size, *, probability: float = 0.45) -> list[NDArray[np.uint32]]:
+    """Run lengths of masks at a frame's size, straight from their logits.
+
+    A pixel belongs to the mask where the bilinearly resized logit exceeds ``log(p / (1 - p))``. No map of the
+    frame's size is made.
+
+    Args:
+        logits: (n, h, w), n >= 0, finite.
+        size: (height, width) of the frame.
+        probability: Threshold, between 0 and 1.
+
+    Returns:
+        For each mask uint32 lengths of its runs down the columns, the first one of background (COCO's
+        uncompressed ``counts``).
+
+    Example:
+        >>> run_lengths(np.float32([[[-9, 9]]]), (2, 4))
+        [array([4, 4], dtype=uint32)]
+    """
+    if not 0 < probability < 1:
+        raise ValueError(f"probability: expected a value between 0 and 1, got {probability!r}")
+    height, width = size_argument(size)
+    threshold = float(np.log(probability / (1 - probability)))
+    found: list[NDArray[np.uint32]] = _native.rle_from_logits(logits, height, width, threshold)
+    return found
+
+
+def _pool(x: Array, size: Size, average: bool, out: Array | None) -> Array:
+    height, width = size_argument(size)
+    return over_batch(x, lambda image: as_array(_native.kernels.pool(image, height, width, average)), out)
+
+
+def _activate(x: Array, activation: Activation, out: Array | None) -> Array:
+    x = float_array(x, "x", None, empty=True)
+    if out is not None:
+        out = output_array(out, x.shape)
+    if not x.size:
+        return np.empty_like(x, order="C") if out is None else out
+    rows = np.ascontiguousarray(x).reshape(-1, x.shape[-1] if x.ndim else 1)
+    y = as_array(_native.kernels.elementwise("copy", rows, activation=activation)).reshape(x.shape)
+    if out is None:
+        return y
+    np.copyto(out, y)
+    return out

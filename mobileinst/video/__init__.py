@@ -1,0 +1,29 @@
+"""Frames from videos, folders of images, single images and cameras, and videos written from frames."""
+
+from .sources import (
+    IMAGE_SUFFIXES,
+    CameraSource,
+    FolderSource,
+    Frame,
+    FrameSource,
+    ImageSource,
+    VideoError,
+    VideoSource,
+    natural_key,
+    open_source,
+    read_image,
+)
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "CameraSource",
+    "FolderSource",
+    "Frame",
+    "FrameSource",
+    "ImageSource",
+    "VideoError",
+    "VideoSource",
+    "natural_key",
+    "open_source",
+    "read_image",
+]
