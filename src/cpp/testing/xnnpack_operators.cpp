@@ -1,8 +1,6 @@
-#include <chrono>
-
-#include "bindings/bindings.h"
 #include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
+#include "testing/testing.h"
 #include "xnnpack/operators.h"
 
 namespace mobileinst {
@@ -26,121 +24,108 @@ void check_weight(const FloatArray& weight, size_t channels, size_t groups) {
     }
 }
 
+/// How an operator runs.
+struct Setting {
+    Activation activation;
+    size_t threads;
+    Execution& execution;
+};
+
 FloatArray run(const xnnpack::Operator& op, const FloatArray& x, const std::vector<py::ssize_t>& shape,
-               ThreadPool& pool) {
+               const Setting& setting) {
     FloatArray out(shape);
     const std::vector<float> input = padded(x);
     float* output = out.mutable_data();
-    const py::gil_scoped_release release;
     AlignedBuffer workspace(op.workspace_size() / sizeof(float) + 1);
-    const std::lock_guard lock(pool.mutex());
-    op.run(input.data(), output, workspace.data(), pool);
+    check_range("threads", static_cast<long long>(setting.threads), 1, 64);
+    ThreadPool pool(setting.threads);
+    setting.execution(1, [&](size_t, size_t) { op.run(input.data(), output, workspace.data(), pool); });
     return out;
 }
 
-/// As the functions of register_benchmark.cpp: seconds of each of `repeats` runs after a first one.
-py::tuple time_operator(const std::string& kernel, const py::object& x, const py::object& weight,
-                        size_t stride, int repeats) {
-    check_range("repeats", repeats, 1, 1'000'000);
+/// `bias` may be null.
+FloatArray convolution(const FloatArray& map, const FloatArray& weight, const float* bias, size_t stride,
+                       size_t groups, const Setting& setting) {
     check_range("stride", static_cast<long long>(stride), 1, 16);
-    ThreadPool pool(1);
-    const bool dense = kernel == "gemm";
-    const auto input = checked_array<float>(x, "x", std::vector<py::ssize_t>(dense ? 2 : 3, kAny));
-    const auto w = dense ? checked_array<float>(weight, "weight", {kAny, input.shape(1)})
-                         : checked_array<float>(weight, "weight", {kAny, kAny, kAny, kAny});
-    const size_t groups = dense ? 1 : extent(input, 2) / extent(w, 1);
-    if (!dense) {
-        check_weight(w, extent(input, 2), groups);
-    }
-    std::vector<py::ssize_t> shape;
-    const xnnpack::Operator op = [&] {
-        if (dense) {
-            const xnnpack::FullyConnected rows{extent(input, 0), extent(input, 1), extent(w, 0),
-                                               extent(input, 1), extent(w, 0),     Activation::Relu};
-            shape = {input.shape(0), w.shape(0)};
-            return xnnpack::Operator(rows, w.data(), nullptr);
-        }
-        const auto strided = [&](int axis) {
-            return (input.shape(axis) - 1) / static_cast<py::ssize_t>(stride) + 1;
-        };
-        shape = {strided(0), strided(1), w.shape(0)};
-        const xnnpack::Convolution map{extent(input, 0), extent(input, 1), extent(input, 2), extent(w, 0),
-                                       extent(w, 2),     stride,           groups,           extent(input, 2),
-                                       extent(w, 0),     Activation::Relu};
-        return xnnpack::Operator(map, w.data(), nullptr);
-    }();
-    FloatArray out(shape);
-    const std::vector<float> source = padded(input);
-    AlignedBuffer workspace(op.workspace_size() / sizeof(float) + 1);
-    std::vector<double> seconds;
-    for (int i = 0; i <= repeats; ++i) {
-        const auto start = std::chrono::steady_clock::now();
-        op.run(source.data(), out.mutable_data(), workspace.data(), pool);
-        const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-        if (i > 0) {
-            seconds.push_back(taken.count());
-        }
-    }
-    return py::make_tuple(seconds, out);
-}
-
-FloatArray convolution(const py::object& x, const py::object& weight, const py::object& bias, size_t stride,
-                       size_t groups, const py::object& activation, size_t threads) {
-    check_range("stride", static_cast<long long>(stride), 1, 2);
     check_range("groups", static_cast<long long>(groups), 1, 1 << 20);
-    check_range("threads", static_cast<long long>(threads), 1, 64);
-    const auto map = checked_array<float>(x, "x", {kAny, kAny, kAny});
-    const auto w = checked_array<float>(weight, "weight", {kAny, kAny, kAny, kAny});
-    check_weight(w, extent(map, 2), groups);
-    const auto b = checked_array<float>(bias, "bias", {w.shape(0)});
+    check_weight(weight, extent(map, 2), groups);
     xnnpack::Convolution shape;
     shape.height = extent(map, 0);
     shape.width = extent(map, 1);
     shape.in_channels = shape.in_ld = extent(map, 2);
-    shape.out_channels = shape.out_ld = extent(w, 0);
-    shape.kernel = extent(w, 2);
+    shape.out_channels = shape.out_ld = extent(weight, 0);
+    shape.kernel = extent(weight, 2);
     shape.stride = stride;
     shape.groups = groups;
-    shape.activation = activation_argument(activation);
-    ThreadPool pool(threads);
-    const xnnpack::Operator op(shape, w.data(), b.data());
+    shape.activation = setting.activation;
     const auto strided = [&](py::ssize_t size) { return (size - 1) / static_cast<py::ssize_t>(stride) + 1; };
-    return run(op, map, {strided(map.shape(0)), strided(map.shape(1)), w.shape(0)}, pool);
+    return run({shape, weight.data(), bias}, map,
+               {strided(map.shape(0)), strided(map.shape(1)), weight.shape(0)}, setting);
 }
 
-FloatArray linear(const py::object& x, const py::object& weight, const py::object& bias,
-                  const py::object& activation, size_t threads) {
-    check_range("threads", static_cast<long long>(threads), 1, 64);
-    const auto rows = checked_array<float>(x, "x", {kAny, kAny});
-    const auto w = checked_array<float>(weight, "weight", {kAny, rows.shape(1)});
-    const auto b = checked_array<float>(bias, "bias", {w.shape(0)});
+FloatArray linear(const FloatArray& rows, const FloatArray& weight, const float* bias,
+                  const Setting& setting) {
     xnnpack::FullyConnected shape;
     shape.rows = extent(rows, 0);
     shape.in_features = shape.in_ld = extent(rows, 1);
-    shape.out_features = shape.out_ld = extent(w, 0);
-    shape.activation = activation_argument(activation);
-    ThreadPool pool(threads);
-    const xnnpack::Operator op(shape, w.data(), b.data());
-    return run(op, rows, {rows.shape(0), w.shape(0)}, pool);
+    shape.out_features = shape.out_ld = extent(weight, 0);
+    shape.activation = setting.activation;
+    return run({shape, weight.data(), bias}, rows, {rows.shape(0), weight.shape(0)}, setting);
+}
+
+FloatArray test_convolution(const py::object& x, const py::object& weight, const py::object& bias,
+                            size_t stride, size_t groups, const py::object& activation, size_t threads) {
+    const auto map = checked_array<float>(x, "x", {kAny, kAny, kAny});
+    const auto w = checked_array<float>(weight, "weight", {kAny, kAny, kAny, kAny});
+    const auto b = checked_array<float>(bias, "bias", {w.shape(0)});
+    Execution once;
+    return convolution(map, w, b.data(), stride, groups, {activation_argument(activation), threads, once});
+}
+
+FloatArray test_linear(const py::object& x, const py::object& weight, const py::object& bias,
+                       const py::object& activation, size_t threads) {
+    const auto rows = checked_array<float>(x, "x", {kAny, kAny});
+    const auto w = checked_array<float>(weight, "weight", {kAny, rows.shape(1)});
+    const auto b = checked_array<float>(bias, "bias", {w.shape(0)});
+    Execution once;
+    return linear(rows, w, b.data(), {activation_argument(activation), threads, once});
+}
+
+py::tuple time_operator(const std::string& kernel, const py::object& x, const py::object& weight,
+                        size_t stride, size_t repeats) {
+    check_range("repeats", static_cast<long long>(repeats), 1, 1'000'000);
+    Execution execution;
+    execution.timed = repeats;
+    const Setting setting{Activation::Relu, 1, execution};
+    FloatArray out;
+    if (kernel == "gemm") {
+        const auto rows = checked_array<float>(x, "x", {kAny, kAny});
+        const auto w = checked_array<float>(weight, "weight", {kAny, rows.shape(1)});
+        out = linear(rows, w, nullptr, setting);
+    } else {
+        const auto map = checked_array<float>(x, "x", {kAny, kAny, kAny});
+        const auto w = checked_array<float>(weight, "weight", {kAny, kAny, kAny, kAny});
+        out =
+            convolution(map, w, nullptr, stride, std::max<size_t>(1, extent(map, 2) / extent(w, 1)), setting);
+    }
+    return py::make_tuple(execution.seconds, out);
 }
 
 }  // namespace
 
-void register_xnnpack(py::module_& module) {
-    module.def("has_xnnpack", &xnnpack::available,
-               "Whether this build has XNNPACK's operators and they run on this machine.");
-    module.attr("benchmark").attr("xnnpack") =
-        py::cpp_function(&time_operator, py::arg("kernel"), py::arg("x"), py::arg("weight"),
-                         py::arg("stride") = 1, py::arg("repeats") = 1);
-    auto operators = module.def_submodule("xnnpack", "XNNPACK's operators on NumPy arrays, for tests.");
+void register_xnnpack_operators(py::module_& module, py::module_& timing) {
+    using py::arg;
+    timing.def("xnnpack", &time_operator, arg("kernel"), arg("x"), arg("weight"), arg("stride") = 1,
+               arg("repeats") = 1,
+               "As the other functions, by XNNPACK's operator for that kernel, with a ReLU.");
+    auto operators = module.def_submodule("xnnpack", "XNNPACK's operators on NumPy arrays.");
     operators.def(
-        "convolution", &convolution, py::arg("x"), py::arg("weight"), py::arg("bias"), py::kw_only(),
-        py::arg("stride") = 1, py::arg("groups") = 1, py::arg("activation") = py::none(),
-        py::arg("threads") = 1,
+        "convolution", &test_convolution, arg("x"), arg("weight"), arg("bias"), py::kw_only(),
+        arg("stride") = 1, arg("groups") = 1, arg("activation") = py::none(), arg("threads") = 1,
         "Map float32 (H, W, C) to (ceil(H / stride), ceil(W / stride), O); weight (O, C / groups, k, k), "
         "padding k // 2.");
-    operators.def("linear", &linear, py::arg("x"), py::arg("weight"), py::arg("bias"), py::kw_only(),
-                  py::arg("activation") = py::none(), py::arg("threads") = 1,
+    operators.def("linear", &test_linear, arg("x"), arg("weight"), arg("bias"), py::kw_only(),
+                  arg("activation") = py::none(), arg("threads") = 1,
                   "Rows float32 (N, I) times weight (O, I), plus bias (O,).");
 }
 
