@@ -1,8 +1,7 @@
-#include "kernels/peak/peak.h"
-
 #include <algorithm>
 #include <limits>
 
+#include "kernels/peak/peak.h"
 #include "testing/testing.h"
 
 namespace mobileinst {
