@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobileinst import _native, load_weights
-from mobileinst.engine import NativeModel
+from mobileinst import Segmenter, _native
 from mobileinst.masks.overlap import mask_iou
 from mobileinst.segmenter import MASK_LOGIT
 
@@ -75,17 +74,16 @@ def found_objects(pictures: Iterable[NDArray[np.uint8]], size: tuple[int, int]) 
     Args:
         size: (height, width) of the network's input, eight times that of the logits.
     """
-    weights = load_weights()
-    session = NativeModel(weights).session(*size)
+    segmenter = Segmenter(size=size)
+    weights = segmenter.weights
     thresholds = np.asarray(weights.score_threshold)
     objects: list[Array] = []
     for picture in pictures:
-        session.load_frame(picture)
-        session.run_features()
-        class_logits, objectness_logits, kernels = session.run_instances()
-        logits = session.mask_logits(kernels)
+        image = _native.preprocess(picture, *size, list(weights.mean), list(weights.std))
+        found = segmenter.forward(image)
+        logits = found["mask_logits"]
         masks = _native.heaviest_parts(logits, MASK_LOGIT) > MASK_LOGIT
-        classes, objectness = _sigmoid(class_logits), _sigmoid(objectness_logits)
+        classes, objectness = _sigmoid(found["class_logits"]), _sigmoid(found["objectness_logits"])
         scores = np.sqrt(classes * objectness[:, None]) * _native.maskness(logits)[:, None]
         kept: list[int] = []
         for i in np.argsort(-scores.max(1)):
