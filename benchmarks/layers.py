@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 from shapes import LayerShape, read_shapes
 from support.command import check_outputs, positive, run
+from support.kernels import timing
 from support.machine import commit, describe_machine, package_version, today
 from support.table import markdown_table
 
@@ -62,9 +63,9 @@ def make_arrays(shape: LayerShape, seed: int = 0) -> tuple[Array, Array]:
 
 def native_runner(shape: LayerShape, x: Array, weight: Array, tier: str) -> Runner:
     """Our kernel of a tier, timed inside the extension."""
-    function = getattr(_native.benchmark, shape.kernel)
+    function = getattr(timing, shape.kernel)
     strides = (shape.extents[-1],) if shape.kernel in ("conv_direct", "depthwise") else ()
-    return lambda repeats: function(x, weight, *strides, repeats, tier)
+    return lambda repeats: function(x, weight, *strides, activation="relu", repeats=repeats, tier=tier)
 
 
 def torch_runner(shape: LayerShape, x: Array, weight: Array) -> Runner:
@@ -130,7 +131,7 @@ def make_runner(name: str, shape: LayerShape, x: Array, weight: Array) -> Runner
         return torch_runner(shape, x, weight)
     if name == "xnnpack":
         stride = shape.extents[-1] if shape.kernel in ("conv_direct", "depthwise") else 1
-        return lambda repeats: _native.benchmark.xnnpack(shape.kernel, x, weight, stride, repeats)
+        return lambda repeats: timing.xnnpack(shape.kernel, x, weight, stride, repeats)
     return native_runner(shape, x, weight, name)
 
 
@@ -260,7 +261,7 @@ def main() -> None:
     if options.write_times:
         check_timed(names)
     check_outputs(options)
-    layers, peak = [], _native.benchmark.peak_gflops()
+    layers, peak = [], timing.peak_gflops()
     for shape in read_all(options.shapes):
         print(f"{shape.kernel} {shape.extents}", file=sys.stderr)
         layers.append(measure_shape(shape, names, options.rounds, options.milliseconds))
@@ -275,7 +276,7 @@ def main() -> None:
         "contestants": names,
         "skipped": skipped,
         # what else the machine did may have lowered either
-        "peak_gflops": max(peak, _native.benchmark.peak_gflops()),
+        "peak_gflops": max(peak, timing.peak_gflops()),
         "layers": layers,
     }
     if options.output:

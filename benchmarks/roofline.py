@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from shapes import layer_shapes
 from support.command import check_outputs, positive, run
+from support.kernels import timing
 from support.machine import commit, describe_machine, today
 from support.table import markdown_table
 
@@ -41,7 +42,7 @@ def measure(weights: Path, size: int, rounds: int) -> dict[str, Any]:
     times, peaks = [], []
     for number in range(rounds):
         if number % max(rounds // _PEAKS, 1) == 0:
-            peaks.append(_native.benchmark.peak_gflops())
+            peaks.append(timing.peak_gflops())
         begin = time.perf_counter()
         session.run_features()
         masks = session.mask_logits(session.run_instances()[2])

@@ -1,4 +1,4 @@
-"""Native engine of mobileinst: tiers, plans, masks, and single kernels for tests.
+"""Native engine of mobileinst: tiers, plans and masks.
 
 Arrays are checked for dtype (TypeError) and shape (ValueError) and never converted; any strides are taken.
 Tensors of a plan go by number. `tier=None` means the tier in use.
@@ -13,10 +13,6 @@ from numpy.typing import NDArray
 _F32 = NDArray[np.float32]
 _U32 = NDArray[np.uint32]
 
-kernels: Any  # single kernels on arrays, of any tier, for tests
-benchmark: Any  # timing of single kernels
-xnnpack: Any  # XNNPACK's operators on arrays, for tests
-
 def tier() -> str:
     """Name of the tier in use; ValueError if MOBILEINST_TIER names one that is unknown or can't run here."""
 
@@ -28,16 +24,6 @@ def rle_from_logits(
 ) -> list[_U32]: ...
 def heaviest_parts(logits: _F32, threshold: float, *, tier: str | None = None) -> _F32: ...
 def maskness(logits: _F32, threshold_prob: float = 0.45, *, tier: str | None = None) -> _F32: ...
-def preprocess(
-    frame: NDArray[np.uint8],
-    height: int,
-    width: int,
-    mean: Sequence[float],
-    std: Sequence[float],
-    bgr: bool = False,
-    *,
-    tier: str | None = None,
-) -> _F32: ...
 def rle_compress(counts: _U32) -> bytes: ...
 def rle_decompress(text: bytes | str) -> _U32: ...
 def rle_decode(counts: _U32, height: int, width: int) -> NDArray[np.bool_]: ...

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from benchmark_scripts import ORIGIN, run
+from kernel_bindings import timing
 
 from mobileinst import _native
 from mobileinst.engine.backend import read_layer_times
@@ -101,7 +102,7 @@ def test_the_higher_peak_of_beginning_and_end_counts(
     layers, measured = load_benchmark("layers"), iter(peaks)
     shapes, output = tmp_path / "tiny.txt", tmp_path / "layers.json"
     shapes.write_text("gemm 10 8 12 x2 a\n", encoding="utf-8")
-    monkeypatch.setattr(_native.benchmark, "peak_gflops", lambda: next(measured))
+    monkeypatch.setattr(timing, "peak_gflops", lambda: next(measured))
     command = ["layers.py", str(shapes), "--quick", "--contestants", "ref", "--output", str(output)]
     monkeypatch.setattr(sys, "argv", command)
     layers.main()
@@ -181,13 +182,11 @@ def test_a_contestant_that_computes_something_else_is_not_timed(
 
 
 def test_the_peak_of_a_faster_tier_is_not_lower() -> None:
-    from mobileinst import _native
-
     tiers = _native.supported_tiers()
-    peaks = [_native.benchmark.peak_gflops(tier, 30) for tier in tiers]
+    peaks = [timing.peak_gflops(tier, 30) for tier in tiers]
     assert min(peaks) > 0.1
     assert peaks[-1] > 0.5 * max(peaks)
     with pytest.raises(ValueError, match="tier"):
-        _native.benchmark.peak_gflops("nosuch")
+        timing.peak_gflops("nosuch")
     with pytest.raises(ValueError, match="milliseconds"):
-        _native.benchmark.peak_gflops(None, 0)
+        timing.peak_gflops(None, 0)

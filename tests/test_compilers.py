@@ -10,8 +10,8 @@ import pytest
 
 SOURCES = Path(__file__).resolve().parent.parent / "src/cpp"
 CROSS = Path("/usr/aarch64-linux-gnu/include")
-KERNELS = sorted(SOURCES.glob("kernels/*/neon.cpp"))
-OTHERS = sorted([*SOURCES.glob("core/*.cpp"), *SOURCES.glob("plan/*.cpp"), *SOURCES.glob("kernels/*/*.cpp")])
+KERNELS = sorted(SOURCES.glob("*/*/neon.cpp"))
+OTHERS = sorted([*SOURCES.glob("core/*.cpp"), *SOURCES.glob("plan/*.cpp"), *SOURCES.glob("*/*/*.cpp")])
 PLAIN = [path for path in OTHERS if path.stem not in ("neon", "avx2", "avx512")]
 
 

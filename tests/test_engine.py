@@ -143,6 +143,8 @@ def test_mask_logits_are_the_product() -> None:
 
 
 def test_load_frame_equals_preprocess() -> None:
+    from kernel_bindings import kernels
+
     weights = make_weights(SMALL)
     session = NativeModel(weights, threads=2).session(64, 96)
     rng = np.random.default_rng(0)
@@ -152,7 +154,7 @@ def test_load_frame_equals_preprocess() -> None:
             session.load_frame(frame, bgr=bgr)
             session.run_features()
             got = session.mask_features()
-            session.load_input(_native.preprocess(frame, 64, 96, weights.mean, weights.std, bgr))
+            session.load_input(kernels.preprocess(frame, 64, 96, weights.mean, weights.std, bgr))
             session.run_features()
             assert np.array_equal(got, session.mask_features())
 

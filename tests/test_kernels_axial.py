@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from kernel_bindings import kernels
 
 from mobileinst import _native
 
@@ -66,7 +67,7 @@ def inputs(height: int, width: int, heads: int, key_dim: int, value_dim: int) ->
 @pytest.mark.parametrize("shape", SHAPES)
 def test_definition(shape: tuple[int, ...], tier: str) -> None:
     given = inputs(*shape)
-    found = _native.kernels.axial_attention(**given, tier=tier)
+    found = kernels.axial_attention(**given, tier=tier)
     expected = definition(given["query"], given["key"], given["value"], given["heads"], given["scale"], given)
     np.testing.assert_allclose(found, expected, atol=2e-5, rtol=2e-5)
 
@@ -74,9 +75,9 @@ def test_definition(shape: tuple[int, ...], tier: str) -> None:
 @pytest.mark.parametrize("tier", _native.supported_tiers())
 def test_parts_and_padding_change_no_bit(tier: str) -> None:
     given = inputs(9, 13, 3, 5, 11)
-    expected = _native.kernels.axial_attention(**given, tier=tier)
+    expected = kernels.axial_attention(**given, tier=tier)
     for padding, parts in ((0, 3), (5, 1), (16, 64)):
-        found = _native.kernels.axial_attention(**given, tier=tier, padding=padding, parts=parts)
+        found = kernels.axial_attention(**given, tier=tier, padding=padding, parts=parts)
         assert np.array_equal(found, expected), (padding, parts)
 
 
@@ -91,4 +92,4 @@ def test_parts_and_padding_change_no_bit(tier: str) -> None:
 )
 def test_misfits_are_named(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        _native.kernels.axial_attention(**{**inputs(5, 7, 2, 3, 6), **change})
+        kernels.axial_attention(**{**inputs(5, 7, 2, 3, 6), **change})

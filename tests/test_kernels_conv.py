@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kernel_bindings import kernels
 from numpy.typing import NDArray
 
 from mobileinst import _native
 
-kernels = _native.kernels
 Array = NDArray[np.float32]
 SIZES = [1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97]
 ACTIVATIONS = [None, "relu", "relu6", "hard_sigmoid"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from kernel_bindings import kernels
 from numpy.typing import NDArray
 
 from mobileinst import _native
 
-kernels = _native.kernels
 Array = NDArray[np.float32]
 
 TIERS = _native.supported_tiers()

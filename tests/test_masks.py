@@ -176,9 +176,11 @@ def test_decode_checks_the_sum() -> None:
     [((1, 1), (1, 1)), ((1, 1), (5, 3)), ((17, 23), (32, 64)), ((90, 161), (32, 45)), ((5, 4), (5, 4))],
 )
 def test_preprocess(tier: str, bgr: bool, size: tuple[int, int], out: tuple[int, int]) -> None:
+    from kernel_bindings import kernels
+
     frame = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
     mean, std = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
-    got = _native.preprocess(frame, *out, mean, std, bgr, tier=tier)
+    got = kernels.preprocess(frame, *out, mean, std, bgr, tier=tier)
     ordered = frame[:, :, ::-1] if bgr else frame
     for c in range(3):
         expected = (bilinear(ordered[:, :, c].astype(np.float32), *out) - mean[c]) / std[c]
@@ -186,14 +188,16 @@ def test_preprocess(tier: str, bgr: bool, size: tuple[int, int], out: tuple[int,
 
 
 def test_preprocess_takes_any_layout_and_checks_its_input() -> None:
+    from kernel_bindings import kernels
+
     frame = np.random.default_rng(1).integers(0, 256, (9, 8, 3), np.uint8)
     flipped = frame[:, ::-1]
     ones = [1.0, 1.0, 1.0]
-    expected = _native.preprocess(np.ascontiguousarray(flipped), 9, 8, ones, ones)
-    assert (_native.preprocess(flipped, 9, 8, ones, ones) == expected).all()
+    expected = kernels.preprocess(np.ascontiguousarray(flipped), 9, 8, ones, ones)
+    assert (kernels.preprocess(flipped, 9, 8, ones, ones) == expected).all()
     with pytest.raises(TypeError, match="frame: expected a uint8 array"):
-        _native.preprocess(frame.astype(np.float32), 9, 8, ones, ones)
+        kernels.preprocess(frame.astype(np.float32), 9, 8, ones, ones)
     with pytest.raises(ValueError, match=r"frame: expected a uint8 .*\(any, any, 3\).*got \(9, 8, 4\)"):
-        _native.preprocess(np.zeros((9, 8, 4), np.uint8), 9, 8, ones, ones)
+        kernels.preprocess(np.zeros((9, 8, 4), np.uint8), 9, 8, ones, ones)
     with pytest.raises(ValueError, match="std: expected values above 0, got 0"):
-        _native.preprocess(frame, 9, 8, ones, [1.0, 0.0, 1.0])
+        kernels.preprocess(frame, 9, 8, ones, [1.0, 0.0, 1.0])

@@ -48,7 +48,9 @@ def convolution(x, weight, bias, stride, groups) -> np.ndarray:
     return np.stack(result) + (0 if bias is None else bias[:, None, None])
 
 
-@pytest.mark.parametrize("name", ["network.position", "ops", "ops_attention", "ops_convolution", "tracking"])
+@pytest.mark.parametrize(
+    "name", ["network.position", "ops.attentions", "ops.convolutions", "ops.maps", "tracking.tracker"]
+)
 def test_examples(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"mobileinst.{name}"))
     assert result.attempted > 0

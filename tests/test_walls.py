@@ -23,6 +23,7 @@ MAY_INCLUDE = {
     "xnnpack": {"core", "kernels", "xnnpack"},
     "plan": {"core", "kernels", "plan", "xnnpack"},
     "bindings": {"bindings", "core", "kernels", "plan", "xnnpack"},
+    "testing": {"bindings", "core", "kernels", "testing", "xnnpack"},
 }
 
 _INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)

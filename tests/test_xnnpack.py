@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from kernel_bindings import timing, xnnpack
 from numpy.typing import NDArray
 
 from mobileinst import _native
@@ -53,9 +54,9 @@ def test_convolution(
     weight = _random(outputs, channels // groups, kernel, kernel)
     expected = np.clip(_convolution(x, weight, bias, stride, groups), *CLAMP[activation])
     options = {"stride": stride, "groups": groups, "activation": activation}
-    result = _native.xnnpack.convolution(x, weight, bias, **options)
+    result = xnnpack.convolution(x, weight, bias, **options)
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-4)
-    threaded = _native.xnnpack.convolution(x, weight, bias, **options, threads=3)
+    threaded = xnnpack.convolution(x, weight, bias, **options, threads=3)
     np.testing.assert_array_equal(threaded, result)
 
 
@@ -64,15 +65,15 @@ def test_convolution(
 def test_linear(rows: int, inputs: int, outputs: int, activation: str | None) -> None:
     x, weight, bias = _random(rows, inputs), _random(outputs, inputs), _random(outputs)
     expected = np.clip(x.astype(np.float64) @ weight.T + bias, *CLAMP[activation])
-    result = _native.xnnpack.linear(x, weight, bias, activation=activation)
+    result = xnnpack.linear(x, weight, bias, activation=activation)
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-4)
-    threaded = _native.xnnpack.linear(x, weight, bias, activation=activation, threads=4)
+    threaded = xnnpack.linear(x, weight, bias, activation=activation, threads=4)
     np.testing.assert_array_equal(threaded, result)
 
 
 def test_unsupported_activation_is_refused() -> None:
     with pytest.raises(ValueError, match="hard_sigmoid"):
-        _native.xnnpack.linear(_random(2, 2), _random(2, 2), _random(2), activation="hard_sigmoid")
+        xnnpack.linear(_random(2, 2), _random(2, 2), _random(2), activation="hard_sigmoid")
 
 
 @pytest.mark.parametrize(
@@ -80,12 +81,12 @@ def test_unsupported_activation_is_refused() -> None:
 )
 def test_wrong_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"weight: expected \(O, channels / groups, k, k\) with odd k, got"):
-        _native.xnnpack.convolution(_random(4, 4, 3), _random(*shape), _random(8))
+        xnnpack.convolution(_random(4, 4, 3), _random(*shape), _random(8))
     with pytest.raises(ValueError, match=r"weight: expected"):
-        _native.benchmark.xnnpack("conv3x3", _random(4, 4, 3), _random(*shape))
+        timing.xnnpack("conv3x3", _random(4, 4, 3), _random(*shape))
 
 
 @pytest.mark.parametrize("features", [2, 9])
 def test_a_matrix_that_does_not_fit_is_not_timed(features: int) -> None:
     with pytest.raises(ValueError, match=r"weight: expected a float32 array of shape \(any, 8\)"):
-        _native.benchmark.xnnpack("gemm", _random(4, 8), _random(5, features))
+        timing.xnnpack("gemm", _random(4, 8), _random(5, features))

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobileinst import Segmenter, _native
+from mobileinst import _native, load_weights
+from mobileinst.engine import NativeModel
 from mobileinst.masks.overlap import mask_iou
 from mobileinst.segmenter import MASK_LOGIT
 
@@ -74,16 +75,17 @@ def found_objects(pictures: Iterable[NDArray[np.uint8]], size: tuple[int, int]) 
     Args:
         size: (height, width) of the network's input, eight times that of the logits.
     """
-    segmenter = Segmenter(size=size)
-    weights = segmenter.weights
+    weights = load_weights()
+    session = NativeModel(weights).session(*size)
     thresholds = np.asarray(weights.score_threshold)
     objects: list[Array] = []
     for picture in pictures:
-        image = _native.preprocess(picture, *size, list(weights.mean), list(weights.std))
-        found = segmenter.forward(image)
-        logits = found["mask_logits"]
+        session.load_frame(picture)
+        session.run_features()
+        class_logits, objectness_logits, kernels = session.run_instances()
+        logits = session.mask_logits(kernels)
         masks = _native.heaviest_parts(logits, MASK_LOGIT) > MASK_LOGIT
-        classes, objectness = _sigmoid(found["class_logits"]), _sigmoid(found["objectness_logits"])
+        classes, objectness = _sigmoid(class_logits), _sigmoid(objectness_logits)
         scores = np.sqrt(classes * objectness[:, None]) * _native.maskness(logits)[:, None]
         kept: list[int] = []
         for i in np.argsort(-scores.max(1)):

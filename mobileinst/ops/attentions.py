@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from .. import _native
 from ..network.position import interpolate_positions
-from .arrays import Array, as_array, attention_scale, float_array, to_pixels, to_planes
+from .arrays import Array, attention_scale, float_array, to_pixels, to_planes
 from .convolutions import conv2d, fold_batch_norm
+from .node import run_node, run_token_node
 
 
 def attention(query: Array, key: Array, value: Array, heads: int, scale: float | None = None) -> Array:
@@ -30,9 +32,17 @@ def attention(query: Array, key: Array, value: Array, heads: int, scale: float |
         >>> attention(q, k, np.float32([[1, 2, 3], [4, 5, 6]]), heads=1).round(3)
         array([[1., 2., 3.]], dtype=float32)
     """
-    channels = float_array(query, "query", 2).shape[1]
+    count, channels = float_array(query, "query", 2).shape
     scale = attention_scale(scale, channels, heads)
-    return as_array(_native.kernels.attention(query, key, value, heads, scale))
+    if float_array(key, "key", 2).shape[1] != channels:
+        raise ValueError(f"key: expected shape (M, {channels}), got {key.shape}")
+    if float_array(value, "value", 2).shape[0] != len(key) or value.shape[1] % heads:
+        raise ValueError(f"value: expected shape ({len(key)}, {heads} * e), got {value.shape}")
+    return run_token_node(
+        [query, key, value],
+        (count, value.shape[1]),
+        lambda plan, q, k, v, y: plan.attention("attention", q, k, v, heads, scale, y),
+    )
 
 
 def axial_attention(
@@ -77,7 +87,7 @@ def axial_attention(
         float_array(x, name, 3)
     channels, height, width = query.shape
     scale = attention_scale(scale, channels, heads)
-    axes = {}
+    axes: list[Any] = []
     for name, length, positions, layer in (
         ("row", height, row_positions, row_layer),
         ("column", width, column_positions, column_layer),
@@ -86,10 +96,14 @@ def axial_attention(
         if len(tables) != 2 or any(table.shape[0] != channels for table in tables):
             raise ValueError(f"{name}_positions: expected two arrays ({channels}, P)")
         q, k = (interpolate_positions(table, length) for table in tables)
-        axes[name] = {"query": q, "key": k, "weight": layer[0], "bias": layer[1]}
-    maps = (to_pixels(x) for x in (query, key, value))
-    y = _native.kernels.axial_attention(*maps, heads, scale, axes["row"], axes["column"])
-    return to_planes(as_array(y))
+        weight, bias = float_array(layer[0], f"{name}_layer", 2), layer[1]
+        axes += [q, k, _native.ConvWeights(weight[:, :, None, None], bias)]
+    y = run_node(
+        [to_pixels(x) for x in (query, key, value)],
+        (height, width, len(value)),
+        lambda plan, q, k, v, y: plan.axial_attention("axial_attention", q, k, v, heads, scale, *axes, y),
+    )
+    return to_planes(y)
 
 
 def squeeze_axial_attention(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .. import _native
 from ..network.ops import NORM_EPS, Activation
-from .arrays import Array, as_array, float_array, map_array, output_array, over_batch
+from .arrays import Array, float_array, map_array, output_array, over_batch
+from .node import run_node, run_token_node
 
 
 def conv2d(
@@ -64,20 +63,13 @@ def conv2d(
         )
     if type(stride) is not int or stride < 1:
         raise ValueError(f"stride: expected an integer of at least 1, got {stride!r}")
-    common: dict[str, Any] = {"bias": bias, "activation": activation}
-    size = weight.shape[2]
+    height, width = x.shape[-2:]
+    tile = _native.winograd_tile(height, width)
+    packed = _native.ConvWeights(weight, bias, stride, groups, winograd_tile=tile)
+    shape = (height - 1) // stride + 1, (width - 1) // stride + 1, weight.shape[0]
 
     def run(image: Array) -> Array:
-        if size == 1 and stride == 1 and groups == 1:
-            height, width = image.shape[:2]
-            rows = image.reshape(height * width, channels)
-            product = _native.kernels.gemm(rows, weight[:, :, 0, 0], **common)
-            return as_array(product).reshape(height, width, weight.shape[0])
-        if groups == channels == weight.shape[0] and groups > 1:
-            return as_array(_native.kernels.depthwise(image, weight, stride, **common))
-        if size == 3 and stride == 1 and groups == 1:
-            return as_array(_native.kernels.conv3x3(image, weight, **common))
-        return as_array(_native.kernels.conv_direct(image, weight, stride, groups, **common))
+        return run_node([image], shape, lambda plan, x, y: plan.conv("conv2d", x, packed, y, activation))
 
     return over_batch(x, run, out)
 
@@ -106,11 +98,19 @@ def linear(
         >>> linear(np.float32([[1, 2]]), np.float32([[3, 4], [0, -1]]), np.float32([0, 1]), activation="relu")
         array([[11.,  0.]], dtype=float32)
     """
-    x = float_array(x, "x", 2)
+    x, weight = float_array(x, "x", 2), float_array(weight, "weight", 2)
     if out is not None:
-        out = output_array(out, (len(x), len(float_array(weight, "weight", 2))))
-    y = _native.kernels.gemm(np.ascontiguousarray(x), weight, bias=bias, activation=activation, out=out)
-    return out if out is not None else as_array(y)
+        out = output_array(out, (len(x), len(weight)))
+    if weight.shape[1] != x.shape[1]:
+        raise ValueError(f"weight: expected shape (O, {x.shape[1]}), got {weight.shape}")
+    packed = _native.ConvWeights(weight[:, :, None, None], bias)
+    y = run_token_node(
+        [x], (len(x), len(weight)), lambda plan, x, y: plan.conv("linear", x, packed, y, activation)
+    )
+    if out is None:
+        return y
+    np.copyto(out, y)
+    return out
 
 
 def fold_batch_norm(

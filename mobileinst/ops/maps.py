@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
 from ..network.ops import NORM_EPS, Activation
-from .arrays import Array, Size, as_array, float_array, output_array, over_batch, size_argument, to_pixels
+from .arrays import Array, Size, float_array, output_array, over_batch, size_argument, to_pixels
+from .node import mask_logits, run_node, run_token_node
 
 
 def layer_norm(x: Array, weight: Array, bias: Array, eps: float = NORM_EPS) -> Array:
@@ -25,7 +28,13 @@ def layer_norm(x: Array, weight: Array, bias: Array, eps: float = NORM_EPS) -> A
         >>> layer_norm(np.float32([[1, 3]]), np.ones(2, np.float32), np.zeros(2, np.float32)).round(3)
         array([[-1.,  1.]], dtype=float32)
     """
-    return as_array(_native.kernels.layer_norm(float_array(x, "x", 2), weight, bias, eps))
+    x = float_array(x, "x", 2)
+    for name, value in (("weight", weight), ("bias", bias)):
+        if float_array(value, name, 1).shape != x.shape[1:]:
+            raise ValueError(f"{name}: expected shape {x.shape[1:]}, got {value.shape}")
+    return run_token_node(
+        [x], x.shape, lambda plan, x, y: plan.layer_norm("layer_norm", x, weight, bias, eps, y)
+    )
 
 
 def adaptive_average_pool(x: Array, size: Size, *, out: Array | None = None) -> Array:
@@ -79,8 +88,7 @@ def resize_bilinear(x: Array, size: Size, *, out: Array | None = None) -> Array:
         >>> resize_bilinear(np.float32([[[0, 4]]]), (1, 4))
         array([[[0., 1., 3., 4.]]], dtype=float32)
     """
-    height, width = size_argument(size)
-    return over_batch(x, lambda image: as_array(_native.kernels.resize(image, height, width)), out)
+    return _to_size(x, size, lambda plan, x, y: plan.resize("resize", x, None, None, y), out)
 
 
 def relu(x: Array, *, out: Array | None = None) -> Array:
@@ -134,7 +142,11 @@ def semantic_enhancer(local: Array, semantics: Array) -> Array:
     if semantics.shape != local.shape:
         semantics = resize_bilinear(semantics, (local.shape[1], local.shape[2]))
     a, b = (np.ascontiguousarray(x).reshape(len(local), -1) for x in (local, semantics))
-    return as_array(_native.kernels.elementwise("multiply_add", a, b, b)).reshape(local.shape)
+    return run_token_node(
+        [a, b],
+        a.shape,
+        lambda plan, a, b, y: plan.elementwise("semantic_enhancer", "multiply_add", a, b, b, y),
+    ).reshape(local.shape)
 
 
 def mask_product(kernels: Array, mask_features: Array) -> Array:
@@ -151,14 +163,11 @@ def mask_product(kernels: Array, mask_features: Array) -> Array:
         >>> mask_product(np.float32([[1, 10]]), np.float32([[[1, 2]], [[3, 4]]]))
         array([[[31., 42.]]], dtype=float32)
     """
-    depth, height, width = float_array(mask_features, "mask_features", 3).shape
+    depth = float_array(mask_features, "mask_features", 3).shape[0]
     kernels = float_array(kernels, "kernels", 2, empty=True)
     if kernels.shape[1] != depth:
         raise ValueError(f"kernels: expected shape (n, {depth}), got {kernels.shape}")
-    if not len(kernels):
-        return np.zeros((0, height, width), np.float32)
-    pixels = to_pixels(mask_features).reshape(height * width, depth)
-    return as_array(_native.kernels.mask_product(kernels, pixels)).reshape(len(kernels), height, width)
+    return mask_logits(to_pixels(mask_features), kernels)
 
 
 def run_lengths(logits: Array, size: Size, *, probability: float = 0.45) -> list[NDArray[np.uint32]]:
@@ -189,8 +198,12 @@ def run_lengths(logits: Array, size: Size, *, probability: float = 0.45) -> list
 
 
 def _pool(x: Array, size: Size, average: bool, out: Array | None) -> Array:
+    return _to_size(x, size, lambda plan, x, y: plan.pool("pool", average, x, y), out)
+
+
+def _to_size(x: Array, size: Size, add: Callable[..., None], out: Array | None) -> Array:
     height, width = size_argument(size)
-    return over_batch(x, lambda image: as_array(_native.kernels.pool(image, height, width, average)), out)
+    return over_batch(x, lambda image: run_node([image], (height, width, image.shape[2]), add), out)
 
 
 def _activate(x: Array, activation: Activation, out: Array | None) -> Array:
@@ -200,7 +213,11 @@ def _activate(x: Array, activation: Activation, out: Array | None) -> Array:
     if not x.size:
         return np.empty_like(x, order="C") if out is None else out
     rows = np.ascontiguousarray(x).reshape(-1, x.shape[-1] if x.ndim else 1)
-    y = as_array(_native.kernels.elementwise("copy", rows, activation=activation)).reshape(x.shape)
+    y = run_token_node(
+        [rows],
+        rows.shape,
+        lambda plan, x, y: plan.elementwise(activation, "copy", x, None, None, y, activation),
+    ).reshape(x.shape)
     if out is None:
         return y
     np.copyto(out, y)

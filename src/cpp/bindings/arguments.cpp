@@ -1,7 +1,11 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <stdexcept>
 
 #include "bindings/bindings.h"
 #include "kernels/conv3x3/conv3x3.h"
+#include "kernels/preprocess/preprocess.h"
 
 namespace mobileinst {
 namespace {
@@ -41,6 +45,28 @@ bool matches(const py::array& array, const std::vector<py::ssize_t>& shape, py::
         }
     }
     return true;
+}
+
+/// Position of the first infinity or NaN, or `count`.
+size_t first_not_finite(const float* values, size_t count) {
+    constexpr size_t kBlock = 4096;  // looked at without branches, which compilers make vectors of
+    for (size_t first = 0; first < count; first += kBlock) {
+        const size_t end = std::min(first + kBlock, count);
+        uint32_t found = 0;
+#pragma GCC unroll 4
+        for (size_t i = first; i < end; ++i) {
+            const float zero_or_nan = values[i] - values[i];
+            uint32_t bits;
+            std::memcpy(&bits, &zero_or_nan, sizeof(bits));
+            found |= bits;
+        }
+        if (found != 0) {
+            return static_cast<size_t>(
+                std::find_if(values + first, values + end, [](float x) { return !std::isfinite(x); }) -
+                values);
+        }
+    }
+    return count;
 }
 
 }  // namespace
@@ -91,6 +117,30 @@ void check_range(const char* name, long long value, long long low, long long hig
     if (value < low || value > high) {
         throw std::invalid_argument(std::string(name) + ": expected " + std::to_string(low) + " to " +
                                     std::to_string(high) + ", got " + std::to_string(value));
+    }
+}
+
+void check_finite(const char* name, const float* values, size_t count) {
+    const size_t strange = first_not_finite(values, count);
+    if (strange < count) {
+        throw std::invalid_argument(std::string(name) + ": expected finite values, got " +
+                                    std::to_string(values[strange]) + " at position " +
+                                    std::to_string(strange));
+    }
+}
+
+void set_normalisation(PreprocessArgs* args, const std::vector<float>& mean, const std::vector<float>& std) {
+    if (mean.size() != 3 || std.size() != 3) {
+        throw std::invalid_argument("mean and std: expected 3 values each, got " +
+                                    std::to_string(mean.size()) + " and " + std::to_string(std.size()));
+    }
+    check_finite("mean", mean.data(), 3);
+    for (size_t c = 0; c < 3; ++c) {
+        if (!(std[c] > 0.0f) || !std::isfinite(std[c])) {
+            throw std::invalid_argument("std: expected values above 0, got " + std::to_string(std[c]));
+        }
+        args->mean[c] = mean[c];
+        args->inverse_std[c] = 1.0f / std[c];
     }
 }
 

@@ -22,6 +22,9 @@ using FloatArray = py::array_t<float, py::array::c_style>;
 using ByteArray = py::array_t<uint8_t, py::array::c_style>;
 using CountArray = py::array_t<uint32_t, py::array::c_style>;
 
+/// The longest side of a frame or map that Python hands over.
+constexpr long long kMaxSide = 65535;
+
 /// An extent that may have any value.
 constexpr py::ssize_t kAny = -1;
 
@@ -47,6 +50,9 @@ inline std::optional<FloatArray> optional_array(const py::object& object, const 
 /// Throws std::invalid_argument unless the value lies in [low, high].
 void check_range(const char* name, long long value, long long low, long long high);
 
+/// Throws std::invalid_argument at the first infinity or NaN.
+void check_finite(const char* name, const float* values, size_t count);
+
 /// The named tier, or the active one for None.
 Tier tier_argument(const py::object& tier);
 
@@ -66,9 +72,5 @@ void set_normalisation(PreprocessArgs* args, const std::vector<float>& mean, con
 void register_core(py::module_& module);
 void register_plan(py::module_& module);
 void register_masks(py::module_& module);
-void register_kernels_light(py::module_& kernels);
-void register_kernels_conv(py::module_& kernels);
-void register_benchmark(py::module_& module);
-void register_xnnpack(py::module_& module);
 
 }  // namespace mobileinst

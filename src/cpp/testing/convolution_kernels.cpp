@@ -1,12 +1,12 @@
 #include <algorithm>
 
-#include "bindings/bindings.h"
 #include "core/aligned_buffer.h"
 #include "kernels/conv3x3/conv3x3.h"
 #include "kernels/conv_direct/conv_direct.h"
 #include "kernels/depthwise/depthwise.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/inverted_residual/inverted_residual.h"
+#include "testing/testing.h"
 
 namespace mobileinst {
 namespace {
@@ -59,10 +59,23 @@ View output_argument(const py::object& out, const std::vector<py::ssize_t>& shap
     return {py::array_t<float>(shape), static_cast<size_t>(shape.back())};
 }
 
-/// What all operations take beside their input and weights.
+/// What all operations take by keyword beside their input and weights.
 struct Options {
     py::object bias, activation, residual, out, tier;
-    size_t parts;
+    Execution& execution;
+
+    /// Throws py::type_error for a keyword that is none of these.
+    Options(const py::kwargs& given, Execution& how) : execution(how) {
+        const auto take = [&](const char* name) { return given.attr("pop")(name, py::none()); };
+        bias = take("bias");
+        activation = take("activation");
+        residual = take("residual");
+        out = take("out");
+        tier = take("tier");
+        for (const auto& [name, value] : given) {
+            throw py::type_error("unknown argument " + name.cast<std::string>());
+        }
+    }
 };
 
 /// An epilogue and the arrays that it points into.
@@ -85,19 +98,9 @@ struct EpilogueArrays {
     }
 };
 
-/// Runs [0, units) in `parts` ranges, without the interpreter's lock.
-template <typename Run>
-void run_in_parts(size_t units, size_t parts, Run&& run) {
-    check_range("parts", static_cast<long long>(parts), 1, 1 << 20);
-    const py::gil_scoped_release release;
-    for (size_t i = 0; i < parts; ++i) {
-        run(units * i / parts, units * (i + 1) / parts);
-    }
-}
-
 py::ssize_t signed_size(size_t value) { return static_cast<py::ssize_t>(value); }
 
-py::array gemm(const py::object& a, const py::object& weight, const Options& options) {
+py::array gemm(const Options& options, const py::object& a, const py::object& weight) {
     const GemmKernels& kernels = gemm_kernels(tier_argument(options.tier));
     const View rows = view_argument(a, "a", {kAny, kAny});
     const auto w = checked_array<float>(weight, "weight", {kAny, rows.array.shape(1)});
@@ -109,12 +112,12 @@ py::array gemm(const py::object& a, const py::object& weight, const Options& opt
     kernels.pack(w.data(), k, n, k, packed.data());
     const GemmArgs args{rows.data(), rows.ld, packed.data(),  out.mutable_data(), out.ld, m,
                         n,           k,       extras.epilogue};
-    run_in_parts(m, options.parts, [&](size_t begin, size_t end) { kernels.run(args, begin, end); });
+    options.execution(m, [&](size_t begin, size_t end) { kernels.run(args, begin, end); });
     return out.array;
 }
 
-py::array conv3x3(const py::object& x, const py::object& weight, std::optional<size_t> winograd_tile,
-                  const Options& options) {
+py::array conv3x3(const Options& options, const py::object& x, const py::object& weight,
+                  std::optional<size_t> winograd_tile) {
     const View map = view_argument(x, "x", {kAny, kAny, kAny});
     const Winograd winograd =
         winograd_tile ? winograd_argument(*winograd_tile) : choose_winograd(map.size(0), map.size(1));
@@ -129,8 +132,8 @@ py::array conv3x3(const py::object& x, const py::object& weight, std::optional<s
     kernels.pack(w.data(), in, channels, packed.data());
     const Conv3x3Args args{map.data(),  map.ld, packed.data(), out.mutable_data(), out.ld, map.size(0),
                            map.size(1), in,     channels,      extras.epilogue};
-    run_in_parts(kernels.units(args), options.parts,
-                 [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });
+    options.execution(kernels.units(args),
+                      [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });
     return out.array;
 }
 
@@ -144,8 +147,8 @@ size_t kernel_argument(const FloatArray& weight, py::ssize_t stride) {
     return static_cast<size_t>(weight.shape(2));
 }
 
-py::array depthwise(const py::object& x, const py::object& weight, py::ssize_t stride,
-                    const Options& options) {
+py::array depthwise(const Options& options, const py::object& x, const py::object& weight,
+                    py::ssize_t stride) {
     const DepthwiseKernels& kernels = depthwise_kernels(tier_argument(options.tier));
     const View map = view_argument(x, "x", {kAny, kAny, kAny});
     const auto w = checked_array<float>(weight, "weight", {map.array.shape(2), 1, kAny, kAny});
@@ -167,13 +170,12 @@ py::array depthwise(const py::object& x, const py::object& weight, py::ssize_t s
     args.output = out.mutable_data();
     args.output_ld = out.ld;
     args.epilogue = extras.epilogue;
-    run_in_parts(args.out_height(), options.parts,
-                 [&](size_t begin, size_t end) { kernels.run(args, begin, end); });
+    options.execution(args.out_height(), [&](size_t begin, size_t end) { kernels.run(args, begin, end); });
     return out.array;
 }
 
-py::array conv_direct(const py::object& x, const py::object& weight, py::ssize_t stride, py::ssize_t groups,
-                      const Options& options) {
+py::array conv_direct(const Options& options, const py::object& x, const py::object& weight,
+                      py::ssize_t stride, py::ssize_t groups) {
     const ConvDirectKernels& kernels = conv_direct_kernels(tier_argument(options.tier));
     const View map = view_argument(x, "x", {kAny, kAny, kAny});
     check_range("groups", groups, 1, map.array.shape(2));
@@ -206,15 +208,9 @@ py::array conv_direct(const py::object& x, const py::object& weight, py::ssize_t
     args.output = out.mutable_data();
     args.output_ld = out.ld;
     args.epilogue = extras.epilogue;
-    run_in_parts(args.out_height(), options.parts,
-                 [&](size_t begin, size_t end) { kernels.run(args, begin, end); });
+    options.execution(args.out_height(), [&](size_t begin, size_t end) { kernels.run(args, begin, end); });
     return out.array;
 }
-
-/// Weights and biases of an inverted residual before its projection.
-struct BlockWeights {
-    py::object expand, expand_bias, depthwise, depthwise_bias, project;
-};
 
 AlignedBuffer packed_matrix(const GemmKernels& kernels, const FloatArray& weight) {
     const auto n = static_cast<size_t>(weight.shape(0)), k = static_cast<size_t>(weight.shape(1));
@@ -223,15 +219,17 @@ AlignedBuffer packed_matrix(const GemmKernels& kernels, const FloatArray& weight
     return packed;
 }
 
-py::array inverted_residual(const py::object& x, const BlockWeights& weights, py::ssize_t stride,
-                            const py::object& block_activation, const Options& options) {
+py::array inverted_residual(const Options& options, const py::object& x, const py::object& expand,
+                            const py::object& filters_object, const py::object& project_object,
+                            py::ssize_t stride, const py::object& expand_bias_object,
+                            const py::object& depthwise_bias_object, const py::object& block_activation) {
     const Tier tier = tier_argument(options.tier);
     const InvertedResidualKernels& kernels = inverted_residual_kernels(tier);
     const DepthwiseKernels& depthwise_kernels_ = depthwise_kernels(tier);
     const View map = view_argument(x, "x", {kAny, kAny, kAny});
-    const auto filters = checked_array<float>(weights.depthwise, "depthwise", {kAny, 1, kAny, kAny});
+    const auto filters = checked_array<float>(filters_object, "depthwise", {kAny, 1, kAny, kAny});
     const py::ssize_t hidden = filters.shape(0);
-    const auto project = checked_array<float>(weights.project, "project", {kAny, hidden});
+    const auto project = checked_array<float>(project_object, "project", {kAny, hidden});
     InvertedResidualArgs args;
     args.kernel = kernel_argument(filters, stride);
     check_range("kernel", static_cast<long long>(args.kernel), 3, 5);
@@ -247,20 +245,20 @@ py::array inverted_residual(const py::object& x, const BlockWeights& weights, py
     args.activation = activation_argument(block_activation);
     AlignedBuffer packed_expand;
     FloatArray expand_bias, depthwise_bias;
-    if (!weights.expand.is_none()) {
-        packed_expand = packed_matrix(
-            gemm_kernels(tier), checked_array<float>(weights.expand, "expand", {hidden, map.array.shape(2)}));
+    if (!expand.is_none()) {
+        packed_expand = packed_matrix(gemm_kernels(tier),
+                                      checked_array<float>(expand, "expand", {hidden, map.array.shape(2)}));
         args.expand = packed_expand.data();
     } else if (hidden != map.array.shape(2)) {
         throw std::invalid_argument(
             "expand: expected weights, as x has another number of channels than depthwise");
     }
-    if (!weights.expand_bias.is_none()) {
-        expand_bias = checked_array<float>(weights.expand_bias, "expand_bias", {hidden});
+    if (!expand_bias_object.is_none()) {
+        expand_bias = checked_array<float>(expand_bias_object, "expand_bias", {hidden});
         args.expand_bias = expand_bias.data();
     }
-    if (!weights.depthwise_bias.is_none()) {
-        depthwise_bias = checked_array<float>(weights.depthwise_bias, "depthwise_bias", {hidden});
+    if (!depthwise_bias_object.is_none()) {
+        depthwise_bias = checked_array<float>(depthwise_bias_object, "depthwise_bias", {hidden});
         args.depthwise_bias = depthwise_bias.data();
     }
     const std::vector<py::ssize_t> shape = {signed_size(args.out_height()), signed_size(args.out_width()),
@@ -276,83 +274,76 @@ py::array inverted_residual(const py::object& x, const BlockWeights& weights, py
     args.output_ld = out.ld;
     args.epilogue = extras.epilogue;
     AlignedBuffer scratch(kernels.scratch_size(args));
-    run_in_parts(args.out_height(), options.parts,
-                 [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });
+    options.execution(args.out_height(),
+                      [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });
     return out.array;
 }
 
 constexpr const char* kCommonDoc =
-    "\n\nResult = activation(sum + bias) + residual, float32. `activation`: None, 'relu', 'relu6' or "
-    "'hard_sigmoid'. "
-    "Input, `residual` and `out` may have rows (pixels) further apart than they are long. `parts`: in how "
-    "many "
-    "ranges the work is done. `tier`: name of a supported tier, None for the active one. Raises ValueError "
-    "or "
-    "TypeError naming the argument that does not fit.";
+    "\n\nResult = activation(sum + bias) + residual, float32. By keyword: `bias`; `activation`, None, "
+    "'relu', "
+    "'relu6' or 'hard_sigmoid'; `residual`; `out`; `tier`, the name of a supported one, None for the active "
+    "one; `parts`, in how many ranges the work is done. Input, `residual` and `out` may have rows (pixels) "
+    "further apart than they are long. Raises ValueError or TypeError naming the argument that does not fit.";
 
-/// Defines an operation with the keyword arguments that all share.
-template <typename Function, typename... Extra>
-void define(py::module_& module, const char* name, const std::string& doc, Function&& function,
-            Extra&&... extra) {
-    module.def(name, std::forward<Function>(function), std::forward<Extra>(extra)..., py::kw_only(),
-               py::arg("bias") = py::none(), py::arg("activation") = py::none(),
-               py::arg("residual") = py::none(), py::arg("out") = py::none(), py::arg("parts") = 1,
-               py::arg("tier") = py::none(), (doc + kCommonDoc).c_str());
+constexpr const char* kTimingDoc =
+    "\n\nAs the kernel of that name, but gives (seconds of each of `repeats` runs on one thread after a "
+    "first "
+    "one, result).";
+
+/// Defines an operation, run(options, arguments...), twice: to be tested and to be timed.
+template <typename... Arguments, typename... Extra>
+void define(py::module_& kernels, py::module_& timing, const char* name, const std::string& doc,
+            py::array (*run)(const Options&, Arguments...), const Extra&... extra) {
+    kernels.def(
+        name,
+        [run](Arguments... arguments, const py::kwargs& options) {
+            Execution execution;
+            execution.ranges = options.attr("pop")("parts", 1).cast<size_t>();
+            check_range("parts", static_cast<long long>(execution.ranges), 1, 1 << 20);
+            return run(Options(options, execution), arguments...);
+        },
+        extra..., (doc + kCommonDoc).c_str());
+    timing.def(
+        name,
+        [run](Arguments... arguments, const py::kwargs& options) {
+            Execution execution;
+            execution.timed = options.attr("pop")("repeats", 1).cast<size_t>();
+            check_range("repeats", static_cast<long long>(execution.timed), 1, 1'000'000);
+            const py::array out = run(Options(options, execution), arguments...);
+            return py::make_tuple(execution.seconds, out);
+        },
+        extra..., (doc + kTimingDoc).c_str());
 }
 
 }  // namespace
 
-void register_kernels_conv(py::module_& kernels) {
-    using Object = const py::object&;
+void register_convolution_kernels(py::module_& kernels, py::module_& timing) {
+    using py::arg;
+    define(kernels, timing, "gemm", "Matrix product of a (m, k) with the transpose of weight (n, k): (m, n).",
+           &gemm, arg("a"), arg("weight"));
+    define(kernels, timing, "conv3x3",
+           "3x3 convolution, stride 1, padding 1, of x (H, W, C) with weight (O, C, 3, 3): (H, W, O). "
+           "`winograd_tile`: 4, 6 or 8 for F(4x4, 3x3), F(6x6, 3x3) or F(8x8, 3x3), None for what suits the "
+           "map.",
+           &conv3x3, arg("x"), arg("weight"), arg("winograd_tile") = py::none());
+    define(kernels, timing, "depthwise",
+           "Depthwise convolution, padding k // 2, of x (H, W, C) with weight (C, 1, k, k): (H', W', C), "
+           "H' = (H - 1) // stride + 1.",
+           &depthwise, arg("x"), arg("weight"), arg("stride") = 1);
+    define(kernels, timing, "conv_direct",
+           "Convolution, padding k // 2, of x (H, W, C) with weight (O, C / groups, k, k): (H', W', O), "
+           "H' = (H - 1) // stride + 1.",
+           &conv_direct, arg("x"), arg("weight"), arg("stride") = 1, arg("groups") = 1);
     define(
-        kernels, "gemm", "Matrix product of a (m, k) with the transpose of weight (n, k): (m, n).",
-        [](Object a, Object weight, Object bias, Object activation, Object residual, Object out, size_t parts,
-           Object tier) { return gemm(a, weight, {bias, activation, residual, out, tier, parts}); },
-        py::arg("a"), py::arg("weight"));
-    define(
-        kernels, "conv3x3",
-        "3x3 convolution, stride 1, padding 1, of x (H, W, C) with weight (O, C, 3, 3): (H, W, O). "
-        "`winograd_tile`: 4, 6 or 8 for F(4x4, 3x3), F(6x6, 3x3) or F(8x8, 3x3), None for what suits the "
-        "map.",
-        [](Object x, Object weight, std::optional<size_t> winograd_tile, Object bias, Object activation,
-           Object residual, Object out, size_t parts, Object tier) {
-            return conv3x3(x, weight, winograd_tile, {bias, activation, residual, out, tier, parts});
-        },
-        py::arg("x"), py::arg("weight"), py::arg("winograd_tile") = py::none());
-    define(
-        kernels, "depthwise",
-        "Depthwise convolution, padding k // 2, of x (H, W, C) with weight (C, 1, k, k): (H', W', C), "
-        "H' = (H - 1) // stride + 1.",
-        [](Object x, Object weight, py::ssize_t stride, Object bias, Object activation, Object residual,
-           Object out, size_t parts, Object tier) {
-            return depthwise(x, weight, stride, {bias, activation, residual, out, tier, parts});
-        },
-        py::arg("x"), py::arg("weight"), py::arg("stride") = 1);
-    define(
-        kernels, "conv_direct",
-        "Convolution, padding k // 2, of x (H, W, C) with weight (O, C / groups, k, k): (H', W', O), "
-        "H' = (H - 1) // stride + 1.",
-        [](Object x, Object weight, py::ssize_t stride, py::ssize_t groups, Object bias, Object activation,
-           Object residual, Object out, size_t parts, Object tier) {
-            return conv_direct(x, weight, stride, groups, {bias, activation, residual, out, tier, parts});
-        },
-        py::arg("x"), py::arg("weight"), py::arg("stride") = 1, py::arg("groups") = 1);
-    define(
-        kernels, "inverted_residual",
+        kernels, timing, "inverted_residual",
         "Inverted residual of x (H, W, C): expansion (hidden, C) or None, depthwise (hidden, 1, k, k) with k "
-        "3 or 5 "
-        "and stride 1 or 2, projection (O, hidden): (H', W', O). `block_activation` follows the first two; "
-        "the "
-        "other arguments are of the projection.",
-        [](Object x, Object expand, Object depthwise, Object project, py::ssize_t stride, Object expand_bias,
-           Object depthwise_bias, Object block_activation, Object bias, Object activation, Object residual,
-           Object out, size_t parts, Object tier) {
-            return inverted_residual(x, {expand, expand_bias, depthwise, depthwise_bias, project}, stride,
-                                     block_activation, {bias, activation, residual, out, tier, parts});
-        },
-        py::arg("x"), py::arg("expand"), py::arg("depthwise"), py::arg("project"), py::arg("stride") = 1,
-        py::arg("expand_bias") = py::none(), py::arg("depthwise_bias") = py::none(),
-        py::arg("block_activation") = py::none());
+        "3 "
+        "or 5 and stride 1 or 2, projection (O, hidden): (H', W', O). `block_activation` follows the first "
+        "two; the other arguments are of the projection.",
+        &inverted_residual, arg("x"), arg("expand"), arg("depthwise"), arg("project"), arg("stride") = 1,
+        arg("expand_bias") = py::none(), arg("depthwise_bias") = py::none(),
+        arg("block_activation") = py::none());
 }
 
 }  // namespace mobileinst

@@ -1,43 +1,20 @@
 #include <cmath>
-#include <cstring>
 #include <numeric>
 #include <stdexcept>
 
 #include "bindings/bindings.h"
-#include "core/aligned_buffer.h"
 #include "kernels/overlap/overlap.h"
 #include "kernels/parts/parts.h"
-#include "kernels/preprocess/preprocess.h"
 #include "kernels/run_length/coco.h"
 #include "kernels/run_length/run_length.h"
 
 namespace mobileinst {
 namespace {
 
-/// Sizes whose pixels are counted by run lengths.
-constexpr long long kMaxSide = 65535;
-
 CountArray to_array(const Runs& runs) {
     CountArray array(static_cast<py::ssize_t>(runs.size()));
     std::copy(runs.begin(), runs.end(), array.mutable_data());
     return array;
-}
-
-void check_finite(const char* name, const float* values, size_t count) {
-    // an exponent of ones is infinity or NaN; compilers vectorise this loop, but not one that may leave
-    constexpr uint32_t kExponent = 0x7f800000;
-    uint32_t found = 0;
-    for (size_t i = 0; i < count; ++i) {
-        uint32_t bits;
-        std::memcpy(&bits, values + i, sizeof bits);
-        found |= static_cast<uint32_t>((bits & kExponent) == kExponent);
-    }
-    for (size_t i = 0; found != 0 && i < count; ++i) {
-        if (!std::isfinite(values[i])) {
-            throw std::invalid_argument(std::string(name) + ": expected finite values, got " +
-                                        std::to_string(values[i]) + " at position " + std::to_string(i));
-        }
-    }
 }
 
 py::list rle_from_logits(const py::object& logits, long long height, long long width, float threshold,
@@ -224,56 +201,7 @@ py::tuple rle_boxes_areas(const py::sequence& counts, long long height, const py
     return py::make_tuple(boxes, areas);
 }
 
-FloatArray preprocess(const py::object& frame, long long height, long long width,
-                      const std::vector<float>& mean, const std::vector<float>& std, bool bgr,
-                      const py::object& tier_name) {
-    const ByteArray pixels = checked_array<uint8_t>(frame, "frame", {kAny, kAny, 3});
-    check_range("height", height, 1, kMaxSide);
-    check_range("width", width, 1, kMaxSide);
-    const PreprocessKernels& kernels = preprocess_kernels(tier_argument(tier_name));
-    PreprocessArgs args;
-    set_normalisation(&args, mean, std);
-    args.frame = pixels.data();
-    args.frame_height = static_cast<size_t>(pixels.shape(0));
-    args.frame_width = static_cast<size_t>(pixels.shape(1));
-    args.height = static_cast<size_t>(height);
-    args.width = static_cast<size_t>(width);
-    args.bgr = bgr;
-    FloatArray result({py::ssize_t{3}, static_cast<py::ssize_t>(height), static_cast<py::ssize_t>(width)});
-    float* planes = result.mutable_data();
-    py::gil_scoped_release release;
-    std::vector<LinearTap> columns(args.width);
-    for (size_t x = 0; x < args.width; ++x) {
-        columns[x] = linear_tap(x, args.frame_width, args.width);
-    }
-    args.columns = columns.data();
-    AlignedBuffer scratch(kernels.scratch_size(args)), output(args.height * args.width * 3);
-    args.output = output.data();
-    kernels.run(args, 0, args.height, scratch.data());
-    for (size_t c = 0; c < 3; ++c) {
-        for (size_t i = 0; i < args.height * args.width; ++i) {
-            *planes++ = output.data()[i * 3 + c];
-        }
-    }
-    return result;
-}
-
 }  // namespace
-
-void set_normalisation(PreprocessArgs* args, const std::vector<float>& mean, const std::vector<float>& std) {
-    if (mean.size() != 3 || std.size() != 3) {
-        throw std::invalid_argument("mean and std: expected 3 values each, got " +
-                                    std::to_string(mean.size()) + " and " + std::to_string(std.size()));
-    }
-    check_finite("mean", mean.data(), 3);
-    for (size_t c = 0; c < 3; ++c) {
-        if (!(std[c] > 0.0f) || !std::isfinite(std[c])) {
-            throw std::invalid_argument("std: expected values above 0, got " + std::to_string(std[c]));
-        }
-        args->mean[c] = mean[c];
-        args->inverse_std[c] = 1.0f / std[c];
-    }
-}
 
 void register_masks(py::module_& module) {
     using py::arg;
@@ -296,9 +224,6 @@ void register_masks(py::module_& module) {
     module.def("own_shares", &own_shares_of, arg("masks"), arg("order"), py::kw_only(),
                arg("tier") = py::none(),
                "Share of each mask bool (n, h, w) that those before it in `order`, int64 (n,), don't cover.");
-    module.def("preprocess", &preprocess, arg("frame"), arg("height"), arg("width"), arg("mean"), arg("std"),
-               arg("bgr") = false, py::kw_only(), arg("tier") = py::none(),
-               "A frame uint8 (H, W, 3) as the network's input, float32 (3, height, width).");
     module.def("rle_compress", &rle_compress, arg("counts"), "Run lengths in COCO's text form, as bytes.");
     module.def("rle_decompress", &rle_decompress, arg("text"), "Inverse of rle_compress.");
     module.def("rle_decode", &rle_decode, arg("counts"), arg("height"), arg("width"),

@@ -1,7 +1,6 @@
 #include <limits>
 #include <stdexcept>
 
-#include "bindings/bindings.h"
 #include "core/aligned_buffer.h"
 #include "kernels/attention/attention.h"
 #include "kernels/axial_attention/axial_attention.h"
@@ -10,8 +9,10 @@
 #include "kernels/layer_norm/layer_norm.h"
 #include "kernels/mask_product/mask_product.h"
 #include "kernels/pooling/pooling.h"
+#include "kernels/preprocess/preprocess.h"
 #include "kernels/resize/resize.h"
 #include "kernels/transpose/transpose.h"
+#include "testing/testing.h"
 
 namespace mobileinst {
 namespace {
@@ -125,8 +126,8 @@ FloatArray resize(const py::object& input, size_t height, size_t width, const py
                   size_t padding, size_t parts) {
     const Way way(tier, padding, parts);
     const FloatArray map = checked_array<float>(input, "input", {kAny, kAny, kAny});
-    check_range("height", static_cast<long long>(height), 1, 65535);
-    check_range("width", static_cast<long long>(width), 1, 65535);
+    check_range("height", static_cast<long long>(height), 1, kMaxSide);
+    check_range("width", static_cast<long long>(width), 1, kMaxSide);
     const std::vector<py::ssize_t> shape = {static_cast<py::ssize_t>(height), static_cast<py::ssize_t>(width),
                                             map.shape(2)};
     Rows rows(map, padding);
@@ -157,8 +158,8 @@ FloatArray pool(const py::object& input, size_t height, size_t width, bool avera
                 size_t padding, size_t parts) {
     const Way way(tier, padding, parts);
     const FloatArray map = checked_array<float>(input, "input", {kAny, kAny, kAny});
-    check_range("height", static_cast<long long>(height), 1, 65535);
-    check_range("width", static_cast<long long>(width), 1, 65535);
+    check_range("height", static_cast<long long>(height), 1, kMaxSide);
+    check_range("width", static_cast<long long>(width), 1, kMaxSide);
     Rows rows(map, padding), output(height * width, rows.channels(), padding);
     PoolArgs args;
     args.input = rows.data();
@@ -338,9 +339,43 @@ FloatArray masks(const py::object& kernels, const py::object& features, const py
     return output;
 }
 
+FloatArray preprocess(const py::object& frame, long long height, long long width,
+                      const std::vector<float>& mean, const std::vector<float>& std, bool bgr,
+                      const py::object& tier_name) {
+    const ByteArray pixels = checked_array<uint8_t>(frame, "frame", {kAny, kAny, 3});
+    check_range("height", height, 1, kMaxSide);
+    check_range("width", width, 1, kMaxSide);
+    const PreprocessKernels& kernels = preprocess_kernels(tier_argument(tier_name));
+    PreprocessArgs args;
+    set_normalisation(&args, mean, std);
+    args.frame = pixels.data();
+    args.frame_height = static_cast<size_t>(pixels.shape(0));
+    args.frame_width = static_cast<size_t>(pixels.shape(1));
+    args.height = static_cast<size_t>(height);
+    args.width = static_cast<size_t>(width);
+    args.bgr = bgr;
+    FloatArray result({py::ssize_t{3}, static_cast<py::ssize_t>(height), static_cast<py::ssize_t>(width)});
+    float* planes = result.mutable_data();
+    py::gil_scoped_release release;
+    std::vector<LinearTap> columns(args.width);
+    for (size_t x = 0; x < args.width; ++x) {
+        columns[x] = linear_tap(x, args.frame_width, args.width);
+    }
+    args.columns = columns.data();
+    AlignedBuffer scratch(kernels.scratch_size(args)), output(args.height * args.width * 3);
+    args.output = output.data();
+    kernels.run(args, 0, args.height, scratch.data());
+    for (size_t c = 0; c < 3; ++c) {
+        for (size_t i = 0; i < args.height * args.width; ++i) {
+            *planes++ = output.data()[i * 3 + c];
+        }
+    }
+    return result;
+}
+
 }  // namespace
 
-void register_kernels_light(py::module_& kernels) {
+void register_light_kernels(py::module_& kernels) {
     using py::arg;
     const auto none = py::none();
     const auto only = py::kw_only();
@@ -369,6 +404,9 @@ void register_kernels_light(py::module_& kernels) {
     kernels.def("mask_product", &masks, arg("kernels"), arg("features"), only, arg("bias") = none, tier,
                 padding, parts,
                 "Mask logits (n, pixels) of kernels (n, D), mask features (pixels, D) and a bias (n,).");
+    kernels.def("preprocess", &preprocess, arg("frame"), arg("height"), arg("width"), arg("mean"), arg("std"),
+                arg("bgr") = false, only, tier,
+                "A frame uint8 (H, W, 3) as the network's input, float32 (3, height, width).");
 }
 
 }  // namespace mobileinst

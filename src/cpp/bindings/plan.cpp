@@ -1,7 +1,6 @@
+#include "plan/plan.h"
+
 #include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -10,34 +9,11 @@
 #include "kernels/transpose/transpose.h"
 #include "plan/frame_loader.h"
 #include "plan/mask_head.h"
-#include "plan/plan.h"
 
 namespace mobileinst {
 namespace {
 
 using MaybeTensor = std::optional<TensorId>;
-
-/// Position of the first infinity or NaN, or `count`.
-size_t first_not_finite(const float* values, size_t count) {
-    constexpr size_t kBlock = 4096;  // looked at without branches, which compilers make vectors of
-    for (size_t first = 0; first < count; first += kBlock) {
-        const size_t end = std::min(first + kBlock, count);
-        uint32_t found = 0;
-#pragma GCC unroll 4
-        for (size_t i = first; i < end; ++i) {
-            const float zero_or_nan = values[i] - values[i];
-            uint32_t bits;
-            std::memcpy(&bits, &zero_or_nan, sizeof(bits));
-            found |= bits;
-        }
-        if (found != 0) {
-            return static_cast<size_t>(
-                std::find_if(values + first, values + end, [](float x) { return !std::isfinite(x); }) -
-                values);
-        }
-    }
-    return count;
-}
 
 /// A plan with what brings frames in and masks out.
 class BoundPlan {
@@ -72,12 +48,8 @@ class BoundPlan {
         const FloatArray array = checked_array<float>(planes, name.c_str(), shape_of(tensor));
         const float* source = array.data();
         py::gil_scoped_release release;
-        const size_t pixels = tensor.pixels(), strange = first_not_finite(source, pixels * tensor.channels);
-        if (strange < pixels * tensor.channels) {
-            throw std::invalid_argument(name + ": expected finite values, got " +
-                                        std::to_string(source[strange]) + " at position " +
-                                        std::to_string(strange));
-        }
+        const size_t pixels = tensor.pixels();
+        check_finite(name.c_str(), source, pixels * tensor.channels);
         const std::lock_guard<std::mutex> lock(plan_->mutex());
         TransposeArgs args;
         args.input = source;

@@ -1,5 +1,6 @@
 #include "bindings/bindings.h"
 #include "core/cpu_features.h"
+#include "xnnpack/operators.h"
 
 namespace mobileinst {
 
@@ -20,6 +21,8 @@ void register_core(py::module_& module) {
         "Names of the tiers that this machine can run, slowest first.");
     module.def("cpu_features", &cpu_feature_names,
                "Names of the CPU features found, of those that kernels use.");
+    module.def("has_xnnpack", &xnnpack::available,
+               "Whether this build has XNNPACK's operators and they run on this machine.");
 }
 
 }  // namespace mobileinst
