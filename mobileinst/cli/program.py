@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from .. import __version__
+from .batch import add_batch_arguments, run_batch_command
 from .evaluate import add_eval_parser
 
 if TYPE_CHECKING:
@@ -125,24 +126,17 @@ def _report(summary: Summary, outputs: TrackOutputs, options: argparse.Namespace
 
 
 def _segment(options: argparse.Namespace) -> int:
-    from ..export.annotations import ANNOTATION_FORMATS
     from . import commands
 
     paths = commands.image_paths(options.images)
-    segmenter = _segmenter(options)
-    annotations = None
-    if options.label_out is not None:
-        folder = options.output_dir / options.label_out
-        annotations = ANNOTATION_FORMATS[options.label_out](folder, segmenter.classes)
     failed = 0
     for path, found, overlay in commands.segment(
         paths,
-        segmenter,
+        _segmenter(options),
         options.output_dir,
         json_lines=options.json,
         coco=options.coco,
         masks=options.masks,
-        annotations=annotations,
         score_threshold=options.score_threshold,
         style=commands.Style(options.boxes, not options.no_labels),
     ):
@@ -227,19 +221,15 @@ def _parser() -> argparse.ArgumentParser:
     outputs.add_argument("--youtube-vis", type=Path, metavar="JSON", help="YouTube-VIS results")
     outputs.add_argument("--mots", type=Path, metavar="TXT", help="MOTS text")
     outputs.add_argument("--masks", type=Path, metavar="DIR", help="16-bit PNGs of track ids")
-    tracking = track.add_argument_group("tracking")
-    tracking.add_argument(
-        "--keyframe-every", type=int, default=3, metavar="T", help="whole network on every T-th frame (3)"
-    )
-    tracking.add_argument(
-        "--forget-after", type=int, default=30, metavar="N", help="keyframes until a lost track ends (30)"
-    )
-    tracking.add_argument(
-        "--iou-weight", type=float, default=1.0, metavar="W", help="weight of place against looks (1)"
-    )
-    tracking.add_argument("--max-frames", type=_count, metavar="N", help="stop after so many frames")
-    tracking.add_argument("--fps", type=_rate, metavar="R", help="frame rate of a folder of images (30)")
+    _add_tracking(track)
     _add_drawing(track)
+
+    batch = command("batch", run_batch_command, "track many sources into a folder, on all cores or machines")
+    add_batch_arguments(batch)
+    _add_model(batch)
+    _add_score(batch)
+    _add_tracking(batch)
+    _add_drawing(batch)
 
     segment = command("segment", _segment, "segment images")
     segment.add_argument("images", nargs="+", metavar="IMAGE", help="image, or folder of images")
@@ -251,11 +241,6 @@ def _parser() -> argparse.ArgumentParser:
     segment.add_argument("--json", metavar="FILE", help="one JSON object a line for each image; - for stdout")
     segment.add_argument("--coco", type=Path, metavar="JSON", help="COCO results")
     segment.add_argument("--masks", action="store_true", help="also write 16-bit PNGs of instance numbers")
-    segment.add_argument(
-        "--label-out",
-        choices=("yolo", "coco", "labelme"),
-        help="also make a folder of this name in DIR: the images, with what was found as annotations",
-    )
     _add_drawing(segment)
 
     demo = command("demo", _demo, "track a clip made of photographs; leaves demo.mp4 and demo.png")
@@ -285,6 +270,21 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 def _add_score(parser: argparse.ArgumentParser) -> None:
     text = "least score, 0..1 (the weights' own for an instance, 1.25 times that for a new track)"
     parser.add_argument("--score-threshold", type=float, metavar="S", help=text)
+
+
+def _add_tracking(parser: argparse.ArgumentParser) -> None:
+    tracking = parser.add_argument_group("tracking")
+    tracking.add_argument(
+        "--keyframe-every", type=int, default=3, metavar="T", help="whole network on every T-th frame (3)"
+    )
+    tracking.add_argument(
+        "--forget-after", type=int, default=30, metavar="N", help="keyframes until a lost track ends (30)"
+    )
+    tracking.add_argument(
+        "--iou-weight", type=float, default=1.0, metavar="W", help="weight of place against looks (1)"
+    )
+    tracking.add_argument("--max-frames", type=_count, metavar="N", help="stop after so many frames")
+    tracking.add_argument("--fps", type=_rate, metavar="R", help="frame rate of a folder of images (30)")
 
 
 def _add_drawing(parser: argparse.ArgumentParser) -> None:

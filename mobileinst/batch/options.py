@@ -1,0 +1,63 @@
+"""What the results of a source depend on, and the files that they are written to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..weights import Weights
+
+#: Suffix of each output's name, by its name in `TrackOutputs`; the one that ends in / is a folder.
+SUFFIXES = {
+    "json": ".jsonl",
+    "video": ".mp4",
+    "picture": ".png",
+    "youtube_vis": ".youtube-vis.json",
+    "mots": ".mots.txt",
+    "masks": ".masks/",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of `mobileinst track` for every source of a batch.
+
+    outputs: names in `SUFFIXES`. split: seconds of the pieces that long videos are cut into, None for none.
+    """
+
+    outputs: tuple[str, ...] = ("json",)
+    keyframe_every: int = 3
+    score_threshold: float | None = None
+    forget_after: int = 30
+    iou_weight: float = 1.0
+    max_frames: int | None = None
+    fps: float | None = None
+    boxes: bool = False
+    labels: bool = True
+    split: float | None = None
+
+    def files(self, stem: Path) -> dict[str, Path]:
+        """The path of each output of a source, below `stem`'s folder."""
+        return {name: stem.with_name(stem.name + SUFFIXES[name].rstrip("/")) for name in self.outputs}
+
+
+def model_key(weights: Weights, size: int | tuple[int, int] | None) -> str:
+    """A hash of the model: its parameters, metadata, input size, and this package's version."""
+    digest = hashlib.sha256()
+    for name in sorted(weights.tensors):
+        digest.update(name.encode() + np.ascontiguousarray(weights.tensors[name]).tobytes())
+    digest.update(json.dumps([__version__, size, weights.metadata], sort_keys=True, default=str).encode())
+    return digest.hexdigest()
+
+
+def source_key(model: str, options: Options, stamp: Sequence[Any]) -> str:
+    """A hash of all that a source's results depend on: model, options, size and time of change."""
+    content = [model, asdict(options), list(stamp)]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

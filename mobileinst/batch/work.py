@@ -1,0 +1,176 @@
+"""What a worker does: track one source into an attempt's folder, from which the driver moves the files."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from .. import __version__
+from ..cli.commands import Style, TrackOutputs, track
+from ..parallel.pool import Report
+from ..segmenter import Segmenter
+from ..tracking import Tracker
+from ..video import Frame, FrameSource, open_source
+from ..weights import Weights
+from .options import Options
+
+
+@dataclass
+class Tracked:
+    """What became of one source.
+
+    folder: the attempt's, which holds the outputs, by name in `files`. seconds: from opening the source to
+    its last output. error: why it ended before the source did; what came before is in the files. worker:
+    host and process. memory: the process's greatest resident size so far, in bytes.
+    """
+
+    folder: str
+    files: dict[str, str]
+    frames: int
+    tracks: int
+    seconds: float
+    error: str | None
+    worker: str
+    memory: int
+    versions: dict[str, str] = field(default_factory=lambda: versions())
+
+
+class Job(Protocol):
+    """A payload: knows what to do with a worker's Segmenter."""
+
+    def run(self, segmenter: Segmenter, report: Report) -> Any:
+        """Do it; `report` is called with the frames done and those there are, where known."""
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """Makes a worker's Segmenter, whose packed weights and plans then serve all its jobs."""
+
+    weights: Weights
+    size: int | tuple[int, int] | None
+    threads: int
+
+    def __call__(self) -> Worker:
+        return Worker(Segmenter(self.weights, size=self.size, threads=self.threads))
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Runs jobs on one Segmenter."""
+
+    segmenter: Segmenter
+
+    def __call__(self, job: Job, report: Report) -> Any:
+        return job.run(self.segmenter, report)
+
+
+@dataclass(frozen=True)
+class TrackJob:
+    """Track one source as `mobileinst track` does.
+
+    path: of the source. attempts: folder in which each attempt makes one of its own, whose name begins with
+    `name`.
+    """
+
+    path: str
+    attempts: str
+    name: str
+    options: Options
+
+    def run(self, segmenter: Segmenter, report: Report) -> Tracked:
+        start = time.perf_counter()
+        with attempt_folder(self.attempts, self.name) as folder:
+            source = Watched(open_source(self.path, rate=self.options.fps), report)
+            return track_into(folder, source, segmenter, self.options, start)
+
+
+def track_into(
+    folder: Path, source: FrameSource, segmenter: Segmenter, options: Options, start: float
+) -> Tracked:
+    """Track a source into an attempt's folder; `start` is when its work began (time.perf_counter)."""
+    files = options.files(folder / "out")
+    summary = track(
+        source,
+        segmenter,
+        TrackOutputs(
+            json=str(files["json"]), **{name: path for name, path in files.items() if name != "json"}
+        ),
+        tracker=Tracker(forget_after=options.forget_after, iou_weight=options.iou_weight),
+        keyframe_every=options.keyframe_every,
+        score_threshold=options.score_threshold,
+        max_frames=options.max_frames,
+        style=Style(options.boxes, options.labels),
+        quiet=True,
+    )
+    if isinstance(summary.stopped, KeyboardInterrupt):
+        raise summary.stopped
+    return Tracked(
+        folder=str(folder),
+        files={name: path.name for name, path in files.items()},
+        frames=summary.frames,
+        tracks=len(summary.tracks),
+        seconds=time.perf_counter() - start,
+        error=None if summary.stopped is None else str(summary.stopped),
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        memory=peak_memory(),
+    )
+
+
+@contextmanager
+def attempt_folder(attempts: str, name: str) -> Iterator[Path]:
+    """A folder of this attempt alone, removed after an exception."""
+    folder = Path(attempts) / f"{name}-{secrets.token_hex(4)}"
+    folder.mkdir()
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+class Watched(FrameSource):
+    """A source that reports each of its frames when the next one is asked for."""
+
+    def __init__(self, source: FrameSource, report: Report) -> None:
+        self.name, self.rate, self.count = source.name, source.rate, source.count
+        self._source = source
+        self._report = report
+
+    def __iter__(self) -> Iterator[Frame]:
+        for number, frame in enumerate(self._source):
+            yield frame
+            self._report(number + 1, self.count)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what results may depend on."""
+    found = {"mobileinst": __version__, "python": platform.python_version(), "numpy": np.__version__}
+    for package in ("av", "pillow"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def peak_memory() -> int:
+    """Greatest resident size of this process so far, in bytes; 0 where that isn't told."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak << 10
