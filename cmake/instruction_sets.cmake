@@ -1,22 +1,20 @@
-# Sources of the kernels for the target processor. Instruction-set flags stay on the files that are named after
-# the set, so that everything else runs on any machine of the architecture.
+# Files of tiers/ that are named after an instruction set are built with its flags, and only for processors that may
+# have it; everything else runs on any machine of the architecture.
 
-function(mobileinst_kernel_sources out folder)
+function(mobileinst_tier_sources out folder)
   string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" processor)
-  set(files "")
-  file(GLOB files CONFIGURE_DEPENDS ${folder}/*/*.cpp)
-  list(FILTER files EXCLUDE REGEX "/(avx2|avx512|neon)[a-z0-9_]*\\.cpp$")
-
+  set(flags_avx2 "-mavx2;-mfma")
+  set(flags_avx512 "${flags_avx2};-mavx512f;-mavx512vl;-mavx512dq;-mavx512bw;-mprefer-vector-width=512")
+  set(tiers ref)
   if(processor MATCHES "^(x86_64|amd64)$")
-    file(GLOB avx2 CONFIGURE_DEPENDS ${folder}/*/avx2*.cpp)
-    file(GLOB avx512 CONFIGURE_DEPENDS ${folder}/*/avx512*.cpp)
-    set_source_files_properties(${avx2} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
-    set_source_files_properties(${avx512} PROPERTIES
-      COMPILE_OPTIONS "-mavx2;-mfma;-mavx512f;-mavx512vl;-mavx512dq;-mavx512bw;-mprefer-vector-width=512")
-    list(APPEND files ${avx2} ${avx512})
+    list(APPEND tiers avx2 avx512)
   elseif(processor MATCHES "^(aarch64|arm64)$")
-    file(GLOB neon CONFIGURE_DEPENDS ${folder}/*/neon*.cpp)
-    list(APPEND files ${neon})
+    list(APPEND tiers neon)
   endif()
+  set(files ${folder}/kernel_table.cpp)
+  foreach(tier ${tiers})
+    set_source_files_properties(${folder}/${tier}.cpp PROPERTIES COMPILE_OPTIONS "${flags_${tier}}")
+    list(APPEND files ${folder}/${tier}.cpp)
+  endforeach()
   set(${out} ${files} PARENT_SCOPE)
 endfunction()

@@ -19,7 +19,9 @@ SOURCES = [path for path in sorted(CPP.rglob("*")) if path.suffix in (".cpp", ".
 #: Which folders of src/cpp a folder may include from, besides the standard library.
 MAY_INCLUDE = {
     "core": {"core"},
-    "kernels": {"core", "kernels"},
+    "simd": {"core", "simd"},
+    "kernels": {"core", "kernels", "simd"},
+    "tiers": {"core", "kernels", "tiers"},
     "xnnpack": {"core", "kernels", "xnnpack"},
     "plan": {"core", "kernels", "plan", "xnnpack"},
     "bindings": {"bindings", "core", "kernels", "plan", "xnnpack"},

@@ -1,11 +1,11 @@
 """Cycles of the NEON kernels' inner loops by llvm-mca, and their share of the core's multiply-add rate.
 
     python benchmarks/arm/inner_loops.py                          # needs g++-aarch64-linux-gnu and llvm-19
-    python benchmarks/arm/inner_loops.py gemm conv3x3 --cores neoverse-n1 cortex-a72
+    python benchmarks/arm/inner_loops.py gemm winograd --cores neoverse-n1 cortex-a72
 
-Each kernel's file is compiled as in the package; of its innermost loops those are listed that consist mostly
-of multiply-adds. neoverse-n1 stands for Cortex-A76, whose own model LLVM lacks; it issues two vector
-multiply-adds in a cycle, cortex-a72 is modelled with one.
+The tier's file is compiled as in the package. Listed are the innermost loops that hold multiply-adds, or
+those of them in functions whose names contain one of the words. neoverse-n1 stands for Cortex-A76, whose own
+model LLVM lacks; it issues two vector multiply-adds in a cycle, cortex-a72 is modelled with one.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ class Instruction:
         return self.mnemonic in ("fmla", "fmls")
 
 
-def compile_kernel(name: str, folder: Path, compiler: str) -> Path:
-    """Object file of a kernel's NEON source, with the flags of a release build."""
-    target = folder / f"{name}.o"
-    source = SOURCES / "kernels" / name / "neon.cpp"
+def compile_tier(folder: Path, compiler: str) -> Path:
+    """Object file of the NEON kernels, with the flags of a release build."""
+    target = folder / "neon.o"
+    source = SOURCES / "tiers" / "neon.cpp"
     flags = ["-std=c++17", "-O3", "-DNDEBUG", "-ffp-contract=off", "-fPIC", "-fvisibility=hidden"]
     subprocess.run([compiler, *flags, "-I", str(SOURCES), "-c", str(source), "-o", str(target)], check=True)
     return target
@@ -106,7 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("kernels", nargs="*", default=["gemm", "conv3x3"])
+    parser.add_argument("words", nargs="*", help="parts of functions' names")
     parser.add_argument("--cores", nargs="+", default=list(ISSUE), choices=list(ISSUE))
     parser.add_argument("--compiler", default="aarch64-linux-gnu-g++")
     parser.add_argument("--objdump", default="aarch64-linux-gnu-objdump")
@@ -115,22 +115,22 @@ def main() -> None:
         "--least", type=int, default=8, help="multiply-adds that a loop must hold to be listed"
     )
     options = parser.parse_args()
-    header = ["kernel, function, loop at", "instructions", "multiply-adds"]
+    header = ["function, loop at", "instructions", "multiply-adds"]
     for core in options.cores:
         header += [f"{core} cycles", "of issue"]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in options.kernels:
-            code = disassemble(compile_kernel(name, Path(folder), options.compiler), options.objdump)
-            for body in innermost_loops(code):
-                count = sum(x.multiplies for x in body)
-                if count < options.least:
-                    continue
-                row = [f"{name} {body[0].function} {body[0].address:x}", len(body), count]
-                for core in options.cores:
-                    taken = cycles(body, core, options.mca)
-                    row += [f"{taken:.1f}", f"{count / ISSUE[core] / taken:.0%}"]
-                rows.append(row)
+        code = disassemble(compile_tier(Path(folder), options.compiler), options.objdump)
+        for body in innermost_loops(code):
+            function = body[0].function
+            count = sum(x.multiplies for x in body)
+            if count < options.least or (options.words and not any(x in function for x in options.words)):
+                continue
+            row = [f"{function} {body[0].address:x}", len(body), count]
+            for core in options.cores:
+                taken = cycles(body, core, options.mca)
+                row += [f"{taken:.1f}", f"{count / ISSUE[core] / taken:.0%}"]
+            rows.append(row)
     print(markdown_table(header, rows), end="")
 
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "core/activation.h"
+#include "core/dtype.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -30,13 +31,7 @@ struct AttentionKernels {
     void (*run)(const AttentionArgs& args, size_t begin, size_t end, float* scratch);
 };
 
-// One table per tier, each defined in the file of its name and built only where its instructions exist.
-extern const AttentionKernels attention_f32_ref;
-extern const AttentionKernels attention_f32_neon;
-extern const AttentionKernels attention_f32_avx2;
-extern const AttentionKernels attention_f32_avx512;
-
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const AttentionKernels& attention_kernels(Tier tier);
+const AttentionKernels& attention_kernels(Tier tier, DType dtype = DType::Float32);
 
 }  // namespace mobileinst

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <initializer_list>
 
-#include "core/tier_table.h"
 #include "kernels/attention/attention.h"
 #include "kernels/gemm/gemm.h"
 
@@ -11,18 +10,6 @@ namespace mobileinst {
 namespace {
 
 enum Step : size_t { kSqueeze = 0, kAttend = 1, kEncode = 2, kSpread = 3 };
-
-const AxialAttentionKernels& axial_attention_kernels(Tier tier) {
-#if defined(__x86_64__)
-    return select_table<AxialAttentionKernels>(tier, axial_attention_f32_ref, nullptr,
-                                               &axial_attention_f32_avx2, nullptr);
-#elif defined(__aarch64__)
-    return select_table<AxialAttentionKernels>(tier, axial_attention_f32_ref, &axial_attention_f32_neon,
-                                               nullptr, nullptr);
-#else
-    return select_table<AxialAttentionKernels>(tier, axial_attention_f32_ref, nullptr, nullptr, nullptr);
-#endif
-}
 
 /// Blocks of kBlock channels that a map has.
 size_t axial_blocks(size_t channels) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "core/dtype.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -58,6 +59,9 @@ struct AxialAttentionKernels {
     static constexpr size_t kBlock = 32;
 };
 
+/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
+const AxialAttentionKernels& axial_attention_kernels(Tier tier, DType dtype = DType::Float32);
+
 /// One of the maps that are squeezed, and where to.
 struct AxialSource {
     const float* map;
@@ -68,11 +72,6 @@ struct AxialSource {
 
 /// Finds the map of a block among those of all three, and the block's first channel within it.
 AxialSource axial_source(const AxialAttentionArgs& args, size_t block, size_t* channel);
-
-// One table per tier, each defined in the file of its name and built only where its instructions exist.
-extern const AxialAttentionKernels axial_attention_f32_ref;
-extern const AxialAttentionKernels axial_attention_f32_neon;
-extern const AxialAttentionKernels axial_attention_f32_avx2;
 
 /// Floats of workspace.
 size_t axial_workspace_size(const AxialAttentionArgs& args);

@@ -2,8 +2,6 @@
 
 #include <stdexcept>
 
-#include "core/tier_table.h"
-
 namespace mobileinst {
 namespace {
 
@@ -16,17 +14,6 @@ size_t cost(size_t height, size_t width, Winograd winograd) {
     return inputs * inputs * (tiles + kTilesPerReading);
 }
 
-const Conv3x3Variants& variants_of(Tier tier) {
-#if defined(__x86_64__) || defined(_M_X64)
-    return select_table<Conv3x3Variants>(tier, conv3x3_f32_ref, nullptr, &conv3x3_f32_avx2,
-                                         &conv3x3_f32_avx512);
-#elif defined(__aarch64__)
-    return select_table<Conv3x3Variants>(tier, conv3x3_f32_ref, &conv3x3_f32_neon, nullptr, nullptr);
-#else
-    return select_table<Conv3x3Variants>(tier, conv3x3_f32_ref, nullptr, nullptr, nullptr);
-#endif
-}
-
 }  // namespace
 
 Winograd choose_winograd(size_t height, size_t width) {
@@ -37,8 +24,8 @@ Winograd choose_winograd(size_t height, size_t width) {
     return best;
 }
 
-const Conv3x3Kernels& conv3x3_kernels(Tier tier, Winograd winograd) {
-    const Conv3x3Variants& variants = variants_of(tier);
+const Conv3x3Kernels& conv3x3_kernels(Tier tier, Winograd winograd, DType dtype) {
+    const Conv3x3Variants& variants = conv3x3_variants(tier, dtype);
     switch (winograd) {
         case Winograd::F4x4:
             return variants.f4x4;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "core/activation.h"
+#include "core/dtype.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -52,13 +53,8 @@ struct Conv3x3Variants {
     Conv3x3Kernels f4x4, f6x6, f8x8;
 };
 
-// One table per tier, each defined in the file of its name and built only where its instructions exist.
-extern const Conv3x3Variants conv3x3_f32_ref;
-extern const Conv3x3Variants conv3x3_f32_neon;
-extern const Conv3x3Variants conv3x3_f32_avx2;
-extern const Conv3x3Variants conv3x3_f32_avx512;
-
-/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const Conv3x3Kernels& conv3x3_kernels(Tier tier, Winograd winograd);
+/// The kernels of a tier; both throw std::invalid_argument if this build lacks them.
+const Conv3x3Variants& conv3x3_variants(Tier tier, DType dtype = DType::Float32);
+const Conv3x3Kernels& conv3x3_kernels(Tier tier, Winograd winograd, DType dtype = DType::Float32);
 
 }  // namespace mobileinst

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "core/activation.h"
+#include "core/dtype.h"
 #include "core/row_ring.h"
 #include "core/tier.h"
 
@@ -39,13 +40,7 @@ struct ConvDirectKernels {
     void (*run)(const ConvDirectArgs& args, size_t begin, size_t end);
 };
 
-// One table per tier, each defined in the file of its name and built only where its instructions exist.
-extern const ConvDirectKernels conv_direct_f32_ref;
-extern const ConvDirectKernels conv_direct_f32_neon;
-extern const ConvDirectKernels conv_direct_f32_avx2;
-extern const ConvDirectKernels conv_direct_f32_avx512;
-
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const ConvDirectKernels& conv_direct_kernels(Tier tier);
+const ConvDirectKernels& conv_direct_kernels(Tier tier, DType dtype = DType::Float32);
 
 }  // namespace mobileinst

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "core/activation.h"
+#include "core/dtype.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -35,13 +36,7 @@ struct DepthwiseKernels {
     void (*run)(const DepthwiseArgs& args, size_t begin, size_t end);
 };
 
-// One table per tier, each defined in the file of its name and built only where its instructions exist.
-extern const DepthwiseKernels depthwise_f32_ref;
-extern const DepthwiseKernels depthwise_f32_neon;
-extern const DepthwiseKernels depthwise_f32_avx2;
-extern const DepthwiseKernels depthwise_f32_avx512;
-
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const DepthwiseKernels& depthwise_kernels(Tier tier);
+const DepthwiseKernels& depthwise_kernels(Tier tier, DType dtype = DType::Float32);
 
 }  // namespace mobileinst

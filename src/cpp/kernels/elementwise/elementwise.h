@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "core/activation.h"
+#include "core/dtype.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -31,12 +32,7 @@ struct ElementwiseKernels {
     void (*run)(const ElementwiseArgs& args, size_t begin, size_t end);
 };
 
-// One table per tier, each defined in the file of its name and built only where its instructions exist.
-extern const ElementwiseKernels elementwise_f32_ref;
-extern const ElementwiseKernels elementwise_f32_neon;
-extern const ElementwiseKernels elementwise_f32_avx2;
-
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const ElementwiseKernels& elementwise_kernels(Tier tier);
+const ElementwiseKernels& elementwise_kernels(Tier tier, DType dtype = DType::Float32);
 
 }  // namespace mobileinst

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "core/activation.h"
+#include "core/dtype.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -31,13 +32,7 @@ struct GemmKernels {
     size_t row_tile;
 };
 
-// One table per tier, each defined in the file of its name and built only where its instructions exist.
-extern const GemmKernels gemm_f32_ref;
-extern const GemmKernels gemm_f32_neon;
-extern const GemmKernels gemm_f32_avx2;
-extern const GemmKernels gemm_f32_avx512;
-
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const GemmKernels& gemm_kernels(Tier tier);
+const GemmKernels& gemm_kernels(Tier tier, DType dtype = DType::Float32);
 
 }  // namespace mobileinst

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "core/activation.h"
+#include "core/dtype.h"
 #include "core/row_ring.h"
 #include "core/tier.h"
 
@@ -51,13 +52,7 @@ struct InvertedResidualKernels {
     bool (*runs_on)(const InvertedResidualArgs& args);
 };
 
-// One table per tier, each defined in the file of its name and built only where its instructions exist.
-extern const InvertedResidualKernels inverted_residual_f32_ref;
-extern const InvertedResidualKernels inverted_residual_f32_neon;
-extern const InvertedResidualKernels inverted_residual_f32_avx2;
-extern const InvertedResidualKernels inverted_residual_f32_avx512;
-
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const InvertedResidualKernels& inverted_residual_kernels(Tier tier);
+const InvertedResidualKernels& inverted_residual_kernels(Tier tier, DType dtype = DType::Float32);
 
 }  // namespace mobileinst

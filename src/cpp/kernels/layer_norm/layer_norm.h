@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "core/dtype.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -24,12 +25,7 @@ struct LayerNormKernels {
     void (*run)(const LayerNormArgs& args, size_t begin, size_t end);
 };
 
-// One table per tier, each defined in the file of its name and built only where its instructions exist.
-extern const LayerNormKernels layer_norm_f32_ref;
-extern const LayerNormKernels layer_norm_f32_neon;
-extern const LayerNormKernels layer_norm_f32_avx2;
-
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const LayerNormKernels& layer_norm_kernels(Tier tier);
+const LayerNormKernels& layer_norm_kernels(Tier tier, DType dtype = DType::Float32);
 
 }  // namespace mobileinst

@@ -2,19 +2,7 @@
 
 #include <algorithm>
 
-#include "core/tier_table.h"
-
 namespace mobileinst {
-
-const OverlapKernels& overlap_kernels(Tier tier) {
-#if defined(__x86_64__)
-    return select_table<OverlapKernels>(tier, overlap_ref, nullptr, &overlap_avx2, nullptr);
-#elif defined(__aarch64__)
-    return select_table<OverlapKernels>(tier, overlap_ref, &overlap_neon, nullptr, nullptr);
-#else
-    return select_table<OverlapKernels>(tier, overlap_ref, nullptr, nullptr, nullptr);
-#endif
-}
 
 MaskBits pack_masks(Tier tier, const uint8_t* masks, size_t count, size_t cells) {
     const OverlapKernels& kernels = overlap_kernels(tier);

@@ -37,10 +37,6 @@ struct OverlapKernels {
     uint64_t (*count_shared)(const uint64_t* a, const uint64_t* b, size_t words);
 };
 
-extern const OverlapKernels overlap_ref;
-extern const OverlapKernels overlap_neon;
-extern const OverlapKernels overlap_avx2;
-
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
 const OverlapKernels& overlap_kernels(Tier tier);
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "core/dtype.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -15,14 +16,6 @@ struct PeakKernels {
 };
 
 /// The loop of a tier; throws std::invalid_argument if this build lacks it.
-const PeakKernels& peak_kernels(Tier tier);
-
-extern const PeakKernels peak_f32_ref;
-#if defined(__x86_64__) || defined(_M_X64)
-extern const PeakKernels peak_f32_avx2;
-extern const PeakKernels peak_f32_avx512;
-#elif defined(__aarch64__)
-extern const PeakKernels peak_f32_neon;
-#endif
+const PeakKernels& peak_kernels(Tier tier, DType dtype = DType::Float32);
 
 }  // namespace mobileinst

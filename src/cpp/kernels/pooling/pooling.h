@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "core/dtype.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -31,12 +32,7 @@ struct PoolKernels {
     void (*maximum)(const PoolArgs& args, size_t begin, size_t end);
 };
 
-// One table per tier, each defined in the file of its name and built only where its instructions exist.
-extern const PoolKernels pool_f32_ref;
-extern const PoolKernels pool_f32_neon;
-extern const PoolKernels pool_f32_avx2;
-
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const PoolKernels& pool_kernels(Tier tier);
+const PoolKernels& pool_kernels(Tier tier, DType dtype = DType::Float32);
 
 }  // namespace mobileinst

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/dtype.h"
 #include "core/interpolation.h"
 #include "core/tier.h"
 
@@ -27,12 +28,7 @@ struct PreprocessKernels {
     void (*run)(const PreprocessArgs& args, size_t begin, size_t end, float* scratch);
 };
 
-// One table per tier, each defined in the file of its name and built only where its instructions exist.
-extern const PreprocessKernels preprocess_f32_ref;
-extern const PreprocessKernels preprocess_f32_neon;
-extern const PreprocessKernels preprocess_f32_avx2;
-
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const PreprocessKernels& preprocess_kernels(Tier tier);
+const PreprocessKernels& preprocess_kernels(Tier tier, DType dtype = DType::Float32);
 
 }  // namespace mobileinst

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "core/activation.h"
+#include "core/dtype.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -28,12 +29,7 @@ struct ResizeKernels {
     void (*run)(const ResizeArgs& args, size_t begin, size_t end);
 };
 
-// One table per tier, each defined in the file of its name and built only where its instructions exist.
-extern const ResizeKernels resize_f32_ref;
-extern const ResizeKernels resize_f32_neon;
-extern const ResizeKernels resize_f32_avx2;
-
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const ResizeKernels& resize_kernels(Tier tier);
+const ResizeKernels& resize_kernels(Tier tier, DType dtype = DType::Float32);
 
 }  // namespace mobileinst

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "core/interpolation.h"
-#include "core/tier_table.h"
 
 namespace mobileinst {
 namespace {
@@ -227,16 +226,6 @@ Runs RunLengthEncoder::encode(const float* logits) {
     return run_lengths_dense(mask_);
 }
 
-const RunLengthKernels& run_length_kernels(Tier tier) {
-#if defined(__x86_64__)
-    return select_table<RunLengthKernels>(tier, run_length_f32_ref, nullptr, &run_length_f32_avx2, nullptr);
-#elif defined(__aarch64__)
-    return select_table<RunLengthKernels>(tier, run_length_f32_ref, &run_length_f32_neon, nullptr, nullptr);
-#else
-    return select_table<RunLengthKernels>(tier, run_length_f32_ref, nullptr, nullptr, nullptr);
-#endif
-}
-
 float maskness(Tier tier, const float* logits, size_t height, size_t width, float threshold) {
     const RunLengthKernels& kernels = run_length_kernels(tier);
     const size_t words = (width + 63) / 64;
@@ -266,6 +255,32 @@ float maskness(Tier tier, const float* logits, size_t height, size_t width, floa
         }
     }
     return count == 0 ? 0.0f : static_cast<float>(sum / static_cast<double>(count));
+}
+
+Runs run_lengths_dense(const LogitsMask& mask) {
+    Runs runs;
+    uint32_t run = 0;
+    bool inside = false;
+    for (size_t x = 0; x < mask.out_width; ++x) {
+        const LinearTap column = linear_tap(x, mask.width, mask.out_width);
+        for (size_t y = 0; y < mask.out_height; ++y) {
+            const LinearTap row = linear_tap(y, mask.height, mask.out_height);
+            const float* top = mask.logits + row.low * mask.width;
+            const float* bottom = mask.logits + row.high * mask.width;
+            const float upper = top[column.low] + (top[column.high] - top[column.low]) * column.weight;
+            const float lower =
+                bottom[column.low] + (bottom[column.high] - bottom[column.low]) * column.weight;
+            const bool now = upper + (lower - upper) * row.weight > mask.threshold;
+            if (now != inside) {
+                runs.push_back(run);
+                run = 0;
+                inside = now;
+            }
+            ++run;
+        }
+    }
+    runs.push_back(run);
+    return runs;
 }
 
 }  // namespace mobileinst

@@ -65,11 +65,6 @@ struct Crossing {
     float fraction, upper, lower;
 };
 
-// One table per tier, each defined in the file of its name and built only where its instructions exist.
-extern const RunLengthKernels run_length_f32_ref;
-extern const RunLengthKernels run_length_f32_neon;
-extern const RunLengthKernels run_length_f32_avx2;
-
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
 const RunLengthKernels& run_length_kernels(Tier tier);
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "core/dtype.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -20,12 +21,7 @@ struct TransposeKernels {
     void (*run)(const TransposeArgs& args);
 };
 
-// One table per tier, each defined in the file of its name and built only where its instructions exist.
-extern const TransposeKernels transpose_f32_ref;
-extern const TransposeKernels transpose_f32_neon;
-extern const TransposeKernels transpose_f32_avx2;
-
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const TransposeKernels& transpose_kernels(Tier tier);
+const TransposeKernels& transpose_kernels(Tier tier, DType dtype = DType::Float32);
 
 }  // namespace mobileinst

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/axial_attention/axial_attention.h"
+
+namespace mobileinst {
+namespace {
+
+/// Average of one channel over the pixels first, first + step, ...
+float axial_attention_average_ref(const AxialSource& source, size_t channel, size_t first, size_t step,
+                                  size_t count) {
+    double sum = 0.0;
+    for (size_t i = 0; i < count; ++i) {
+        sum += source.map[(first + i * step) * source.ld + channel];
+    }
+    return static_cast<float>(sum / static_cast<double>(count));
+}
+
+void axial_attention_squeeze_channel_ref(const AxialAttentionArgs& args, const AxialSource& source,
+                                         size_t channel) {
+    for (size_t axis = 0; axis < kAxes; ++axis) {
+        const bool rows = axis == kRowAxis;
+        for (size_t i = 0; i < args.length(axis); ++i) {
+            const float mean =
+                rows ? axial_attention_average_ref(source, channel, i * args.width, 1, args.width)
+                     : axial_attention_average_ref(source, channel, i, args.width, args.height);
+            const size_t at = i * source.channels + channel;
+            source.squeezed[axis][at] =
+                source.positions[axis] == nullptr ? mean : mean + source.positions[axis][at];
+        }
+    }
+}
+
+void axial_attention_squeeze_ref(const AxialAttentionArgs& args, size_t begin, size_t end) {
+    for (size_t block = begin; block < end; ++block) {
+        size_t channel = 0;
+        const AxialSource source = axial_source(args, block, &channel);
+        const size_t last = std::min(channel + AxialAttentionKernels::kBlock, source.channels);
+        for (; channel < last; ++channel) {
+            axial_attention_squeeze_channel_ref(args, source, channel);
+        }
+    }
+}
+
+void axial_attention_spread_ref(const AxialAttentionArgs& args, size_t begin, size_t end) {
+    const float* rows = axial_tokens(args, kRowAxis).encoded;
+    const float* columns = axial_tokens(args, kColumnAxis).encoded;
+    const size_t channels = args.value_channels();
+    for (size_t pixel = begin * args.width; pixel < end * args.width; ++pixel) {
+        for (size_t c = 0; c < channels; ++c) {
+            const float sum = args.value[pixel * args.value_ld + c] +
+                              rows[pixel / args.width * channels + c] +
+                              columns[pixel % args.width * channels + c];
+            args.output[pixel * args.output_ld + c] = std::min(std::max(sum, 0.0f), 6.0f);
+        }
+    }
+}
+
+constexpr AxialAttentionKernels kAxialAttentionRef = {axial_attention_squeeze_ref,
+                                                      axial_attention_spread_ref};
+
+}  // namespace
+}  // namespace mobileinst

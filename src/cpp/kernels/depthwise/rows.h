@@ -1,0 +1,342 @@
+#pragma once
+
+// Rows of depthwise convolution on vectors of channels.
+
+#include "core/row_ring.h"
+#include "kernels/depthwise/depthwise.h"
+#include "kernels/depthwise/strip.h"
+#include "kernels/depthwise/vector_row.h"
+#include "kernels/gemm/start.h"
+#if defined(__aarch64__)
+#include "kernels/depthwise/strip_neon.h"
+#endif
+
+namespace mobileinst {
+namespace {
+
+/// Whether a row is computed one vector of channels after the other rather than all channels of a few pixels:
+/// where a vector is a whole cache line, for otherwise lines come from the second-level cache several times.
+constexpr bool kByVectors = Vec<float>::kWidth == 16;
+
+template <int VALUE>
+struct Constant {
+    static constexpr int value = VALUE;
+};
+
+/// The part of a row of outputs whose windows lie between the left and right borders.
+struct Interior {
+    size_t begin, end;
+
+    explicit Interior(const DepthwiseArgs& args) {
+        const size_t pad = args.kernel / 2, width = args.out_width();
+        begin = smaller(divide_up(pad, args.stride), width);
+        end = args.width > pad ? larger((args.width - 1 - pad) / args.stride + 1, begin) : begin;
+        end = smaller(end, width);
+    }
+
+    Interior(size_t begin_, size_t end_) : begin(begin_), end(end_) {}
+};
+
+/// Input rows of one output row: taps [first, end) of the kernel lie inside the image.
+struct RowWindow {
+    size_t first, end;
+    const float* rows[kLargestKernel];  // of these taps
+
+    /// `ring` says where the rows of args.input lie.
+    RowWindow(const DepthwiseArgs& args, size_t y, RowRing ring = {}) {
+        const size_t pad = args.kernel / 2, top = y * args.stride;
+        first = top < pad ? pad - top : 0;
+        end = smaller(args.kernel, args.height + pad - top);
+        size_t slot = ring.slot(top + first - pad);
+        for (size_t i = 0; i < smaller(end - first, kLargestKernel); ++i) {
+            rows[i] = args.input + slot * args.width * args.input_ld;
+            slot = slot + 1 == ring.slots ? 0 : slot + 1;
+        }
+    }
+};
+
+/// PIXELS outputs of VECTORS vectors of channels; load and store move a vector, whole or in part. LEFT and
+/// RIGHT columns of the windows lie outside the image.
+template <int KERNEL, int STRIDE, int PIXELS, int LEFT, int RIGHT, int VECTORS, typename Load, typename Store>
+inline __attribute__((always_inline)) void convolve_strip(const Strip& strip, const VecEpilogue& finish,
+                                                          Load&& load, Store&& store) {
+    constexpr int kInputs = (PIXELS - 1) * STRIDE + KERNEL;
+    Vec<float> start[VECTORS], acc[PIXELS][VECTORS];
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; ++v) {
+        start[v] = load(strip.bias + v * Vec<float>::kWidth);
+    }
+    start_rows(start, acc);
+    const float* weights = strip.weights;
+    for (size_t row = 0; row < strip.row_count; ++row) {
+        const float* in = strip.rows[row] + strip.offset;
+        Vec<float> w[KERNEL][VECTORS];
+#pragma GCC unroll 8
+        for (int kx = 0; kx < KERNEL; ++kx) {
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; ++v) {
+                w[kx][v] = Vec<float>::load(weights + (kx * VECTORS + v) * Vec<float>::kWidth);
+            }
+        }
+        const float* pixel = in;
+#pragma GCC unroll 20
+        for (int i = LEFT; i < kInputs - RIGHT; ++i) {
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; ++v) {
+                const Vec<float> value = load(pixel + v * Vec<float>::kWidth);
+#pragma GCC unroll 8
+                for (int p = 0; p < PIXELS; ++p) {
+                    if (i >= p * STRIDE && i < p * STRIDE + KERNEL) {
+                        acc[p][v] = fma(value, w[i - p * STRIDE][v], acc[p][v]);
+                    }
+                }
+            }
+            pixel = next_address(pixel, in, i + 1 - LEFT, strip.input_ld);
+        }
+        weights += KERNEL * VECTORS * Vec<float>::kWidth;
+    }
+    finish.activate_all(&acc[0][0], PIXELS * VECTORS);
+    if (strip.residual != nullptr) {
+        const float* from = strip.residual;
+#pragma GCC unroll 8
+        for (int p = 0; p < PIXELS; ++p) {
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; ++v) {
+                acc[p][v] = acc[p][v] + load(from + v * Vec<float>::kWidth);
+            }
+            from = next_address(from, strip.residual, p + 1, strip.residual_ld);
+        }
+    }
+    float* to = strip.output;
+#pragma GCC unroll 8
+    for (int p = 0; p < PIXELS; ++p) {
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; ++v) {
+            store(acc[p][v], to + v * Vec<float>::kWidth);
+        }
+        to = next_address(to, strip.output, p + 1, strip.output_ld);
+    }
+}
+
+/// The strip whose first output is (y, x), from a channel on that begins a group of as many vectors. LEFT
+/// columns of the first window lie outside the image.
+template <int KERNEL, int STRIDE, int LEFT>
+inline Strip make_strip(const DepthwiseArgs& args, const VecEpilogue& finish, const RowWindow& window,
+                        size_t y, size_t x, size_t channel, size_t vectors) {
+    const size_t pixel = y * args.out_width() + x;
+    const auto column = static_cast<ptrdiff_t>(x * STRIDE + LEFT) - KERNEL / 2;
+    return {window.rows,
+            window.end - window.first,
+            column * static_cast<ptrdiff_t>(args.input_ld) + static_cast<ptrdiff_t>(channel),
+            args.packed + (channel * KERNEL + window.first * vectors * Vec<float>::kWidth) * KERNEL,
+            finish.bias_values == nullptr ? kNoBias : finish.bias_values + channel,
+            args.output + pixel * args.output_ld + channel,
+            finish.residual == nullptr ? nullptr : finish.residual + pixel * finish.residual_ld + channel,
+            args.input_ld,
+            args.output_ld,
+            finish.residual_ld};
+}
+
+/// PIXELS outputs beginning at x for the channels from c on. LEFT columns of the first window and RIGHT of
+/// the last lie outside the image.
+template <int KERNEL, int STRIDE, int PIXELS, int LEFT, int RIGHT>
+void inner_pixels(const DepthwiseArgs& args, const VecEpilogue& finish_, const RowWindow& window, size_t y,
+                  size_t x, size_t c) {
+    const VecEpilogue finish = finish_;
+    constexpr int kGroup = kStripVectors<KERNEL>;
+    const size_t channels = args.channels;
+    const auto load = [](const float* p) { return Vec<float>::load(p); };
+    const auto store = [](Vec<float> v, float* p) { v.store(p); };
+    const auto strip_at = [&](int vectors) {
+        return make_strip<KERNEL, STRIDE, LEFT>(args, finish, window, y, x, c, static_cast<size_t>(vectors));
+    };
+    for (Strip strip = strip_at(kGroup); c + kGroup * Vec<float>::kWidth <= channels;
+         c += kGroup * Vec<float>::kWidth) {
+        convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT, kGroup>(strip, finish, load, store);
+        strip.advance(kGroup * Vec<float>::kWidth, KERNEL * KERNEL);
+    }
+    if (c == channels) {
+        return;
+    }
+    Strip strip = strip_at(1);  // what is left over is packed vector by vector
+    for (; c + Vec<float>::kWidth <= channels; c += Vec<float>::kWidth) {
+        convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT, 1>(strip, finish, load, store);
+        strip.advance(Vec<float>::kWidth, KERNEL * KERNEL);
+    }
+    if (c < channels) {
+        const size_t count = channels - c;
+        convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT, 1>(
+            strip, finish, [count](const float* p) { return Vec<float>::load_first(p, count); },
+            [count](Vec<float> v, float* p) { v.store_first(p, count); });
+    }
+}
+
+/// One output whose window may reach over the borders; any kernel and stride.
+void border_pixel(const DepthwiseArgs& args, const VecEpilogue& finish, const RowWindow& window, size_t y,
+                  size_t x) {
+    const size_t pad = args.kernel / 2, left = x * args.stride;
+    const size_t first = left < pad ? pad - left : 0, end = smaller(args.kernel, args.width + pad - left);
+    const size_t pixel = y * args.out_width() + x;
+    const float* input = window.rows[0] + (left + first - pad) * args.input_ld;
+    for (size_t c = 0; c < args.channels; c += Vec<float>::kWidth) {
+        const size_t count = args.channels - c;
+        const PackedVector weights(args, c);
+        Vec<float> acc = finish.bias(c, count);
+        const float* row = input + c;
+        for (size_t ky = window.first; ky < window.end; ++ky) {
+            for (size_t kx = first; kx < end; ++kx) {
+                const Vec<float> w = Vec<float>::load(weights.tap(ky * args.kernel + kx));
+                acc = fma(Vec<float>::load_up_to(row + (kx - first) * args.input_ld, count), w, acc);
+            }
+            row += args.width * args.input_ld;
+        }
+        finish.store(acc, args.output + pixel * args.output_ld + c, pixel, c, count);
+    }
+}
+
+template <int KERNEL, int STRIDE, int PIXELS>
+inline void inner_pixels_of(size_t pixels, const DepthwiseArgs& args, const VecEpilogue& finish,
+                            const RowWindow& window, size_t y, size_t x, size_t c) {
+    if constexpr (PIXELS > 1) {
+        if (pixels < PIXELS) {
+            return inner_pixels_of<KERNEL, STRIDE, PIXELS - 1>(pixels, args, finish, window, y, x, c);
+        }
+    }
+    inner_pixels<KERNEL, STRIDE, PIXELS, 0, 0>(args, finish, window, y, x, c);
+}
+
+/// Even strips, no thin one at the end: some of `low` + 1 outputs, then some of `low`.
+struct EvenStrips {
+    size_t low, high_count, low_count;
+
+    EvenStrips(size_t width, size_t most) {
+        const size_t strips = divide_up(width, most);
+        low = width / strips;
+        high_count = width - low * strips;
+        low_count = strips - high_count;
+    }
+};
+
+/// All whole groups of channels by the strips that are written out; returns how many channels that are.
+template <int KERNEL, int STRIDE>
+size_t inner_row_by_text(const DepthwiseArgs& args, const VecEpilogue& finish, const RowWindow& window,
+                         size_t y, size_t x, const EvenStrips& strips) {
+    constexpr size_t kVectors = kStripVectors<KERNEL>, kGroup = kVectors * Vec<float>::kWidth;
+    const size_t whole = args.channels / kGroup * kGroup;
+    Strip strip = make_strip<KERNEL, STRIDE, 0>(args, finish, window, y, x, 0, kVectors);
+    for (size_t c = 0; c < whole; c += kGroup) {
+        Strip next = strip;
+        convolve_strips_text<KERNEL, STRIDE, kPixels<KERNEL>>(strips.low + 1, strips.high_count, &next,
+                                                              finish.activation);
+        convolve_strips_text<KERNEL, STRIDE, kPixels<KERNEL>>(strips.low, strips.low_count, &next,
+                                                              finish.activation);
+        strip.advance(kGroup, KERNEL * KERNEL);
+    }
+    return whole;
+}
+
+/// The interior of a row whose window lies inside the image, one vector of channels after the other.
+template <int KERNEL, int STRIDE>
+void inner_row_by_vectors(const DepthwiseArgs& args, const VecEpilogue& finish, const RowWindow& window,
+                          size_t y, const Interior& interior) {
+    VectorRow row;
+    const auto first = static_cast<ptrdiff_t>(interior.begin * STRIDE) - KERNEL / 2;
+    for (int ky = 0; ky < KERNEL; ++ky) {
+        row.rows[ky] = window.rows[ky] + first * static_cast<ptrdiff_t>(args.input_ld);
+    }
+    row.input_ld = args.input_ld;
+    row.weights = args.packed;
+    row.output = args.output + (y * args.out_width() + interior.begin) * args.output_ld;
+    row.output_ld = args.output_ld;
+    row.channels = args.channels;
+    vector_row<KERNEL, STRIDE, kPixels<KERNEL>>(row, interior.end - interior.begin, finish);
+}
+
+template <int KERNEL, int STRIDE>
+void inner_row(const DepthwiseArgs& args, const VecEpilogue& finish, const RowWindow& window, size_t y,
+               const Interior& interior) {
+    if (interior.begin == interior.end) {
+        return;
+    }
+    if constexpr (kByVectors) {
+        if (window.end - window.first == KERNEL && finish.residual == nullptr) {
+            return inner_row_by_vectors<KERNEL, STRIDE>(args, finish, window, y, interior);
+        }
+    }
+    const EvenStrips strips(interior.end - interior.begin, kPixels<KERNEL>);
+    size_t done = 0;
+    if constexpr (kLeastTextPixels<KERNEL> > 0) {
+        if (strips.low >= kLeastTextPixels<KERNEL> && finish.residual == nullptr &&
+            finish.activation != Activation::HardSigmoid) {
+            done = inner_row_by_text<KERNEL, STRIDE>(args, finish, window, y, interior.begin, strips);
+        }
+    }
+    size_t x = interior.begin;
+    for (size_t i = 0; done < args.channels && x < interior.end; ++i) {
+        const size_t pixels = strips.low + (i < strips.high_count ? 1 : 0);
+        inner_pixels_of<KERNEL, STRIDE, kPixels<KERNEL>>(pixels, args, finish, window, y, x, done);
+        x += pixels;
+    }
+}
+
+/// A whole row of a map that has an interior, by strips at its ends of which some columns lie outside.
+template <int KERNEL, int STRIDE>
+void whole_row(const DepthwiseArgs& args, const VecEpilogue& finish, const RowWindow& window, size_t y,
+               const Interior& interior) {
+    constexpr int kPad = KERNEL / 2, kEnd = (kPad + STRIDE - 1) / STRIDE;  // outputs at an end
+    inner_pixels<KERNEL, STRIDE, kEnd, kPad, 0>(args, finish, window, y, 0, 0);
+    inner_row<KERNEL, STRIDE>(args, finish, window, y, interior);
+    if (interior.end == args.out_width()) {
+        return;
+    }
+    if constexpr (kPad > 1 && STRIDE > 1) {
+        const size_t outside = (args.out_width() - 1) * STRIDE + kPad + 1 - args.width;
+        if (outside < kPad) {
+            return inner_pixels<KERNEL, STRIDE, kEnd, 0, 1>(args, finish, window, y, interior.end, 0);
+        }
+    }
+    inner_pixels<KERNEL, STRIDE, kEnd, 0, kPad>(args, finish, window, y, interior.end, 0);
+}
+
+/// Calls f(kernel, stride), as constants, if there is a loop made for them; false if there is none.
+template <typename F>
+inline bool with_loop(const DepthwiseArgs& args, F&& f) {
+    if (args.kernel == 3 && args.stride == 1) {
+        f(Constant<3>(), Constant<1>());
+    } else if (args.kernel == 3 && args.stride == 2) {
+        f(Constant<3>(), Constant<2>());
+    } else if (args.kernel == 5 && args.stride == 1) {
+        f(Constant<5>(), Constant<1>());
+    } else if (args.kernel == 5 && args.stride == 2) {
+        f(Constant<5>(), Constant<2>());
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/// The interior of a row by the loop made for that kernel and stride; false if there is none.
+inline bool inner_row_of(const DepthwiseArgs& args, const VecEpilogue& finish, const RowWindow& window,
+                         size_t y, const Interior& interior) {
+    return with_loop(args, [&](auto kernel, auto stride) {
+        inner_row<kernel.value, stride.value>(args, finish, window, y, interior);
+    });
+}
+
+inline void depthwise_row(const DepthwiseArgs& args, const VecEpilogue& finish, const Interior& interior,
+                          const RowWindow& window, size_t y) {
+    if (interior.begin < interior.end && with_loop(
+                                             args,
+                                             [&](auto kernel, auto stride) {
+                                                 whole_row<kernel.value, stride.value>(args, finish, window,
+                                                                                       y, interior);
+                                             })) {
+        return;
+    }
+    for (size_t x = 0; x < args.out_width(); ++x) {
+        border_pixel(args, finish, window, y, x);
+    }
+}
+
+}  // namespace
+}  // namespace mobileinst

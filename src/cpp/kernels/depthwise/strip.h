@@ -1,0 +1,78 @@
+#pragma once
+
+// A strip: a few neighbouring outputs of a row for a group of vectors of channels.
+//
+// Packed weights: per group of vectors of channels (kernel * kernel, group); vectors that make no whole group
+// are groups of their own, the last filled up with zeros.
+
+#include "kernels/depthwise/depthwise.h"
+#include "simd/epilogue.h"
+
+namespace mobileinst {
+namespace {
+
+constexpr bool kNeon = kVecTier == Tier::Neon;
+
+/// Outputs of a strip, at most.
+template <int KERNEL>
+constexpr int kPixels = kNeon ? (KERNEL == 3 ? 4 : 8) : 6;
+/// Vectors of channels of a group.
+template <int KERNEL>
+constexpr int kStripVectors = kNeon ? (KERNEL == 3 ? 4 : 2) : 1;
+/// Outputs from which on convolve_strips_text() is written out for strips, or 0.
+template <int KERNEL>
+constexpr size_t kLeastTextPixels = kNeon ? (KERNEL == 3 ? 3 : 5) : 0;
+
+/// Stands for a bias that there is not.
+alignas(64) constexpr float kNoBias[4 * Vec<float>::kWidth] = {};
+
+/// Where a group of vectors of channels comes from and goes to, for a few neighbouring outputs.
+struct Strip {
+    const float* const* rows;  // of the input that the windows see
+    size_t row_count;
+    ptrdiff_t offset;       // from a row's begin to the first tap that is used
+    const float* weights;   // first tap that is used
+    const float* bias;      // as many vectors as the group has
+    float* output;          // first output
+    const float* residual;  // of the first output, or null
+    size_t input_ld, output_ld, residual_ld;
+
+    /// To the group that begins `channels` further on, with that many taps.
+    void advance(size_t channels, size_t taps) {
+        offset += static_cast<ptrdiff_t>(channels);
+        weights += channels * taps;
+        bias += bias == kNoBias ? 0 : channels;
+        output += channels;
+        residual = residual == nullptr ? nullptr : residual + channels;
+    }
+};
+
+/// Vectors of channels that are packed together.
+constexpr size_t strip_vectors(size_t kernel) {
+    return kernel == 3 ? kStripVectors<3> : kernel == 5 ? kStripVectors<5> : 1;
+}
+
+/// The packed weights of the vector of channels that begins at channel c.
+struct PackedVector {
+    const float* first;
+    size_t step;
+
+    PackedVector(const DepthwiseArgs& args, size_t c) {
+        const size_t taps = args.kernel * args.kernel,
+                     group = strip_vectors(args.kernel) * Vec<float>::kWidth;
+        const size_t in_group = c % group;
+        const bool whole = c - in_group + group <= args.channels;
+        first = args.packed + (whole ? (c - in_group) * taps + in_group : c * taps);
+        step = whole ? group : Vec<float>::kWidth;
+    }
+
+    const float* tap(size_t i) const { return first + i * step; }
+};
+
+/// `count` strips of `pixels` outputs side by side, for a whole group without residual, HardSigmoid and
+/// columns outside. Defined where kLeastTextPixels is not 0.
+template <int KERNEL, int STRIDE, int PIXELS>
+void convolve_strips_text(size_t pixels, size_t count, Strip* strip, Activation activation);
+
+}  // namespace
+}  // namespace mobileinst

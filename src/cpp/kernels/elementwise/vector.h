@@ -1,0 +1,80 @@
+#pragma once
+
+#include "kernels/elementwise/elementwise.h"
+#include "simd/epilogue.h"
+
+namespace mobileinst {
+namespace {
+
+template <ElementwiseOp kOp>
+inline Vec<float> combine(const ElementwiseArgs& args, size_t pixel, size_t channel, size_t count) {
+    const Vec<float> a = Vec<float>::load_up_to(args.a + pixel * args.a_ld + channel, count);
+    if constexpr (kOp == ElementwiseOp::Copy) {
+        return a;
+    } else {
+        const Vec<float> b = Vec<float>::load_up_to(args.b + pixel * args.b_ld + channel, count);
+        if constexpr (kOp == ElementwiseOp::Add) {
+            return a + b;
+        } else if constexpr (kOp == ElementwiseOp::Multiply) {
+            return a * b;
+        } else {
+            return fma(a, b, Vec<float>::load_up_to(args.c + pixel * args.c_ld + channel, count));
+        }
+    }
+}
+
+/// VECTORS vectors from a channel on, each of the first `count` floats.
+template <ElementwiseOp kOp, int VECTORS>
+inline __attribute__((always_inline)) void elementwise_channels(const ElementwiseArgs& args,
+                                                                const VecEpilogue& finish, size_t pixel,
+                                                                size_t channel, size_t count) {
+    Vec<float> y[VECTORS];
+#pragma GCC unroll 4
+    for (int i = 0; i < VECTORS; ++i) {
+        y[i] = combine<kOp>(args, pixel, channel + i * Vec<float>::kWidth, count);
+    }
+    finish.activate_all(y, VECTORS);
+    float* output = args.output + pixel * args.output_ld + channel;
+#pragma GCC unroll 4
+    for (int i = 0; i < VECTORS; ++i) {
+        y[i].store_up_to(output + i * Vec<float>::kWidth, count);
+    }
+}
+
+template <ElementwiseOp kOp>
+void elementwise_run_op(const ElementwiseArgs& args_, size_t begin, size_t end) {
+    const ElementwiseArgs args = args_;  // a copy that stores can't change
+    Epilogue epilogue;
+    epilogue.activation = args.activation;
+    const VecEpilogue finish(epilogue);
+    for (size_t pixel = begin; pixel < end; ++pixel) {
+        size_t channel = 0;
+        for (; channel + 4 * Vec<float>::kWidth <= args.channels; channel += 4 * Vec<float>::kWidth) {
+            elementwise_channels<kOp, 4>(args, finish, pixel, channel, Vec<float>::kWidth);
+        }
+        for (; channel + Vec<float>::kWidth <= args.channels; channel += Vec<float>::kWidth) {
+            elementwise_channels<kOp, 1>(args, finish, pixel, channel, Vec<float>::kWidth);
+        }
+        if (channel < args.channels) {
+            elementwise_channels<kOp, 1>(args, finish, pixel, channel, args.channels - channel);
+        }
+    }
+}
+
+void elementwise_run(const ElementwiseArgs& args, size_t begin, size_t end) {
+    switch (args.op) {
+        case ElementwiseOp::Copy:
+            return elementwise_run_op<ElementwiseOp::Copy>(args, begin, end);
+        case ElementwiseOp::Add:
+            return elementwise_run_op<ElementwiseOp::Add>(args, begin, end);
+        case ElementwiseOp::Multiply:
+            return elementwise_run_op<ElementwiseOp::Multiply>(args, begin, end);
+        case ElementwiseOp::MultiplyAdd:
+            return elementwise_run_op<ElementwiseOp::MultiplyAdd>(args, begin, end);
+    }
+}
+
+constexpr ElementwiseKernels kElementwise = {elementwise_run};
+
+}  // namespace
+}  // namespace mobileinst

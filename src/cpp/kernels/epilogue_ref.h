@@ -1,0 +1,36 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "core/activation.h"
+
+namespace mobileinst {
+
+inline double activate_ref(double x, Activation activation) {
+    switch (activation) {
+        case Activation::None:
+            return x;
+        case Activation::Relu:
+            return std::max(x, 0.0);
+        case Activation::Relu6:
+            return std::min(std::max(x, 0.0), 6.0);
+        case Activation::HardSigmoid:
+            return std::min(std::max(x + 3.0, 0.0), 6.0) / 6.0;
+    }
+    return x;
+}
+
+/// The output at one pixel and channel from its sum.
+inline float apply_epilogue(double sum, const Epilogue& epilogue, size_t pixel, size_t channel) {
+    if (epilogue.bias != nullptr) {
+        sum += epilogue.bias[channel];
+    }
+    double y = activate_ref(sum, epilogue.activation);
+    if (epilogue.residual != nullptr) {
+        y += epilogue.residual[pixel * epilogue.residual_ld + channel];
+    }
+    return static_cast<float>(y);
+}
+
+}  // namespace mobileinst

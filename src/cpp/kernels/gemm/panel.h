@@ -1,0 +1,219 @@
+#pragma once
+
+// Tiles and panels around sum_tile(), shared by the matrix product and Winograd's.
+//
+// Packed weights: panels of kPanelVectors vectors of columns, each panel (k, columns) row-major; the last
+// panel has as few vectors as hold what is left, filled up with zeros.
+
+#include "simd/epilogue.h"
+#if defined(__aarch64__)
+#include "kernels/gemm/tile_lane.h"
+#else
+#include "kernels/gemm/tile_broadcast.h"
+#endif
+
+namespace mobileinst {
+namespace {
+
+constexpr size_t kPanelColumns = kPanelVectors * Vec<float>::kWidth;
+
+/// What sums begin with where there is no bias.
+alignas(64) constexpr float kZeroColumns[kPanelColumns] = {};
+
+inline size_t gemm_packed_size(size_t n, size_t k) { return round_up(n, Vec<float>::kWidth) * k; }
+
+/// Columns that the panel beginning at `column` holds, zeros included.
+inline size_t panel_columns(size_t n, size_t column) {
+    return smaller(kPanelColumns, round_up(n - column, Vec<float>::kWidth));
+}
+
+/// Where a tile's sums go: rows of C from (row, column) on, with the epilogue.
+struct EpilogueRows {
+    const VecEpilogue* finish;
+    float* c;
+    size_t ldc, row, column, columns;
+
+    Vec<float> start(size_t vector) const {
+        const size_t done = vector * Vec<float>::kWidth;
+        return finish->bias(column + done, columns - done);
+    }
+
+    template <int ROWS, int VECTORS>
+    inline __attribute__((always_inline)) void store(Vec<float> (&acc)[ROWS][VECTORS]) const {
+        finish->activate_all(&acc[0][0], ROWS * VECTORS);
+        // Told apart here so that the usual case has no branch per vector.
+        if (columns >= VECTORS * Vec<float>::kWidth) {
+            store_columns(acc, Vec<float>::kWidth);
+        } else {
+            store_columns(acc, columns - (VECTORS - 1) * Vec<float>::kWidth);
+        }
+    }
+
+    /// Describes this to tiles_text(), where it can do all of it.
+    template <typename Target>
+    bool describe(Target* target) const {
+        *target = {
+            finish->bias_values == nullptr ? kZeroColumns : finish->bias_values + column,
+            c,
+            ldc,
+            finish->residual == nullptr ? nullptr : finish->residual + row * finish->residual_ld + column,
+            finish->residual_ld,
+            finish->activation};
+        return columns >= kPanelColumns && finish->activation != Activation::HardSigmoid;
+    }
+
+    EpilogueRows below(size_t rows) const {
+        return {finish, c + rows * ldc, ldc, row + rows, column, columns};
+    }
+
+  private:
+    /// The last vector has `last` columns.
+    template <int ROWS, int VECTORS>
+    inline __attribute__((always_inline)) void store_columns(Vec<float> (&acc)[ROWS][VECTORS],
+                                                             size_t last) const {
+        if (finish->residual != nullptr) {
+            const float* from = finish->residual + row * finish->residual_ld + column;
+#pragma GCC unroll 16
+            for (int r = 0; r < ROWS; ++r) {
+                from = settled(from);
+#pragma GCC unroll 4
+                for (int v = 0; v < VECTORS; ++v) {
+                    acc[r][v] =
+                        acc[r][v] + Vec<float>::load_up_to(from + v * Vec<float>::kWidth,
+                                                           v + 1 < VECTORS ? Vec<float>::kWidth : last);
+                }
+                from += finish->residual_ld;
+            }
+        }
+        float* to = c;
+#pragma GCC unroll 16
+        for (int r = 0; r < ROWS; ++r) {
+            to = settled(to);
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; ++v) {
+                acc[r][v].store_up_to(to + v * Vec<float>::kWidth,
+                                      v + 1 < VECTORS ? Vec<float>::kWidth : last);
+            }
+            to += ldc;
+        }
+    }
+};
+
+/// Where a tile's sums go when they are intermediate: whole vectors, as they are.
+struct RawRows {
+    float* c;
+    size_t ldc;
+
+    Vec<float> start(size_t) const { return Vec<float>::zero(); }
+
+    template <int ROWS, int VECTORS>
+    inline __attribute__((always_inline)) void store(Vec<float> (&acc)[ROWS][VECTORS]) const {
+        float* to = c;
+#pragma GCC unroll 16
+        for (int r = 0; r < ROWS; ++r) {
+            to = settled(to);
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; ++v) {
+                acc[r][v].store(to + v * Vec<float>::kWidth);
+            }
+            to += ldc;
+        }
+    }
+
+    template <typename Target>
+    bool describe(Target* target) const {
+        *target = {kZeroColumns, c, ldc, nullptr, 0, Activation::None};
+        return true;
+    }
+
+    RawRows below(size_t rows) const { return {c + rows * ldc, ldc}; }
+};
+
+/// `tiles` tiles below each other.
+template <int ROWS, int VECTORS, typename Output>
+inline __attribute__((always_inline)) void gemm_tiles_inline(const float* a, size_t lda, size_t tiles,
+                                                             const float* panel, size_t k, Output output) {
+    if constexpr (kTileText<ROWS, VECTORS>) {
+        TileTarget target;
+        if (output.describe(&target)) {
+            return tiles_text<ROWS>(a, lda, tiles, panel, k, target);
+        }
+    }
+    Vec<float> start[VECTORS];
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; ++v) {
+        start[v] = output.start(v);
+    }
+    for (; tiles > 0; --tiles) {
+        Vec<float> acc[ROWS][VECTORS];
+        sum_tile(a, lda, panel, k, start, acc);
+        output.store(acc);
+        a += ROWS * lda;
+        output = output.below(ROWS);
+    }
+}
+
+template <int ROWS, int VECTORS, typename Output>
+__attribute__((noinline)) void gemm_tiles(const float* a, size_t lda, size_t tiles, const float* panel,
+                                          size_t k, Output output) {
+    gemm_tiles_inline<ROWS, VECTORS>(a, lda, tiles, panel, k, output);
+}
+
+/// The tile that begins `row` rows below. `output` is not passed by value: it would go over the stack, and
+/// loads from there waited until all that the tile before had stored was in the cache.
+template <int ROWS, int VECTORS, typename Output>
+__attribute__((noinline)) void gemm_tile(const float* a, size_t lda, const float* panel, size_t k,
+                                         const Output& output, size_t row) {
+    gemm_tiles_inline<ROWS, VECTORS>(a, lda, 1, panel, k, output.below(row));
+}
+
+template <int ROWS, int VECTORS, typename Output>
+inline void gemm_tiles_of(size_t rows, const float* a, size_t lda, size_t tiles, const float* panel, size_t k,
+                          const Output& output) {
+    if constexpr (ROWS > 1) {
+        if (rows < ROWS) {
+            return gemm_tiles_of<ROWS - 1, VECTORS>(rows, a, lda, tiles, panel, k, output);
+        }
+    }
+    if constexpr (kLoopsOverTiles) {
+        gemm_tiles<ROWS, VECTORS>(a, lda, tiles, panel, k, output);
+    } else {
+        for (size_t row = 0; row < tiles * ROWS; row += ROWS) {
+            gemm_tile<ROWS, VECTORS>(a + row * lda, lda, panel, k, output, row);
+        }
+    }
+}
+
+template <int VECTORS, typename Output>
+inline void gemm_rows(const float* a, size_t lda, size_t rows, const float* panel, size_t k,
+                      const Output& output) {
+    constexpr int kRows = static_cast<int>(kTileRows<VECTORS>);
+    // Even tiles, no thin one at the end: some of `high` rows, then some of one row less.
+    const size_t tiles = divide_up(rows, kRows), low = rows / tiles, high_tiles = rows - low * tiles;
+    if (high_tiles > 0) {
+        gemm_tiles_of<kRows, VECTORS>(low + 1, a, lda, high_tiles, panel, k, output);
+    }
+    const size_t done = high_tiles * (low + 1);
+    gemm_tiles_of<kRows, VECTORS>(low, a + done * lda, lda, tiles - high_tiles, panel, k, output.below(done));
+}
+
+/// All rows against one panel of `vectors` vectors, VECTORS at most.
+template <int VECTORS, typename Output>
+inline void gemm_panel_of(const float* a, size_t lda, size_t rows, const float* panel, size_t vectors,
+                          size_t k, const Output& output) {
+    if constexpr (VECTORS > 1) {
+        if (vectors < VECTORS) {
+            return gemm_panel_of<VECTORS - 1>(a, lda, rows, panel, vectors, k, output);
+        }
+    }
+    gemm_rows<VECTORS>(a, lda, rows, panel, k, output);
+}
+
+template <typename Output>
+inline void gemm_panel(const float* a, size_t lda, size_t rows, const float* panel, size_t vectors, size_t k,
+                       const Output& output) {
+    gemm_panel_of<static_cast<int>(kPanelVectors)>(a, lda, rows, panel, vectors, k, output);
+}
+
+}  // namespace
+}  // namespace mobileinst

@@ -1,0 +1,75 @@
+#pragma once
+
+// Inner product of the matrix kernels where one value of A is broadcast against vectors of W (AVX2, AVX-512).
+
+#include "kernels/gemm/start.h"
+
+namespace mobileinst {
+namespace {
+
+/// Shape of the tiles. AVX-512: 12 x 2 sums, 2 weights and 1 value fill 27 of 32 registers; AVX2: 6 x 2 sums,
+/// 2 weights and 1 value fill 15 of 16.
+constexpr size_t kRowTile = Vec<float>::kWidth == 16 ? 12 : 6;  // rows of C per tile of a whole panel
+constexpr size_t kPanelVectors = 2;                             // vectors of C's columns per tile
+
+/// Rows of a tile of that many vectors.
+template <size_t VECTORS>
+constexpr size_t kTileRows = kRowTile;
+
+/// A function computes one tile: with a loop over tiles around it, compilers spill sums.
+constexpr bool kLoopsOverTiles = false;
+
+/// No tile is written out as text.
+template <int ROWS, int VECTORS>
+constexpr bool kTileText = false;
+template <int ROWS>
+void tiles_text(const float* a, size_t lda, size_t tiles, const float* panel, size_t k,
+                const TileTarget& target);
+template <int ROWS>
+void tiles_of_runs_text(const float* a, size_t lda, size_t runs, size_t step, size_t length, size_t tiles,
+                        const float* panel, const TileTarget& target);
+
+/// acc[r][v] += sum over i < k of a[r * lda + i] * panel[i][v], a panel row being VECTORS vectors.
+template <int ROWS, int VECTORS>
+inline __attribute__((always_inline)) void multiply_tile(const float* a, size_t lda, const float* panel,
+                                                         size_t k, Vec<float> (&acc)[ROWS][VECTORS]) {
+    // A pointer per three rows, the others reached by x86's scaled index: a pointer per row would spill.
+    constexpr int kGroups = (ROWS + 2) / 3;
+    const float* group[kGroups];
+#pragma GCC unroll 6
+    for (int g = 0; g < kGroups; ++g) {
+        group[g] = a + g * 3 * lda;
+    }
+    for (const float* end = panel + k * VECTORS * Vec<float>::kWidth; panel != end;) {
+        Vec<float> w[VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; ++v) {
+            w[v] = Vec<float>::load(panel + v * Vec<float>::kWidth);
+        }
+        panel += VECTORS * Vec<float>::kWidth;
+#pragma GCC unroll 16
+        for (int r = 0; r < ROWS; ++r) {
+            const Vec<float> x = Vec<float>::broadcast(group[r / 3] + r % 3 * lda);
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; ++v) {
+                acc[r][v] = fma(x, w[v], acc[r][v]);
+            }
+        }
+#pragma GCC unroll 6
+        for (int g = 0; g < kGroups; ++g) {
+            ++group[g];
+        }
+    }
+}
+
+/// acc[r] = start + sum over i < k of a[r * lda + i] * panel[i].
+template <int ROWS, int VECTORS>
+inline __attribute__((always_inline)) void sum_tile(const float* a, size_t lda, const float* panel, size_t k,
+                                                    const Vec<float> (&start)[VECTORS],
+                                                    Vec<float> (&acc)[ROWS][VECTORS]) {
+    start_rows(start, acc);
+    multiply_tile(a, lda, panel, k, acc);
+}
+
+}  // namespace
+}  // namespace mobileinst

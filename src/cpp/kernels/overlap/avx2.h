@@ -1,0 +1,39 @@
+#pragma once
+
+#include <immintrin.h>
+
+#include "kernels/overlap/overlap.h"
+
+namespace mobileinst {
+namespace {
+
+void overlap_pack(const uint8_t* bytes, size_t count, uint64_t* bits) {
+    const __m256i zero = _mm256_setzero_si256();
+    size_t i = 0;
+    for (; i + 32 <= count; i += 32) {
+        const __m256i block = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes + i));
+        const auto empty = static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(block, zero)));
+        bits[i / 64] |= static_cast<uint64_t>(~empty) << (i % 64);
+    }
+    for (; i < count; ++i) {
+        bits[i / 64] |= static_cast<uint64_t>(bytes[i] != 0) << (i % 64);
+    }
+}
+
+uint64_t count_shared(const uint64_t* a, const uint64_t* b, size_t words) {
+    uint64_t even = 0, odd = 0;  // two chains of additions
+    size_t i = 0;
+    for (; i + 2 <= words; i += 2) {
+        even += static_cast<uint64_t>(__builtin_popcountll(a[i] & b[i]));
+        odd += static_cast<uint64_t>(__builtin_popcountll(a[i + 1] & b[i + 1]));
+    }
+    if (i < words) {
+        even += static_cast<uint64_t>(__builtin_popcountll(a[i] & b[i]));
+    }
+    return even + odd;
+}
+
+constexpr OverlapKernels kOverlap = {overlap_pack, count_shared};
+
+}  // namespace
+}  // namespace mobileinst

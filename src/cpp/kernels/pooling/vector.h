@@ -1,0 +1,65 @@
+#pragma once
+
+#include "kernels/pooling/pooling.h"
+#include "simd/math.h"
+
+namespace mobileinst {
+namespace {
+
+/// Reduces `kVectors` vectors of channels of one bin, row by row so that sums stay short.
+template <bool kAverage, size_t kVectors>
+inline void pool_channels(const PoolArgs& args, const PoolBin& rows, const PoolBin& columns, size_t channel,
+                          size_t count, float* output) {
+    const float* corner = args.input + (rows.begin * args.width + columns.begin) * args.input_ld + channel;
+    Vec<float> total[kVectors];
+    for (size_t v = 0; v < kVectors; ++v) {
+        total[v] =
+            kAverage ? Vec<float>::zero() : Vec<float>::load_up_to(corner + v * Vec<float>::kWidth, count);
+    }
+    for (size_t y = rows.begin; y < rows.end; ++y) {
+        const float* pixel = args.input + (y * args.width + columns.begin) * args.input_ld + channel;
+        Vec<float> row[kVectors];
+        for (size_t v = 0; v < kVectors; ++v) {
+            row[v] = Vec<float>::load_up_to(pixel + v * Vec<float>::kWidth, count);
+        }
+        for (size_t x = columns.begin + 1; x < columns.end; ++x) {
+            pixel += args.input_ld;
+            for (size_t v = 0; v < kVectors; ++v) {
+                const Vec<float> value = Vec<float>::load_up_to(pixel + v * Vec<float>::kWidth, count);
+                row[v] = kAverage ? row[v] + value : larger_of(row[v], value);
+            }
+        }
+        for (size_t v = 0; v < kVectors; ++v) {
+            total[v] = kAverage ? total[v] + row[v] : larger_of(total[v], row[v]);
+        }
+    }
+    const float pixels = static_cast<float>((rows.end - rows.begin) * (columns.end - columns.begin));
+    for (size_t v = 0; v < kVectors; ++v) {
+        const Vec<float> y = kAverage ? total[v] * Vec<float>::fill(1.0f / pixels) : total[v];
+        y.store_up_to(output + channel + v * Vec<float>::kWidth, count);
+    }
+}
+
+template <bool kAverage>
+void pool(const PoolArgs& args, size_t begin, size_t end) {
+    for (size_t pixel = begin; pixel < end; ++pixel) {
+        const PoolBin rows = pool_bin(pixel / args.out_width, args.height, args.out_height);
+        const PoolBin columns = pool_bin(pixel % args.out_width, args.width, args.out_width);
+        float* output = args.output + pixel * args.output_ld;
+        size_t c = 0;
+        for (; c + 4 * Vec<float>::kWidth <= args.channels; c += 4 * Vec<float>::kWidth) {
+            pool_channels<kAverage, 4>(args, rows, columns, c, Vec<float>::kWidth, output);
+        }
+        for (; c + Vec<float>::kWidth <= args.channels; c += Vec<float>::kWidth) {
+            pool_channels<kAverage, 1>(args, rows, columns, c, Vec<float>::kWidth, output);
+        }
+        if (c < args.channels) {
+            pool_channels<kAverage, 1>(args, rows, columns, c, args.channels - c, output);
+        }
+    }
+}
+
+constexpr PoolKernels kPool = {pool<true>, pool<false>};
+
+}  // namespace
+}  // namespace mobileinst

@@ -1,0 +1,141 @@
+#pragma once
+
+#include "core/interpolation.h"
+#include "kernels/resize/resize.h"
+#include "simd/epilogue.h"
+
+namespace mobileinst {
+namespace {
+
+/// NEON's 32 registers hold the values of four vectors of channels, AVX2's 16 do not.
+constexpr bool kManyRegisters = Vec<float>::kWidth == 4;
+
+enum class ResizeMode { Plain, Add, MultiplyAdd };
+
+/// The shares of the four pixels that an output pixel reads.
+struct Shares {
+    Vec<float> top_left, top_right, bottom_left, bottom_right;
+
+    Shares(const LinearTap& y, const LinearTap& x)
+        : top_left(Vec<float>::fill((1 - y.weight) * (1 - x.weight))),
+          top_right(Vec<float>::fill((1 - y.weight) * x.weight)),
+          bottom_left(Vec<float>::fill(y.weight * (1 - x.weight))),
+          bottom_right(Vec<float>::fill(y.weight * x.weight)) {}
+};
+
+/// The four pixels that an output pixel reads.
+struct Corners {
+    const float *top_left, *top_right, *bottom_left, *bottom_right;
+
+    Corners(const float* map, size_t ld, size_t width, const LinearTap& y, const LinearTap& x)
+        : top_left(map + (y.low * width + x.low) * ld),
+          top_right(map + (y.low * width + x.high) * ld),
+          bottom_left(map + (y.high * width + x.low) * ld),
+          bottom_right(map + (y.high * width + x.high) * ld) {}
+
+    Vec<float> mix(const Shares& shares, size_t channel, size_t count) const {
+        return mix_others(shares, channel, count,
+                          Vec<float>::load_up_to(top_left + channel, count) * shares.top_left);
+    }
+
+    /// The same added to `start`.
+    Vec<float> mix(const Shares& shares, size_t channel, size_t count, Vec<float> start) const {
+        return mix_others(shares, channel, count,
+                          fma(Vec<float>::load_up_to(top_left + channel, count), shares.top_left, start));
+    }
+
+  private:
+    Vec<float> mix_others(const Shares& shares, size_t channel, size_t count, Vec<float> sum) const {
+        sum = fma(Vec<float>::load_up_to(top_right + channel, count), shares.top_right, sum);
+        sum = fma(Vec<float>::load_up_to(bottom_left + channel, count), shares.bottom_left, sum);
+        return fma(Vec<float>::load_up_to(bottom_right + channel, count), shares.bottom_right, sum);
+    }
+};
+
+/// One output pixel.
+template <ResizeMode kMode>
+struct ResizedPixel {
+    Corners input, shift;
+    Shares shares;
+    const float* local;
+    float* output;
+
+    ResizedPixel(const ResizeArgs& args, const LinearTap& y, const LinearTap& x, size_t pixel)
+        : input(args.input, args.input_ld, args.width, y, x),
+          shift(kMode == ResizeMode::MultiplyAdd ? args.shift : args.input,
+                kMode == ResizeMode::MultiplyAdd ? args.shift_ld : args.input_ld, args.width, y, x),
+          shares(y, x),
+          local(kMode == ResizeMode::Plain ? nullptr : args.local + pixel * args.local_ld),
+          output(args.output + pixel * args.output_ld) {}
+
+    /// VECTORS vectors from channel c on, each of the first `count` floats.
+    template <int VECTORS>
+    inline __attribute__((always_inline)) void run(const VecEpilogue& finish, size_t c, size_t count) const {
+        Vec<float> v[VECTORS];
+#pragma GCC unroll 4
+        for (int i = 0; i < VECTORS; ++i) {
+            const size_t channel = c + i * Vec<float>::kWidth;
+            if constexpr (kMode == ResizeMode::Add) {
+                v[i] = input.mix(shares, channel, count, Vec<float>::load_up_to(local + channel, count));
+            } else {
+                v[i] = input.mix(shares, channel, count);
+            }
+            if constexpr (kMode == ResizeMode::MultiplyAdd) {
+                v[i] = fma(v[i], Vec<float>::load_up_to(local + channel, count),
+                           shift.mix(shares, channel, count));
+            }
+        }
+        finish.activate_all(v, VECTORS);
+#pragma GCC unroll 4
+        for (int i = 0; i < VECTORS; ++i) {
+            v[i].store_up_to(output + c + i * Vec<float>::kWidth, count);
+        }
+    }
+};
+
+template <ResizeMode kMode>
+void resize_pixel(const ResizeArgs& args, const VecEpilogue& finish, const LinearTap& y, const LinearTap& x,
+                  size_t pixel) {
+    const ResizedPixel<kMode> resized(args, y, x, pixel);
+    size_t c = 0;
+    if constexpr (kManyRegisters) {
+        for (; c + 4 * Vec<float>::kWidth <= args.channels; c += 4 * Vec<float>::kWidth) {
+            resized.template run<4>(finish, c, Vec<float>::kWidth);
+        }
+    }
+    for (; c + Vec<float>::kWidth <= args.channels; c += Vec<float>::kWidth) {
+        resized.template run<1>(finish, c, Vec<float>::kWidth);
+    }
+    if (c < args.channels) {
+        resized.template run<1>(finish, c, args.channels - c);
+    }
+}
+
+template <ResizeMode kMode>
+void resize_rows(const ResizeArgs& args, size_t begin, size_t end) {
+    Epilogue epilogue;
+    epilogue.activation = args.activation;
+    const VecEpilogue finish(epilogue);
+    for (size_t row = begin; row < end; ++row) {
+        const LinearTap y = linear_tap(row, args.height, args.out_height);
+        for (size_t column = 0; column < args.out_width; ++column) {
+            const LinearTap x = linear_tap(column, args.width, args.out_width);
+            resize_pixel<kMode>(args, finish, y, x, row * args.out_width + column);
+        }
+    }
+}
+
+void resize_run(const ResizeArgs& args, size_t begin, size_t end) {
+    if (args.local == nullptr) {
+        resize_rows<ResizeMode::Plain>(args, begin, end);
+    } else if (args.shift == nullptr) {
+        resize_rows<ResizeMode::Add>(args, begin, end);
+    } else {
+        resize_rows<ResizeMode::MultiplyAdd>(args, begin, end);
+    }
+}
+
+constexpr ResizeKernels kResize = {resize_run};
+
+}  // namespace
+}  // namespace mobileinst

@@ -1,0 +1,90 @@
+#pragma once
+
+// The epilogue on vectors.
+
+#include <limits>
+
+#include "core/activation.h"
+#include "simd/vec.h"
+
+namespace mobileinst {
+namespace {
+
+/// An Epilogue readied for vectors; sums begin at bias(), so that it costs nothing.
+struct VecEpilogue {
+    const float* bias_values;
+    const float* residual;
+    size_t residual_ld;
+    Activation activation;
+    float low, high;
+
+    explicit VecEpilogue(const Epilogue& epilogue)
+        : bias_values(epilogue.bias),
+          residual(epilogue.residual),
+          residual_ld(epilogue.residual_ld),
+          activation(epilogue.activation),
+          low(activation == Activation::None ? -std::numeric_limits<float>::infinity() : 0.0f),
+          high(activation == Activation::Relu6 || activation == Activation::HardSigmoid
+                   ? 6.0f
+                   : std::numeric_limits<float>::infinity()) {}
+
+    Vec<float> bias(size_t channel, size_t count) const {
+        return bias_values == nullptr ? Vec<float>::zero()
+                                      : Vec<float>::load_up_to(bias_values + channel, count);
+    }
+
+    Vec<float> activate(Vec<float> x) const {
+        if (activation == Activation::HardSigmoid) {
+            return clamp(x + Vec<float>::fill(3.0f), Vec<float>::fill(low), Vec<float>::fill(high)) *
+                   Vec<float>::fill(1.0f / 6.0f);
+        }
+        return clamp(x, Vec<float>::fill(low), Vec<float>::fill(high));
+    }
+
+    /// activate() of vectors [0, count), with no instruction more than the activation needs.
+    inline __attribute__((always_inline)) void activate_all(Vec<float>* x, int count) const {
+        if (activation == Activation::None) {
+            return;
+        }
+        if (activation == Activation::Relu) {
+            const Vec<float> zero = Vec<float>::zero();
+#pragma GCC unroll 32
+            for (int i = 0; i < count; ++i) {
+                x[i] = at_least(x[i], zero);
+            }
+            return;
+        }
+        if (activation == Activation::HardSigmoid) {
+#pragma GCC unroll 32
+            for (int i = 0; i < count; ++i) {
+                x[i] = (x[i] + Vec<float>::fill(3.0f));
+            }
+        }
+#pragma GCC unroll 32
+        for (int i = 0; i < count; ++i) {
+            x[i] = clamp(x[i], Vec<float>::fill(0.0f), Vec<float>::fill(6.0f));
+        }
+        if (activation == Activation::HardSigmoid) {
+#pragma GCC unroll 32
+            for (int i = 0; i < count; ++i) {
+                x[i] = x[i] * Vec<float>::fill(1.0f / 6.0f);
+            }
+        }
+    }
+
+    /// Finishes a vector of sums and stores it, or its first `count` floats, at that pixel and channel.
+    void store(Vec<float> sum, float* output, size_t pixel, size_t channel, size_t count) const {
+        store_activated(activate(sum), output, pixel, channel, count);
+    }
+
+    /// The same after activate().
+    void store_activated(Vec<float> y, float* output, size_t pixel, size_t channel, size_t count) const {
+        if (residual != nullptr) {
+            y = y + Vec<float>::load_up_to(residual + pixel * residual_ld + channel, count);
+        }
+        y.store_up_to(output, count);
+    }
+};
+
+}  // namespace
+}  // namespace mobileinst

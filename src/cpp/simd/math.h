@@ -1,0 +1,60 @@
+#pragma once
+
+// Functions of vectors beyond arithmetic.
+
+#include "simd/vec.h"
+
+namespace mobileinst {
+namespace {
+
+/// The largest of all lanes.
+inline float largest_lane(Vec<float> x) {
+    float lanes[Vec<float>::kWidth];
+    x.store(lanes);
+    float found = lanes[0];
+    for (size_t i = 1; i < Vec<float>::kWidth; ++i) {
+        found = lanes[i] > found ? lanes[i] : found;
+    }
+    return found;
+}
+
+/// The sum of all lanes, added pairwise.
+inline float sum_of_lanes(Vec<float> x) {
+    float lanes[Vec<float>::kWidth];
+    x.store(lanes);
+    for (size_t half = Vec<float>::kWidth / 2; half > 0; half /= 2) {
+        for (size_t i = 0; i < half; ++i) {
+            lanes[i] += lanes[i + half];
+        }
+    }
+    return lanes[0];
+}
+
+/// e^x within 2 ULP for x in [-87, 88]; clamped outside. By 2^n * e^r with |r| <= ln(2) / 2 and the Taylor
+/// polynomial of degree 7 of e^r, whose truncation error there is 5e-9.
+inline Vec<float> exponential(Vec<float> x) {
+    x = clamp(x, Vec<float>::fill(-87.0f), Vec<float>::fill(88.0f));
+    const Vec<float> round = Vec<float>::fill(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number
+    const Vec<float> n = fma(x, Vec<float>::fill(1.44269504f), round) - round;
+    Vec<float> r =
+        fma(n, Vec<float>::fill(-0.693359375f), x);  // ln(2) in two parts, the first exact in few bits
+    r = fma(n, Vec<float>::fill(2.12194440e-4f), r);
+    Vec<float> p = Vec<float>::fill(1.0f / 5040.0f);
+    p = fma(p, r, Vec<float>::fill(1.0f / 720.0f));
+    p = fma(p, r, Vec<float>::fill(1.0f / 120.0f));
+    p = fma(p, r, Vec<float>::fill(1.0f / 24.0f));
+    p = fma(p, r, Vec<float>::fill(1.0f / 6.0f));
+    p = fma(p, r, Vec<float>::fill(0.5f));
+    p = fma(p, r, Vec<float>::fill(1.0f));
+    p = fma(p, r, Vec<float>::fill(1.0f));
+    return times_power_of_two(p, n);
+}
+
+/// 1 / (1 + e^-x).
+inline Vec<float> sigmoid(Vec<float> x) {
+    const Vec<float> one = Vec<float>::fill(1.0f);
+    return divide(one, one + exponential(Vec<float>::zero() - x));
+}
+
+}  // namespace
+}  // namespace mobileinst

@@ -1,0 +1,106 @@
+#pragma once
+
+// NEON of armv8-a: four floats in a register. Included by simd/vec.h.
+
+#include <arm_neon.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/tier.h"
+
+namespace mobileinst {
+namespace {
+
+constexpr Tier kVecTier = Tier::Neon;
+
+template <typename T>
+struct Vec;
+
+template <>
+struct Vec<float> {
+    static constexpr size_t kWidth = 4;
+    float32x4_t v;
+
+    static Vec load(const float* p) { return {vld1q_f32(p)}; }
+    static Vec load_first(const float* p, size_t count) {
+        float lanes[4] = {};
+        for (size_t i = 0; i < count; ++i) {
+            lanes[i] = p[i];
+        }
+        return {vld1q_f32(lanes)};
+    }
+    /// The whole vector, or only the first `count` floats (the others 0) where there are fewer.
+    static Vec load_up_to(const float* p, size_t count) {
+        return count >= kWidth ? load(p) : load_first(p, count);
+    }
+    static Vec broadcast(const float* p) { return {vld1q_dup_f32(p)}; }
+    static Vec fill(float x) { return {vdupq_n_f32(x)}; }
+    static Vec zero() { return {vdupq_n_f32(0.0f)}; }
+    void store(float* p) const { vst1q_f32(p, v); }
+    void store_first(float* p, size_t count) const {
+        float lanes[4];
+        vst1q_f32(lanes, v);
+        for (size_t i = 0; i < count; ++i) {
+            p[i] = lanes[i];
+        }
+    }
+    void store_up_to(float* p, size_t count) const {
+        if (count >= kWidth) {
+            store(p);
+        } else {
+            store_first(p, count);
+        }
+    }
+};
+
+inline Vec<float> operator+(Vec<float> a, Vec<float> b) { return {vaddq_f32(a.v, b.v)}; }
+inline Vec<float> operator-(Vec<float> a, Vec<float> b) { return {vsubq_f32(a.v, b.v)}; }
+inline Vec<float> operator*(Vec<float> a, Vec<float> b) { return {vmulq_f32(a.v, b.v)}; }
+/// a * b + c, rounded once.
+inline Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
+/// The larger of both; x where it is NaN.
+inline Vec<float> at_least(Vec<float> x, Vec<float> lo) { return {vmaxq_f32(lo.v, x.v)}; }
+/// x within [lo, hi]; NaN stays NaN.
+inline Vec<float> clamp(Vec<float> x, Vec<float> lo, Vec<float> hi) {
+    return {vminq_f32(hi.v, vmaxq_f32(lo.v, x.v))};
+}
+inline Vec<float> divide(Vec<float> a, Vec<float> b) { return {vdivq_f32(a.v, b.v)}; }
+inline Vec<float> larger_of(Vec<float> a, Vec<float> b) { return {vmaxq_f32(a.v, b.v)}; }
+/// One bit per lane, set where a > b.
+inline uint32_t lanes_above(Vec<float> a, Vec<float> b) {
+    const uint32x4_t bits = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(vcgtq_f32(a.v, b.v), bits));
+}
+/// x where a > b, else 0.
+inline Vec<float> where_above(Vec<float> x, Vec<float> a, Vec<float> b) {
+    return {vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a.v, b.v), vreinterpretq_u32_f32(x.v)))};
+}
+/// x * 2^n of whole numbers n, where neither x nor the product is 0, denormal or infinite.
+inline Vec<float> times_power_of_two(Vec<float> x, Vec<float> n) {
+    const int32x4_t exponent = vshlq_n_s32(vcvtq_s32_f32(n.v), 23);
+    return {vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(x.v), exponent))};
+}
+
+/// x, which is not read from memory again by each instruction that uses it.
+inline __attribute__((always_inline)) Vec<float> in_register(Vec<float> x) {
+    asm("" : "+w"(x.v));
+    return x;
+}
+
+/// p, computed here and now: addresses behind it are then immediate offsets, several loads or stores of which
+/// make one instruction, instead of sums in registers of their own.
+template <typename T>
+inline __attribute__((always_inline)) T* settled(T* p) {
+    asm("" : "+r"(p));
+    return p;
+}
+
+/// base + i * step, given the address before it: one addition.
+template <typename T>
+inline __attribute__((always_inline)) T* next_address(T* previous, T* /*base*/, size_t /*i*/, size_t step) {
+    return settled(previous + step);
+}
+
+}  // namespace
+}  // namespace mobileinst

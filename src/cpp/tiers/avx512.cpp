@@ -1,0 +1,19 @@
+// AVX-512: F, VL, DQ and BW. Kernels that wait for memory are AVX2's.
+
+#include "tiers/matrix_kernels.h"
+
+namespace mobileinst {
+namespace {
+
+constexpr KernelTable make_table() {
+    KernelTable table;
+    table.base = &avx2_kernels;
+    add_matrix_kernels(table);
+    return table;
+}
+
+}  // namespace
+
+constexpr KernelTable avx512_kernels = make_table();
+
+}  // namespace mobileinst

@@ -1,0 +1,39 @@
+#pragma once
+
+// The kernels that pass over maps and wait for memory.
+
+#include "kernels/axial_attention/vector.h"
+#include "kernels/elementwise/vector.h"
+#include "kernels/layer_norm/vector.h"
+#include "kernels/pooling/vector.h"
+#include "kernels/resize/vector.h"
+#include "kernels/run_length/vector.h"
+#include "tiers/kernel_table.h"
+#if defined(__aarch64__)
+#include "kernels/overlap/neon.h"
+#include "kernels/preprocess/neon.h"
+#include "kernels/transpose/neon.h"
+#else
+#include "kernels/overlap/avx2.h"
+#include "kernels/preprocess/avx2.h"
+#include "kernels/transpose/avx2.h"
+#endif
+
+namespace mobileinst {
+namespace {
+
+constexpr void add_map_kernels(KernelTable& table) {
+    constexpr DType f32 = DType::Float32;
+    table.axial_attention[f32] = &kAxialAttention;
+    table.elementwise[f32] = &kElementwise;
+    table.layer_norm[f32] = &kLayerNorm;
+    table.pool[f32] = &kPool;
+    table.preprocess[f32] = &kPreprocess;
+    table.resize[f32] = &kResize;
+    table.transpose[f32] = &kTranspose;
+    table.overlap = &kOverlap;
+    table.run_length = &kRunLength;
+}
+
+}  // namespace
+}  // namespace mobileinst

@@ -1,0 +1,51 @@
+// Plain C++, the oracle of the other tiers.
+
+#include "kernels/attention/ref.h"
+
+#include "kernels/axial_attention/ref.h"
+#include "kernels/conv3x3/ref.h"
+#include "kernels/conv_direct/ref.h"
+#include "kernels/depthwise/ref.h"
+#include "kernels/elementwise/ref.h"
+#include "kernels/gemm/ref.h"
+#include "kernels/inverted_residual/ref.h"
+#include "kernels/layer_norm/ref.h"
+#include "kernels/overlap/ref.h"
+#include "kernels/peak/ref.h"
+#include "kernels/pooling/ref.h"
+#include "kernels/preprocess/ref.h"
+#include "kernels/resize/ref.h"
+#include "kernels/run_length/ref.h"
+#include "kernels/transpose/ref.h"
+#include "tiers/kernel_table.h"
+
+namespace mobileinst {
+namespace {
+
+constexpr KernelTable make_table() {
+    KernelTable table;
+    constexpr DType f32 = DType::Float32;
+    table.attention[f32] = &kAttentionRef;
+    table.axial_attention[f32] = &kAxialAttentionRef;
+    table.conv3x3[f32] = &kConv3x3Ref;
+    table.conv_direct[f32] = &kConvDirectRef;
+    table.depthwise[f32] = &kDepthwiseRef;
+    table.elementwise[f32] = &kElementwiseRef;
+    table.gemm[f32] = &kGemmRef;
+    table.inverted_residual[f32] = &kInvertedResidualRef;
+    table.layer_norm[f32] = &kLayerNormRef;
+    table.peak[f32] = &kPeakRef;
+    table.pool[f32] = &kPoolRef;
+    table.preprocess[f32] = &kPreprocessRef;
+    table.resize[f32] = &kResizeRef;
+    table.transpose[f32] = &kTransposeRef;
+    table.overlap = &kOverlapRef;
+    table.run_length = &kRunLengthRef;
+    return table;
+}
+
+}  // namespace
+
+constexpr KernelTable ref_kernels = make_table();
+
+}  // namespace mobileinst
