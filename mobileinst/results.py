@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _native
+from .inputs import check_frame, check_number
 
 NO_ID = -1
 
@@ -80,8 +82,12 @@ class Instances:
     def __len__(self) -> int:
         return len(self.run_lengths)
 
-    def __getitem__(self, index: int | slice | ArrayLike) -> Instances:
-        """Some of the instances: by int (one), slice, boolean array of length n, or array of indices."""
+    def __getitem__(self, index: int | slice | str | ArrayLike) -> Instances:
+        """Some of the instances: by int (one), slice, boolean array of length n, array of indices, or by
+        class name (or several), which gives none where no instance has that name."""
+        wanted = [index] if isinstance(index, str) else index
+        if isinstance(wanted, (list, tuple)) and wanted and all(isinstance(name, str) for name in wanted):
+            index = np.array([name in wanted for name in self.names], np.bool_)
         if not isinstance(index, slice):
             index = np.asarray(index)
             if index.size == 0 and index.dtype != bool:
@@ -129,6 +135,142 @@ class Instances:
         size = [self.height, self.width]
         return [{"size": list(size), "counts": compress(runs)} for runs in self.run_lengths]
 
+    def polygons(self, tolerance: float = 1.0) -> list[list[NDArray[np.float32]]]:
+        """Outlines: for each instance one polygon for each part of its mask, largest first.
+
+        Args:
+            tolerance: how far a polygon may run beside the mask's edge, in pixels; 0: exact. Parts that
+                vanish within it are left out, so that tiny masks may have no polygon.
+
+        Returns:
+            lists of float32 (k, 2), x and y in pixels from the frame's upper left corner. Holes are cut in,
+            see `mobileinst.masks.polygons.mask_polygons`.
+        """
+        from .masks.polygons import mask_polygons
+
+        outlines = []
+        for i, (x0, y0, x1, y1) in enumerate(self.boxes.astype(int)):
+            polygons = mask_polygons(self.mask(i)[y0:y1, x0:x1], tolerance)
+            outlines.append([polygon + np.array([x0, y0], np.float32) for polygon in polygons])
+        return outlines
+
+    def crop(
+        self,
+        image: NDArray[np.uint8],
+        *,
+        margin: float = 0.0,
+        background: tuple[int, int, int] | None = None,
+    ) -> list[NDArray[np.uint8]]:
+        """The part of the image at each instance's box, uint8 (h, w, 3), copied.
+
+        Args:
+            image: uint8 (H, W, 3), the frame that the instances were found in.
+            margin: added on each side, as a share of the box's longer side, as far as the frame reaches.
+            background: colour for pixels outside of the mask; None keeps them.
+
+        Raises:
+            TypeError, ValueError: for something that is no such image, one of another size than the frame,
+                or a negative margin.
+        """
+        self.check_image(image)
+        check_number("margin", margin, 0, 10, "in 0..10")
+        crops = []
+        for i, (x0, y0, x1, y1) in enumerate(self.boxes.astype(int)):
+            wide = round(margin * max(x1 - x0, y1 - y0))
+            part = np.s_[max(y0 - wide, 0) : y1 + wide, max(x0 - wide, 0) : x1 + wide]
+            crop = image[part].copy()
+            if background is not None:
+                crop[~self.mask(i)[part]] = background
+            crops.append(crop)
+        return crops
+
+    def draw(self, image: NDArray[np.uint8], **style: Any) -> NDArray[np.uint8]:
+        """A copy of the image with the instances drawn on it; options as of `mobileinst.drawing.draw`."""
+        from .drawing.overlay import draw
+
+        return draw(image, self, **style)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The instances as a JSON-ready object.
+
+        ``{"width", "height", "instances": [{"id", "label" (class name), "score", "box" [x0, y0, x1, y1],
+        "rle"}]}``; `id` is null where there is no track.
+        """
+        instances = [
+            {
+                "id": int(self.ids[i]) if self.ids[i] != NO_ID else None,
+                "label": self.names[i],
+                "score": round(float(self.scores[i]), 4),
+                "box": self.boxes[i].tolist(),
+                "rle": rle,
+            }
+            for i, rle in enumerate(self.rle())
+        ]
+        return {"width": self.width, "height": self.height, "instances": instances}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any], classes: Sequence[str] | None = None) -> Instances:
+        """The instances of an object made by `to_dict`, or of a line that `mobileinst track --json` wrote.
+
+        Args:
+            record: the object. Keys that it has besides are not looked at.
+            classes: names that labels are indices into; None means the names in it, sorted.
+
+        Raises:
+            ValueError: for an object of another form; the message says which instance.
+        """
+        try:
+            size = int(record["height"]), int(record["width"])
+            entries = list(record["instances"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"expected an object with width, height and instances, got {error!r}") from None
+        known = sorted({str(entry.get("label")) for entry in entries}) if classes is None else list(classes)
+        parsed = []
+        for number, entry in enumerate(entries):
+            try:
+                parsed.append(_parsed(entry, size, known))
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"instance {number}: {_complaint(error)}") from None
+        runs, scores, names, ids = zip(*parsed, strict=True) if parsed else ((), (), (), ())
+        return cls(size, runs, scores, [known.index(name) for name in names], names, ids)
+
+    def to_json(self) -> str:
+        """The instances as JSON text, see `to_dict`."""
+        return json.dumps(self.to_dict(), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str, classes: Sequence[str] | None = None) -> Instances:
+        """The instances of a text made by `to_json`; arguments and errors as of `from_dict`."""
+        return cls.from_dict(json.loads(text), classes)
+
+    def to_supervision(self) -> Any:
+        """The instances as `supervision.Detections`, masks included; needs the package supervision.
+
+        Raises:
+            ImportError: if it is missing; the message names the extra.
+        """
+        try:
+            from supervision import Detections
+        except ImportError as error:
+            hint = 'pip install "mobileinst[supervision]"'
+            raise ImportError(f"to_supervision() needs supervision: {hint} ({error})") from None
+        tracked = len(self) > 0 and bool((self.ids != NO_ID).all())
+        return Detections(
+            xyxy=self.boxes.copy(),
+            mask=self.masks(),
+            confidence=self.scores.copy(),
+            class_id=self.labels.copy(),
+            tracker_id=self.ids.copy() if tracked else None,
+            data={"class_name": np.array(self.names, dtype=np.str_)},
+        )
+
+    def check_image(self, image: NDArray[np.uint8]) -> None:
+        """Raise TypeError or ValueError unless it is an image uint8 (H, W, 3) of the frame's size."""
+        if check_frame(image).shape[:2] != self.size:
+            raise ValueError(
+                f"the instances belong to a frame of {self.size}, got an image {image.shape[:2]}"
+            )
+
 
 def compress(run_lengths: NDArray[np.uint32]) -> str:
     """Run lengths as COCO's compressed string."""
@@ -149,3 +291,25 @@ def _column(name: str, values: ArrayLike, dtype: type[np.generic], count: int) -
     if column.shape != (count,):
         raise ValueError(f"expected {count} {name}, one for each mask, got shape {column.shape}")
     return column
+
+
+def _parsed(
+    entry: Mapping[str, Any], size: tuple[int, int], classes: Sequence[str]
+) -> tuple[NDArray[np.uint32], float, str, int]:
+    """Run lengths, score, class name and id of an entry of `Instances.to_dict`."""
+    rle, name = entry["rle"], str(entry["label"])
+    if tuple(rle["size"]) != size:
+        raise ValueError(f"its mask is of size {rle['size']}, its frame of {list(size)}")
+    counts = rle["counts"]
+    runs = _native.rle_decompress(counts) if isinstance(counts, str) else np.asarray(counts, np.uint32)
+    if name not in classes:
+        raise ValueError(f"its label {name!r} is none of {', '.join(classes)}")
+    number = NO_ID if entry.get("id") is None else int(entry["id"])
+    score = float(entry["score"])
+    if not 0 <= score <= 1:
+        raise ValueError(f"its score must be in 0..1, got {score}")
+    return runs, score, name, number
+
+
+def _complaint(error: Exception) -> str:
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)

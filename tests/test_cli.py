@@ -117,6 +117,18 @@ def test_track_options(material: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", ["yolo", "coco", "labelme"])
+def test_segment_writes_annotations(kind: str, material: Path, tmp_path: Path) -> None:
+    arguments = ("segment", material / "frames", "--weights", material / "tiny.safetensors")
+    succeed(*arguments, "--label-out", kind, "--output-dir", "out", cwd=tmp_path)
+    folder = tmp_path / "out" / kind
+    assert len(list(folder.rglob("*.png"))) == FRAMES
+    assert len(list(folder.rglob("*.json")) + list(folder.rglob("*.txt"))) == (
+        1 if kind == "coco" else FRAMES
+    )
+    assert "never replaced" in fail(*arguments, "--label-out", kind, "--output-dir", "out", cwd=tmp_path)
+
+
 def test_segment_images(material: Path, tmp_path: Path) -> None:
     said = succeed(
         *("segment", material / "frames", material / "frames" / "3.png"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import types
+
 import numpy as np
 import pytest
 
@@ -77,7 +80,7 @@ def test_slices_do_not_share_arrays(masks: np.ndarray) -> None:
 
 def test_wrong_indices(masks: np.ndarray) -> None:
     inst = make(masks)
-    for index in (3, np.array([True]), 1.5, "scores", np.zeros((1, 3), np.bool_)):
+    for index in (3, np.array([True]), 1.5, ["a", 1], np.zeros((1, 3), np.bool_)):
         with pytest.raises(IndexError):
             inst[index]  # type: ignore[index]
 
@@ -112,3 +115,81 @@ def test_contradictions_are_refused(masks: np.ndarray) -> None:
     with pytest.raises(ValueError, match="expected masks"):
         encode(masks[0])
     assert encode(masks[:0]) == []
+
+
+def test_classes_choose_by_name(masks: np.ndarray) -> None:
+    inst = make(masks, [7, 5, 9])
+    assert inst["b"].ids.tolist() == [5]
+    assert inst[["c", "a"]].ids.tolist() == [7, 9]
+    assert len(inst["nothing"]) == 0
+
+
+def test_polygons_lie_in_the_frame_where_the_masks_do(masks: np.ndarray) -> None:
+    square, pixel, _ = make(masks).polygons(0)
+    assert square[0].tolist() == [[2, 1], [8, 1], [8, 4], [2, 4]]
+    assert pixel[0].tolist() == [[8, 6], [9, 6], [9, 7], [8, 7]]
+
+
+def test_crops_are_the_boxes(masks: np.ndarray) -> None:
+    image = np.random.default_rng(0).integers(1, 256, (7, 9, 3), np.uint8)
+    inst = make(masks)
+    np.testing.assert_array_equal(inst.crop(image)[0], image[1:4, 2:8])
+    np.testing.assert_array_equal(inst.crop(image, margin=0.2)[0], image[0:5, 1:9])
+    cut = inst.crop(image, background=(0, 0, 0))[2]
+    x0, y0, x1, y1 = inst.boxes[2].astype(int)
+    np.testing.assert_array_equal(cut.any(-1), masks[2, y0:y1, x0:x1])
+    with pytest.raises(ValueError, match="belong to a frame of"):
+        inst.crop(image[1:])
+
+
+def test_draw_is_the_overlay(masks: np.ndarray) -> None:
+    from mobileinst.drawing import draw
+
+    image = np.zeros((7, 9, 3), np.uint8)
+    inst = make(masks, [7, 5, 9])
+    np.testing.assert_array_equal(inst.draw(image, labels=False), draw(image, inst, labels=False))
+    assert inst.draw(image).any()
+
+
+def test_json_brings_everything_back(masks: np.ndarray) -> None:
+    inst = make(masks, [7, -1, 9])
+    back = Instances.from_json(inst.to_json(), classes=["x", "c", "b", "a"])
+    np.testing.assert_array_equal(back.masks(), masks)
+    assert (back.ids.tolist(), back.names, back.labels.tolist()) == ([7, -1, 9], ["a", "b", "c"], [3, 2, 1])
+    np.testing.assert_allclose(back.scores, inst.scores, atol=1e-4)
+    assert Instances.from_dict(Instances.empty((4, 5)).to_dict()).size == (4, 5)
+
+
+def test_json_of_another_form_is_refused(masks: np.ndarray) -> None:
+    good = make(masks).to_dict()
+    for change, message in [
+        ({"score": 2}, "instance 0: its score"),
+        ({"rle": {"size": [3, 3], "counts": "9"}}, "instance 0: its mask is of size"),
+        ({"label": "dog"}, "instance 0: its label 'dog'"),
+        ({"rle": 5}, "instance 0"),
+    ]:
+        bad = {**good, "instances": [{**good["instances"][0], **change}]}
+        with pytest.raises(ValueError, match=message):
+            Instances.from_dict(bad, classes=list("abc"))
+    with pytest.raises(ValueError, match="instance 0: it has no 'rle'"):
+        Instances.from_dict({**good, "instances": [{"label": "a"}]})
+    with pytest.raises(ValueError, match="expected an object with"):
+        Instances.from_dict({"width": 3})
+
+
+def test_supervision_gets_masks_scores_and_ids(masks: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Detections:
+        def __init__(self, **columns: object) -> None:
+            self.columns = columns
+
+    module = types.ModuleType("supervision")
+    module.Detections = Detections  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "supervision", module)
+    columns = make(masks, [7, 5, 9]).to_supervision().columns
+    np.testing.assert_array_equal(columns["mask"], masks)
+    assert columns["tracker_id"].tolist() == [7, 5, 9]
+    assert columns["data"]["class_name"].tolist() == ["a", "b", "c"]
+    assert make(masks).to_supervision().columns["tracker_id"] is None
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(ImportError, match=r"mobileinst\[supervision\]"):
+        make(masks).to_supervision()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..drawing.overlay import draw
 from ..export import JsonLinesSink, MotsSink, PngMaskSink, Sink, YoutubeVisSink, coco_results, owner_map
+from ..export.annotations import AnnotationFolder
 from ..io.files import Output, check_writable
 from ..io.png import write_png
 from ..io.progress import Progress
@@ -153,6 +154,7 @@ def segment(
     json_lines: str | None = None,
     coco: Path | None = None,
     masks: bool = False,
+    annotations: AnnotationFolder | None = None,
     score_threshold: float | None = None,
     style: Style | None = None,
 ) -> Iterator[tuple[Path, Instances | VideoError, Path | None]]:
@@ -160,7 +162,7 @@ def segment(
 
     Overlays go to `folder` as <name>-segmented.png, with `masks` also <name>-masks.png (16 bit, the number
     of the instance that owns a pixel). A COCO file takes the number in a file's name as its image id, or
-    the image's place in the list.
+    the image's place in the list. `annotations` gets every image that could be read.
     """
     check_distinct([str(path) for path in (json_lines, coco) if path not in (None, "-")], paths)
     folder.mkdir(parents=True, exist_ok=True)
@@ -183,6 +185,8 @@ def segment(
             write_png(overlay, style.draw(image, instances))
             if masks:
                 write_png(folder / f"{stem}-masks.png", owner_map(instances).astype(np.uint16))
+            if annotations is not None:
+                annotations.add(path, instances)
             if json_sink is not None:
                 json_sink.write(number, 0.0, instances, path.name)
             if coco is not None:
@@ -191,9 +195,13 @@ def segment(
             yield path, instances, overlay
         if coco is not None:
             _write_json(coco, entries)
+        if annotations is not None:
+            annotations.finish()
     except BaseException:
         if json_sink is not None:
             json_sink.discard()
+        if annotations is not None:
+            annotations.discard()
         raise
     if json_sink is not None:
         json_sink.finish()

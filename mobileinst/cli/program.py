@@ -126,17 +126,24 @@ def _report(summary: Summary, outputs: TrackOutputs, options: argparse.Namespace
 
 
 def _segment(options: argparse.Namespace) -> int:
+    from ..export.annotations import ANNOTATION_FORMATS
     from . import commands
 
     paths = commands.image_paths(options.images)
+    segmenter = _segmenter(options)
+    annotations = None
+    if options.label_out is not None:
+        folder = options.output_dir / options.label_out
+        annotations = ANNOTATION_FORMATS[options.label_out](folder, segmenter.classes)
     failed = 0
     for path, found, overlay in commands.segment(
         paths,
-        _segmenter(options),
+        segmenter,
         options.output_dir,
         json_lines=options.json,
         coco=options.coco,
         masks=options.masks,
+        annotations=annotations,
         score_threshold=options.score_threshold,
         style=commands.Style(options.boxes, not options.no_labels),
     ):
@@ -241,6 +248,11 @@ def _parser() -> argparse.ArgumentParser:
     segment.add_argument("--json", metavar="FILE", help="one JSON object a line for each image; - for stdout")
     segment.add_argument("--coco", type=Path, metavar="JSON", help="COCO results")
     segment.add_argument("--masks", action="store_true", help="also write 16-bit PNGs of instance numbers")
+    segment.add_argument(
+        "--label-out",
+        choices=("yolo", "coco", "labelme"),
+        help="also make a folder of this name in DIR: the images, with what was found as annotations",
+    )
     _add_drawing(segment)
 
     demo = command("demo", _demo, "track a clip made of photographs; leaves demo.mp4 and demo.png")

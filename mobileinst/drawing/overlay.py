@@ -7,7 +7,6 @@ import colorsys
 import numpy as np
 from numpy.typing import NDArray
 
-from ..inputs import check_frame
 from ..results import NO_ID, Instances
 from .font import render_text
 
@@ -47,11 +46,8 @@ def draw(
         >>> bool((draw(image, Instances.empty((2, 3))) == image).all())
         True
     """
-    canvas: NDArray[np.uint8] = check_frame(image).copy()
-    if instances.size != canvas.shape[:2]:
-        raise ValueError(
-            f"the instances belong to a frame of {instances.size}, got an image {image.shape[:2]}"
-        )
+    instances.check_image(image)
+    canvas: NDArray[np.uint8] = image.copy()
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity must be in 0..1, got {opacity}")
     colors = [_color(instances, i) for i in range(len(instances))]

@@ -25,25 +25,12 @@ from ..results import NO_ID, Instances, compress, encode
 def frame_record(frame: int, time: float, instances: Instances, name: str | None = None) -> dict[str, Any]:
     """One frame as a JSON-ready object.
 
-    ``{"frame", "time" (seconds), "width", "height", "instances": [{"id", "label" (class name),
-    "score", "box" [x0, y0, x1, y1], "rle"}]}``; `id` is null where there is no track; with `name` also
-    ``"file"``.
+    ``{"frame", "time" (seconds)}`` and what `Instances.to_dict` gives; with `name` also ``"file"``.
     """
     record: dict[str, Any] = {"frame": frame, "time": round(time, 6)}
     if name is not None:
         record["file"] = name
-    record |= {"width": instances.width, "height": instances.height, "instances": []}
-    for i, rle in enumerate(instances.rle()):
-        record["instances"].append(
-            {
-                "id": int(instances.ids[i]) if instances.ids[i] != NO_ID else None,
-                "label": instances.names[i],
-                "score": round(float(instances.scores[i]), 4),
-                "box": instances.boxes[i].tolist(),
-                "rle": rle,
-            }
-        )
-    return record
+    return record | instances.to_dict()
 
 
 def coco_results(
