@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <stdexcept>
 
@@ -32,6 +33,12 @@ const char* dtype_name<int64_t>() {
 template <>
 const char* dtype_name<bool>() {
     return "bool";
+}
+
+/// Whether the data lie where their type may lie: arrays can be views of bytes.
+template <typename T>
+bool is_aligned(const py::array_t<T, py::array::c_style>& array) {
+    return reinterpret_cast<uintptr_t>(array.data()) % alignof(T) == 0;
 }
 
 bool matches(const py::array& array, const std::vector<py::ssize_t>& shape, py::ssize_t smallest) {
@@ -97,7 +104,14 @@ py::array_t<T, py::array::c_style> checked_array(const py::object& object, const
         const std::string least = smallest > 0 ? " with no empty axis" : "";
         throw std::invalid_argument(expected + least + ", got " + shape_text(given));
     }
-    return py::array_t<T, py::array::c_style>::ensure(array);
+    auto result = py::array_t<T, py::array::c_style>::ensure(array);
+    if (result && !is_aligned(result)) {
+        result = result.attr("copy")();
+    }
+    if (!result) {
+        throw py::error_already_set();
+    }
+    return result;
 }
 
 template FloatArray checked_array<float>(const py::object&, const char*, const std::vector<py::ssize_t>&,

@@ -1,6 +1,6 @@
 #pragma once
 
-// The only header that includes pybind11.
+// With gil.h the only header that includes pybind11.
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "bindings/gil.h"
 #include "core/activation.h"
 #include "core/tier.h"
 
@@ -32,7 +33,8 @@ constexpr py::ssize_t kAny = -1;
 std::string shape_text(const std::vector<py::ssize_t>& shape);
 
 /// Throws std::invalid_argument naming the argument unless it is a NumPy array of T with that shape; kAny
-/// matches any extent of at least `smallest`. Makes it C-contiguous, converting neither dtype nor lists.
+/// matches any extent of at least `smallest`. Makes it C-contiguous and aligned, converting neither dtype nor
+/// lists.
 template <typename T>
 py::array_t<T, py::array::c_style> checked_array(const py::object& object, const char* name,
                                                  const std::vector<py::ssize_t>& shape,

@@ -37,7 +37,7 @@ py::list rle_from_logits(const py::object& logits, long long height, long long w
     }
     std::vector<Runs> all(count);
     {
-        py::gil_scoped_release release;
+        GilRelease release;
         check_finite("logits", mask.logits, count * mask.height * mask.width);
         if (count > 0) {
             RunLengthEncoder encoder(tier, mask);
@@ -67,7 +67,7 @@ FloatArray maskness_of(const py::object& logits, float threshold_prob, const py:
     float* scores = result.mutable_data();
     const auto count = static_cast<size_t>(array.shape(0));
     const auto threshold = static_cast<float>(std::log(threshold_prob / (1.0 - threshold_prob)));
-    py::gil_scoped_release release;
+    GilRelease release;
     for (size_t i = 0; i < count; ++i) {
         scores[i] = height * width == 0
                         ? 0.0f
@@ -85,7 +85,7 @@ FloatArray heaviest_parts(const py::object& logits, float threshold, const py::o
     FloatArray result({array.shape(0), array.shape(1), array.shape(2)});
     const float* source = array.data();
     float* kept = result.mutable_data();
-    py::gil_scoped_release release;
+    GilRelease release;
     check_finite("logits", source, count * height * width);
     std::copy_n(source, count * height * width, kept);
     for (size_t i = 0; height * width > 0 && i < count; ++i) {
@@ -111,7 +111,7 @@ FloatArray mask_iou_of(const py::object& a, const py::object& b, const py::objec
     FloatArray result({left.shape(0), right.shape(0)});
     float* out = result.mutable_data();
     const bool same = left.data() == right.data() && left.shape(0) == right.shape(0);
-    py::gil_scoped_release release;
+    GilRelease release;
     const MaskBits first = bits_of(left, tier);
     if (same) {
         mask_iou(tier, first, first, out);
@@ -139,7 +139,7 @@ FloatArray own_shares_of(const py::object& masks, const py::object& order, const
     }
     FloatArray result(array.shape(0));
     float* out = result.mutable_data();
-    py::gil_scoped_release release;
+    GilRelease release;
     own_shares(tier, bits_of(array, tier), indices.data(), out);
     return result;
 }
@@ -171,7 +171,7 @@ py::array_t<bool> rle_decode(const py::object& counts, long long height, long lo
     py::array_t<bool> mask({static_cast<py::ssize_t>(height), static_cast<py::ssize_t>(width)});
     auto* pixels = reinterpret_cast<uint8_t*>(mask.mutable_data());
     const uint32_t* source = runs.data();
-    py::gil_scoped_release release;
+    GilRelease release;
     decode_runs(source, count, static_cast<size_t>(height), static_cast<size_t>(width), pixels);
     return mask;
 }

@@ -22,7 +22,7 @@ class BoundPlan {
         : plan_(std::move(plan)), frames_(plan_->tier()), masks_(plan_->tier()) {}
 
     void run(size_t section) {
-        py::gil_scoped_release release;
+        GilRelease release;
         const std::lock_guard<std::mutex> lock(plan_->mutex());
         plan_->run(section);
     }
@@ -37,7 +37,7 @@ class BoundPlan {
         args.frame_height = static_cast<size_t>(pixels.shape(0));
         args.frame_width = static_cast<size_t>(pixels.shape(1));
         args.bgr = bgr;
-        py::gil_scoped_release release;
+        GilRelease release;
         const std::lock_guard<std::mutex> lock(plan_->mutex());
         frames_.load(plan_->pool(), args, input);
     }
@@ -47,7 +47,7 @@ class BoundPlan {
         const Tensor& tensor = plan_->tensor(id);
         const FloatArray array = checked_array<float>(planes, name.c_str(), shape_of(tensor));
         const float* source = array.data();
-        py::gil_scoped_release release;
+        GilRelease release;
         const size_t pixels = tensor.pixels();
         check_finite(name.c_str(), source, pixels * tensor.channels);
         const std::lock_guard<std::mutex> lock(plan_->mutex());
@@ -65,7 +65,7 @@ class BoundPlan {
         const Tensor& tensor = plan_->tensor(id);
         FloatArray result(shape_of(tensor));
         float* planes = result.mutable_data();
-        py::gil_scoped_release release;
+        GilRelease release;
         const std::lock_guard<std::mutex> lock(plan_->mutex());
         TransposeArgs args;
         args.input = tensor.data;
@@ -102,7 +102,7 @@ class BoundPlan {
         const MaskKernels live{array.data(), static_cast<size_t>(array.shape(0)),
                                static_cast<size_t>(channels), matrix ? matrix->data() : nullptr};
         float* output = result.mutable_data();
-        py::gil_scoped_release release;
+        GilRelease release;
         if (live.count > 0) {
             const std::lock_guard<std::mutex> lock(plan_->mutex());
             masks_.run(plan_->pool(), map, live, output);

@@ -21,6 +21,7 @@ ThreadPool::ThreadPool(size_t threads) : process_(getpid()) {
     if (threads == 0) {
         throw std::invalid_argument("a thread pool needs at least 1 thread");
     }
+    auto user = std::make_unique<User>(process_);
     workers_.reserve(threads - 1);
     try {
         for (size_t i = 1; i < threads; ++i) {
@@ -30,9 +31,29 @@ ThreadPool::ThreadPool(size_t threads) : process_(getpid()) {
         stop();
         throw;
     }
+    user_.store(user.release());
 }
 
-ThreadPool::~ThreadPool() { stop(); }
+ThreadPool::~ThreadPool() {
+    stop();
+    User* user = user_.load();
+    if (user->process == getpid()) {
+        delete user;  // another process's mutex may be locked for ever
+    }
+}
+
+std::mutex& ThreadPool::mutex() {
+    User* user = user_.load(std::memory_order_acquire);
+    const long process = getpid();
+    if (user->process != process) {
+        auto own = std::make_unique<User>(process);
+        // of several threads that come here at once one succeeds; the others find its mutex in `user`
+        if (user_.compare_exchange_strong(user, own.get(), std::memory_order_acq_rel)) {
+            user = own.release();
+        }
+    }
+    return user->mutex;
+}
 
 bool ThreadPool::forked() const { return getpid() != process_; }
 

@@ -25,8 +25,9 @@ class ThreadPool {
 
     size_t threads() const { return workers_.size() + 1; }
 
-    /// Held by whoever uses the pool over several run() calls.
-    std::mutex& mutex() { return user_; }
+    /// Held by whoever uses the pool over several run() calls. A forked process has one of its own, since the
+    /// thread that held the other one may not exist there.
+    std::mutex& mutex();
 
     /// Calls `body(begin, end, thread)` over [0, count) in at most `chunks` contiguous ranges that start at
     /// multiples of `grain`; `thread` < threads() is unique among calls that overlap in time. Returns when
@@ -50,7 +51,13 @@ class ThreadPool {
     bool forked() const;
 
     std::vector<std::thread> workers_;
-    std::mutex user_;
+    /// A mutex and the process that it serves.
+    struct User {
+        explicit User(long id) : process(id) {}
+        const long process;
+        std::mutex mutex;
+    };
+    std::atomic<User*> user_;
 
     // The job. A late worker may read these while the next job is written; it then fails to claim a chunk.
     std::atomic<Call> call_{nullptr};

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cstdint>
+#include <functional>
 
 #include "core/aligned_buffer.h"
 #include "kernels/conv3x3/conv3x3.h"
@@ -22,41 +24,75 @@ struct View {
     size_t size(int axis) const { return static_cast<size_t>(array.shape(axis)); }
 };
 
-/// The array as it lies in memory. Throws unless it is float32, of that shape, its last axis contiguous and
-/// its other axes evenly spaced.
-View view_argument(const py::object& object, const char* name, const std::vector<py::ssize_t>& shape) {
-    // Checks type, dtype and shape; its contiguous copy is not used, because strides matter here.
-    checked_array<float>(object, name, shape);
-    const auto array = py::reinterpret_borrow<py::array_t<float>>(object);
-    const py::ssize_t last = array.ndim() - 1;
+/// How many floats lie between the starts of neighbouring rows; nothing unless the array is aligned, its last
+/// axis contiguous, and its rows evenly spaced in their order, each behind the one before it.
+std::optional<size_t> row_spacing(const py::array_t<float>& array) {
+    constexpr auto kBytes = static_cast<py::ssize_t>(sizeof(float));
+    const py::ssize_t last = array.ndim() - 1, columns = array.shape(last);
+    if (reinterpret_cast<uintptr_t>(array.data()) % alignof(float) != 0 ||
+        (columns > 1 && array.strides(last) != kBytes)) {
+        return std::nullopt;
+    }
     // An axis of length 1 has no spacing of its own; NumPy may report any stride for it.
-    py::ssize_t ld = 0;
+    std::optional<py::ssize_t> bytes;
     for (py::ssize_t axis = last - 1, rows = 1; axis >= 0; rows *= array.shape(axis--)) {
         if (array.shape(axis) == 1) {
             continue;
         }
-        const py::ssize_t bytes = array.strides(axis), step = rows * static_cast<py::ssize_t>(sizeof(float));
-        if (ld == 0) {
-            ld = bytes / step;
-        }
-        if (bytes != ld * step) {
-            throw std::invalid_argument(std::string(name) + ": expected evenly spaced rows");
+        bytes = bytes.value_or(array.strides(axis) / rows);
+        if (array.strides(axis) != *bytes * rows) {
+            return std::nullopt;
         }
     }
-    ld = ld == 0 ? array.shape(last) : ld;
-    if (ld < array.shape(last) ||
-        (array.shape(last) > 1 && array.strides(last) != static_cast<py::ssize_t>(sizeof(float)))) {
-        throw std::invalid_argument(std::string(name) + ": expected a contiguous last axis");
+    const py::ssize_t spacing = bytes.value_or(columns * kBytes);
+    if (spacing < columns * kBytes || spacing % kBytes != 0) {
+        return std::nullopt;
     }
-    return {array, static_cast<size_t>(ld)};
+    return static_cast<size_t>(spacing / kBytes);
 }
 
-/// The output array, given or made, of that shape.
-View output_argument(const py::object& out, const std::vector<py::ssize_t>& shape) {
-    if (!out.is_none()) {
-        return view_argument(out, "out", shape);
+/// The array as it lies in memory where its rows are evenly spaced, else a copy. Throws unless it is float32
+/// and of that shape.
+View view_argument(const py::object& object, const char* name, const std::vector<py::ssize_t>& shape) {
+    const FloatArray contiguous = checked_array<float>(object, name, shape);
+    const auto array = py::reinterpret_borrow<py::array_t<float>>(object);
+    if (const auto spacing = row_spacing(array)) {
+        return {array, *spacing};
     }
-    return {py::array_t<float>(shape), static_cast<size_t>(shape.back())};
+    return {contiguous, static_cast<size_t>(shape.empty() ? 1 : contiguous.shape(contiguous.ndim() - 1))};
+}
+
+/// The output array, given or made, of that shape. Throws if rows of the given one are not evenly spaced, or
+/// can't be written.
+View output_argument(const py::object& out, const std::vector<py::ssize_t>& shape) {
+    if (out.is_none()) {
+        return {py::array_t<float>(shape), static_cast<size_t>(shape.back())};
+    }
+    checked_array<float>(out, "out", shape);
+    const auto array = py::reinterpret_borrow<py::array_t<float>>(out);
+    const auto spacing = row_spacing(array);
+    if (!spacing || !array.writeable()) {
+        throw std::invalid_argument("out: expected a writeable array of aligned, evenly spaced rows");
+    }
+    return {array, *spacing};
+}
+
+/// Whether two arrays lie in the same memory, in part or whole.
+bool overlap(const View& a, const View& b) {
+    const auto end = [](const View& view) {
+        const auto columns = static_cast<size_t>(view.array.shape(view.array.ndim() - 1));
+        const size_t rows = static_cast<size_t>(view.array.size()) / columns;
+        return view.data() + (rows - 1) * view.ld + columns;
+    };
+    const std::less<> before;
+    return before(a.data(), end(b)) && before(b.data(), end(a));
+}
+
+/// Throws if the output lies in the memory of an input: kernels write it before they have read the input.
+void refuse_overlap(const View& out, const View& input, const char* name) {
+    if (overlap(out, input)) {
+        throw std::invalid_argument(std::string("out: expected memory of its own, it overlaps ") + name);
+    }
 }
 
 /// What all operations take by keyword beside their input and weights.
@@ -84,14 +120,19 @@ struct EpilogueArrays {
     View residual;
     Epilogue epilogue;
 
-    EpilogueArrays(const Options& options, const std::vector<py::ssize_t>& shape) {
+    EpilogueArrays(const Options& options, const std::vector<py::ssize_t>& shape, const View& out) {
         epilogue.activation = activation_argument(options.activation);
         if (!options.bias.is_none()) {
             bias = checked_array<float>(options.bias, "bias", {shape.back()});
+            refuse_overlap(out, {bias, static_cast<size_t>(bias.size())}, "bias");
             epilogue.bias = bias.data();
         }
         if (!options.residual.is_none()) {
             residual = view_argument(options.residual, "residual", shape);
+            // Each element is read just before it is written, so the very same array will do.
+            if (residual.data() != out.data() || residual.ld != out.ld) {
+                refuse_overlap(out, residual, "residual");
+            }
             epilogue.residual = residual.data();
             epilogue.residual_ld = residual.ld;
         }
@@ -106,7 +147,8 @@ py::array gemm(const Options& options, const py::object& a, const py::object& we
     const auto w = checked_array<float>(weight, "weight", {kAny, rows.array.shape(1)});
     const std::vector<py::ssize_t> shape = {rows.array.shape(0), w.shape(0)};
     View out = output_argument(options.out, shape);
-    const EpilogueArrays extras(options, shape);
+    refuse_overlap(out, rows, "a");
+    const EpilogueArrays extras(options, shape, out);
     const size_t m = rows.size(0), k = rows.size(1), n = static_cast<size_t>(w.shape(0));
     AlignedBuffer packed(kernels.packed_size(n, k));
     kernels.pack(w.data(), k, n, k, packed.data());
@@ -125,7 +167,8 @@ py::array conv3x3(const Options& options, const py::object& x, const py::object&
     const auto w = checked_array<float>(weight, "weight", {kAny, map.array.shape(2), 3, 3});
     const std::vector<py::ssize_t> shape = {map.array.shape(0), map.array.shape(1), w.shape(0)};
     View out = output_argument(options.out, shape);
-    const EpilogueArrays extras(options, shape);
+    refuse_overlap(out, map, "x");
+    const EpilogueArrays extras(options, shape, out);
     const size_t in = map.size(2), channels = static_cast<size_t>(w.shape(0));
     AlignedBuffer packed(kernels.packed_size(in, channels));
     AlignedBuffer scratch(std::max<size_t>(1, kernels.scratch_size(in, channels)));
@@ -163,7 +206,8 @@ py::array depthwise(const Options& options, const py::object& x, const py::objec
     const std::vector<py::ssize_t> shape = {signed_size(args.out_height()), signed_size(args.out_width()),
                                             map.array.shape(2)};
     View out = output_argument(options.out, shape);
-    const EpilogueArrays extras(options, shape);
+    refuse_overlap(out, map, "x");
+    const EpilogueArrays extras(options, shape, out);
     AlignedBuffer packed(kernels.packed_size(args.channels, args.kernel));
     kernels.pack(w.data(), args.channels, args.kernel, packed.data());
     args.packed = packed.data();
@@ -201,7 +245,8 @@ py::array conv_direct(const Options& options, const py::object& x, const py::obj
     const std::vector<py::ssize_t> shape = {signed_size(args.out_height()), signed_size(args.out_width()),
                                             w.shape(0)};
     View out = output_argument(options.out, shape);
-    const EpilogueArrays extras(options, shape);
+    refuse_overlap(out, map, "x");
+    const EpilogueArrays extras(options, shape, out);
     AlignedBuffer packed(kernels.packed_size(args.in_channels, args.out_channels, args.kernel, args.groups));
     kernels.pack(w.data(), args.in_channels, args.out_channels, args.kernel, args.groups, packed.data());
     args.packed = packed.data();
@@ -264,7 +309,8 @@ py::array inverted_residual(const Options& options, const py::object& x, const p
     const std::vector<py::ssize_t> shape = {signed_size(args.out_height()), signed_size(args.out_width()),
                                             project.shape(0)};
     View out = output_argument(options.out, shape);
-    const EpilogueArrays extras(options, shape);
+    refuse_overlap(out, map, "x");
+    const EpilogueArrays extras(options, shape, out);
     AlignedBuffer packed_filters(depthwise_kernels_.packed_size(args.hidden, args.kernel));
     depthwise_kernels_.pack(filters.data(), args.hidden, args.kernel, packed_filters.data());
     const AlignedBuffer packed_project = packed_matrix(gemm_kernels(tier), project);

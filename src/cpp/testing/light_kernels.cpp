@@ -22,7 +22,7 @@ namespace {
 class Rows {
   public:
     Rows(size_t rows, size_t channels, size_t padding)
-        : rows_(rows), channels_(channels), ld_(channels + padding), buffer_(rows * ld_) {
+        : rows_(rows), channels_(channels), ld_(channels + padding), buffer_(floats_of(rows, ld_)) {
         std::fill_n(buffer_.data(), buffer_.size(), std::numeric_limits<float>::quiet_NaN());
     }
 
@@ -55,6 +55,13 @@ class Rows {
     }
 
   private:
+    static size_t floats_of(size_t rows, size_t ld) {
+        if (rows > std::numeric_limits<size_t>::max() / ld) {
+            throw std::bad_alloc();
+        }
+        return rows * ld;
+    }
+
     size_t rows_, channels_, ld_;
     AlignedBuffer buffer_;
 };
@@ -201,6 +208,7 @@ FloatArray layer_norm(const py::object& input, const py::object& weight, const p
 }
 
 FloatArray transpose(const py::object& input, const py::object& tier, size_t padding) {
+    const Way way(tier, padding, 1);
     const FloatArray matrix = checked_array<float>(input, "input", {kAny, kAny});
     Rows rows(matrix, padding), output(rows.channels(), rows.rows(), padding);
     TransposeArgs args;
@@ -210,7 +218,7 @@ FloatArray transpose(const py::object& input, const py::object& tier, size_t pad
     args.output_ld = output.ld();
     args.rows = rows.rows();
     args.columns = rows.channels();
-    transpose_kernels(tier_argument(tier)).run(args);
+    transpose_kernels(way.tier).run(args);
     return output.array({matrix.shape(1), matrix.shape(0)});
 }
 
@@ -356,7 +364,7 @@ FloatArray preprocess(const py::object& frame, long long height, long long width
     args.bgr = bgr;
     FloatArray result({py::ssize_t{3}, static_cast<py::ssize_t>(height), static_cast<py::ssize_t>(width)});
     float* planes = result.mutable_data();
-    py::gil_scoped_release release;
+    GilRelease release;
     std::vector<LinearTap> columns(args.width);
     for (size_t x = 0; x < args.width; ++x) {
         columns[x] = linear_tap(x, args.frame_width, args.width);

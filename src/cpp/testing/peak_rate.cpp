@@ -10,7 +10,7 @@ namespace {
 double peak_gflops(const py::object& tier, int milliseconds) {
     check_range("milliseconds", milliseconds, 1, 10'000);
     const PeakKernels& kernels = peak_kernels(tier_argument(tier));
-    const py::gil_scoped_release release;
+    const GilRelease release;
     constexpr size_t kSteps = 50'000;
     const float seeds[2] = {0.999f, 0.5f};
     float sum = 0.0f;

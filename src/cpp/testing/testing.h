@@ -25,7 +25,7 @@ struct Execution {
     /// as is to be timed.
     template <typename Run>
     void operator()(size_t units, const Run& run) {
-        const py::gil_scoped_release release;
+        const GilRelease release;
         for (size_t i = 0; i < ranges; ++i) {
             const size_t begin = units * i / ranges, end = units * (i + 1) / ranges;
             if (begin < end) {
