@@ -26,12 +26,15 @@ def test_the_image_itself_stays_and_so_does_its_background() -> None:
     drawn = draw(GREY, inst, labels=False)
     np.testing.assert_array_equal(GREY, before)
     changed = (drawn != GREY).any(-1)
-    np.testing.assert_array_equal(changed, inst.mask(0))
+    assert changed[inst.mask(0)].all()
+    near = np.zeros_like(changed)
+    near[19:41, 29:51] = True
+    assert not changed[~near].any()
 
 
 def test_outline_has_the_full_colour_and_fill_a_part_of_it() -> None:
     drawn = draw(GREY, squares([5], (20, 30)), labels=False, opacity=0.5)
-    assert tuple(drawn[20, 30]) == track_color(5)
+    assert tuple(drawn[20, 30]) == tuple(drawn[20, 40]) == tuple(drawn[30, 49]) == track_color(5)
     np.testing.assert_allclose(drawn[30, 40], (np.array(track_color(5)) + 100) / 2, atol=1)
     filled = draw(GREY, squares([5], (20, 30)), labels=False, masks=False)
     np.testing.assert_array_equal(filled[30, 40], GREY[30, 40])
@@ -40,7 +43,7 @@ def test_outline_has_the_full_colour_and_fill_a_part_of_it() -> None:
 def test_colour_stays_with_the_id() -> None:
     one = draw(GREY, squares([7, 3], (0, 0), (20, 30)), labels=False)
     two = draw(GREY, squares([3], (20, 30)), labels=False)
-    np.testing.assert_array_equal(one[20:40, 30:50], two[20:40, 30:50])
+    np.testing.assert_array_equal(one[21:40, 31:50], two[21:40, 31:50])
     colors = [track_color(i) for i in range(1, 30)]
     assert len(set(colors)) == len(colors)
 
@@ -65,7 +68,7 @@ def test_labels_lie_inside_the_image(place: tuple[int, int]) -> None:
     changed = (drawn != GREY).any(-1)
     assert changed.any()
     rows, columns = np.nonzero(changed)
-    assert np.ptp(rows) < 12
+    assert np.ptp(rows) < 20
     assert np.ptp(columns) <= 90
 
 

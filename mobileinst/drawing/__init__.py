@@ -1,5 +1,6 @@
 """Instances drawn on frames."""
 
-from .overlay import draw, track_color
+from .overlay import Overlay, draw
+from .palette import track_color
 
-__all__ = ["draw", "track_color"]
+__all__ = ["Overlay", "draw", "track_color"]
