@@ -1,8 +1,8 @@
 """Time a frame of 1280x720 from its pixels to run lengths, with 1, 10, 30 and 100 instances.
 
-    python benchmarks/frame.py --output frame.json --table frame.md
-    python benchmarks/frame.py --contestants mobileinst ncnn --pictures street.jpg park.mp4
-    python benchmarks/frame.py --sizes 640 --instances 30 --merge --output frame.json --table frame.md
+    python -m benchmarks.frame --output frame.json --table frame.md
+    python -m benchmarks.frame --contestants mobileinst ncnn --pictures street.jpg park.mp4
+    python -m benchmarks.frame --sizes 640 --instances 30 --merge --output frame.json --table frame.md
 
 `--sizes` are what `Segmenter(size=)` takes: the shorter side of the network's input, unless the longer would
 exceed 4/3 of it. By default they are that of the default weights and 640.
@@ -29,16 +29,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contestants.base import Case
 from numpy.typing import NDArray
-from peers import check_ours, format_report, report, save, shared_options
-from support import objects
-from support.command import check_outputs, positive, run
-from support.comparison import compare
-from support.machine import commit
-from support.network import prepare
-from support.table import markdown_table
 
+from benchmarks.contestants.base import Case
+from benchmarks.peers import check_ours, format_report, report, shared_options
+from benchmarks.support import objects
+from benchmarks.support.command import check_outputs, positive, run
+from benchmarks.support.comparison import compare
+from benchmarks.support.machine import commit
+from benchmarks.support.network import prepare
+from benchmarks.support.results import write_result
+from benchmarks.support.table import markdown_table
 from mobileinst.network import ModelConfig
 from mobileinst.segmenter import network_size
 from mobileinst.weights import load_weights
@@ -176,8 +177,9 @@ def main() -> None:
             cases.sort(key=lambda x: (x["case"]["threads"], x["case"]["height"], x["instances"]))
             document = report(cases, "frame", names)
             more = "\n".join(["", ratio_table(cases, options.posts), stage_table(cases), mask_notes(cases)])
-            save(document, options, more)
-    print(format_report(document) + more, end="")
+            table = format_report(document) + more
+            write_result(document, table, options)
+    print(table, end="")
     check_ours(cases)
 
 

@@ -1,8 +1,8 @@
 """How long a kernel stays good: masks of a keyframe's kernels on later frames.
 
-    python benchmarks/kernel_reuse.py --data DIR --weights A.safetensors B.safetensors --output reuse
+    python -m benchmarks.kernel_reuse --data DIR --weights A.safetensors B.safetensors --output reuse
 
-For every frame t of the videos that tracking.py uses, and every object in it, the query whose mask fits best
+For every frame t of the videos that `tracking` uses, and every object in it, the query whose mask fits best
 is taken (IoU of at least 0.5). Its kernel is then used on the mask features of frame t + d (reused), beside
 the best of all queries of t + d (fresh), and the kernel of t + d with the greatest cosine similarity is asked
 for the same object (found again: IoU of at least 0.5). Masks are compared at the resolution of the mask
@@ -11,7 +11,6 @@ features. No thresholds, classes or tracks take part. Writes OUTPUT.json and OUT
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +19,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from support.table import markdown_table
-from tracking import Video, all_videos, make_report, parse_options
 
+from benchmarks.support.command import run
+from benchmarks.support.results import write_json
+from benchmarks.support.table import markdown_table
+from benchmarks.support.videos import Video, all_videos, make_report, parse_options
 from mobileinst import Segmenter
 from mobileinst.evaluation.files import CategoryMap
 from mobileinst.evaluation.run_lengths import frame_runs
@@ -128,25 +129,23 @@ def markdown(report: Mapping[str, Any]) -> str:
     means = ("IoU reused", "IoU fresh", "found again by cosine")
     header = ("weights", "size", "set", "distance", "pairs", *means)
     rows = [
-        [run["weights"], str(run["size"]), row["set"], str(row["distance"]), str(row["pairs"])]
+        [one["weights"], str(one["size"]), row["set"], str(row["distance"]), str(row["pairs"])]
         + [f"{row[name]:.1f}" for name in ("reused", "fresh", "again")]
-        for run in report["runs"]
-        for row in run["rows"]
+        for one in report["runs"]
+        for row in one["rows"]
     ]
     return intro + markdown_table(header, rows)
 
 
-def main() -> int:
-    options = parse_options(__doc__.splitlines()[0])
+def main() -> None:
+    options = parse_options(__doc__)
     videos = list(all_videos(options.data, options.clips, options.seed))
     runs = [measure(weights, videos, options.size) for weights in options.weights or [None]]
-    report = make_report(options, runs)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    report = make_report("kernel_reuse", options, runs)
+    write_json(report, options.output.with_suffix(".json"))
     options.output.with_suffix(".md").write_text(markdown(report), encoding="utf-8")
     print(f"wrote {options.output}.json and .md")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

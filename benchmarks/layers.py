@@ -1,8 +1,10 @@
 """Time every layer shape of networks: our tiers against PyTorch and XNNPACK, on one thread.
 
-    python benchmarks/layers.py benchmarks/shapes/topformer_b-w128-640.txt
-    python benchmarks/layers.py SHAPES... --contestants avx2 torch --rounds 9 --output layers.json
-    python benchmarks/layers.py SHAPES... --contestants avx512 xnnpack --write-times
+    python -m benchmarks.layers topformer_b-w128-640
+    python -m benchmarks.layers NETWORK... --contestants avx2 torch --rounds 9 --output layers.json
+    python -m benchmarks.layers NETWORK... --contestants avx512 xnnpack --write-times
+
+A network is named by its backbone, the width of its mask decoder and its input: topformer_b-w128-288x512.
 
 Contestants take turns on each shape, round by round; the median counts. Outputs are compared with PyTorch's
 (or `ref`'s) before anything is timed. "peak" is the share of what the core's multiply-adds reach on registers
@@ -19,7 +21,6 @@ of its own afterwards: a few microseconds of Python count for PyTorch, which sho
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -30,12 +31,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from shapes import LayerShape, read_shapes
-from support.command import check_outputs, positive, run
-from support.kernels import timing
-from support.machine import commit, describe_machine, package_version, today
-from support.table import markdown_table
 
+from benchmarks.shapes import LayerShape, network_shapes
+from benchmarks.support.command import check_outputs, positive, run
+from benchmarks.support.kernels import timing
+from benchmarks.support.machine import package_version
+from benchmarks.support.results import make_result, origin_line, write_json
+from benchmarks.support.table import markdown_table
 from mobileinst import _native
 from mobileinst.engine import backend
 
@@ -179,16 +181,16 @@ def format_table(result: dict[str, Any]) -> str:
             row += [f"{gflops:.1f}", f"{gflops / peak:.0%}"]
         rows.append(row)
     totals = {name: sum(x["seconds"][name] * x["count"] for x in result["layers"]) for name in names}
-    text = f"{result['shapes']}, peak {peak:.1f} GFLOP/s, {result['machine']['cpu']}, {result['date']}\n\n"
+    text = f"{', '.join(result['networks'])}; peak {peak:.1f} GFLOP/s\n{origin_line(result)}\n\n"
     text += markdown_table(header, rows) + "\nAll layers: "
     text += ", ".join(f"{name} {seconds * 1e3:.1f} ms" for name, seconds in totals.items()) + "\n"
     return text + "".join(f"Skipped: {name} ({why}).\n" for name, why in result["skipped"].items())
 
 
-def read_all(paths: list[Path]) -> list[LayerShape]:
-    """The shapes of all files, each once, with how often it occurs in all of them."""
+def all_shapes(networks: list[str]) -> list[LayerShape]:
+    """The shapes of all networks, each once, with how often it occurs in all of them."""
     merged: dict[tuple[str, tuple[int, ...]], LayerShape] = {}
-    for shape in (shape for path in paths for shape in read_shapes(path)):
+    for shape in (shape for name in networks for shape in network_shapes(name)):
         key = (shape.kernel, shape.extents)
         known = merged.get(key)
         merged[key] = shape if known is None else replace(known, count=known.count + shape.count)
@@ -225,9 +227,9 @@ def write_times(result: dict[str, Any], path: Path) -> None:
     machine = result["machine"]
     comments = [
         f"Microseconds of layers on one thread: our {tier} kernel, then XNNPACK's operator.",
-        "MOBILEINST_BACKEND=auto takes the faster. Written by benchmarks/layers.py --write-times.",
+        "MOBILEINST_BACKEND=auto takes the faster. Written by benchmarks.layers --write-times.",
         f"{machine['cpu']}, {machine['system']}; {result['date']}; commit {result['commit'] or 'unknown'}",
-        f"Networks: {result['shapes']}",
+        f"Networks: {', '.join(result['networks'])}",
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(backend.format_layer_times(times, comments), encoding="utf-8")
@@ -235,7 +237,7 @@ def write_times(result: dict[str, Any], path: Path) -> None:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("shapes", type=Path, nargs="+", help="shape files, see shapes.py")
+    parser.add_argument("networks", nargs="+", help="as in topformer_b-w128-640")
     parser.add_argument("--contestants", nargs="+", help="tiers, torch, xnnpack (default: all there are)")
     parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--milliseconds", type=float, default=20.0, help="per contestant, shape and round")
@@ -262,25 +264,21 @@ def main() -> None:
         check_timed(names)
     check_outputs(options)
     layers, peak = [], timing.peak_gflops()
-    for shape in read_all(options.shapes):
+    for shape in all_shapes(options.networks):
         print(f"{shape.kernel} {shape.extents}", file=sys.stderr)
         layers.append(measure_shape(shape, names, options.rounds, options.milliseconds))
-    result = {
-        "format": 1,
-        "kind": "layers",
-        "date": today(),
-        "commit": commit(),
-        "machine": describe_machine(),
-        "versions": {"mobileinst": package_version("mobileinst"), "torch": package_version("torch")},
-        "shapes": ", ".join(path.stem for path in options.shapes),
-        "contestants": names,
-        "skipped": skipped,
+    result = make_result(
+        "layers",
+        versions={"mobileinst": package_version("mobileinst"), "torch": package_version("torch")},
+        networks=options.networks,
+        contestants=names,
+        skipped=skipped,
         # what else the machine did may have lowered either
-        "peak_gflops": max(peak, timing.peak_gflops()),
-        "layers": layers,
-    }
+        peak_gflops=max(peak, timing.peak_gflops()),
+        layers=layers,
+    )
     if options.output:
-        options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_json(result, options.output)
     if options.write_times:
         write_times(result, options.write_times)
     print(format_table(result), end="")

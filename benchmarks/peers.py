@@ -1,7 +1,7 @@
 """Time the same network in every engine: interleaved, one process each, after comparing their outputs.
 
-    python benchmarks/peers.py --output peers.json --table peers.md
-    python benchmarks/peers.py --backbones topformer_b --widths 128 --sizes 640 --threads 1 --parts model
+    python -m benchmarks.peers --output peers.json --table peers.md
+    python -m benchmarks.peers --backbones topformer_b --widths 128 --sizes 640 --threads 1 --parts model
 
 Needs weights_tools (PyTorch and onnx) to make the network; each engine that is not installed is named and
 skipped. "ratio" is the fastest other engine's median divided by ours: above 1 we are faster.
@@ -10,25 +10,24 @@ skipped. "ratio" is the fastest other engine's median divided by ours: above 1 w
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from contestants import CONTESTANTS
-from contestants.base import OUTPUTS, Case
-from support.command import check_outputs, positive, run
-from support.comparison import compare
-from support.machine import commit, describe_machine, today
-from support.network import prepare
-from support.table import markdown_table
+from benchmarks.contestants import CONTESTANTS
+from benchmarks.contestants.base import OUTPUTS, Case
+from benchmarks.support.command import check_outputs, positive, run
+from benchmarks.support.comparison import compare
+from benchmarks.support.network import prepare
+from benchmarks.support.results import make_result, origin_line, write_result
+from benchmarks.support.table import markdown_table
 
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / ".cache" / "benchmarks"
 
 
 def shared_options(description: str | None) -> argparse.ArgumentParser:
-    """Options that peers.py and frame.py share."""
+    """Options that `peers` and `frame` share."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -58,25 +57,14 @@ def report(cases: list[dict[str, Any]], kind: str, names: list[str]) -> dict[str
         case["ratio"] = ratio(case["results"])
         case["ratio_min"] = ratio(case["results"], "min_ms")
         case["ratio_cpu"] = ratio(case["results"], "median_cpu_ms")
-    return {
-        "format": 1,
-        "kind": kind,
-        "date": today(),
-        "commit": commit(),
-        "machine": describe_machine(),
-        "versions": versions,
-        "contestants": names,
-        "cases": cases,
-    }
+    return make_result(kind, versions=versions, contestants=names, cases=cases)
 
 
 def format_report(document: dict[str, Any]) -> str:
     """Markdown: where and when, the tables, for several parts under a heading each, and who was left out."""
-    cases, machine = document["cases"], document["machine"]
+    cases = document["cases"]
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
-    text = f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; {document['date']}"
-    text += f", load {'unknown' if machine['load'] is None else machine['load']}"
-    text += f"; commit {document['commit'] or 'unknown'}\n{versions}\n\n"
+    text = f"{origin_line(document)}\n{versions}\n\n"
     text += (
         "Median ms (min-max). Ratios of the fastest other engine to mobileinst: of medians, of minima, and\n"
     )
@@ -124,15 +112,6 @@ def format_skipped(cases: list[dict[str, Any]]) -> str:
     return text + ("\n" if labels else "")
 
 
-def save(document: dict[str, Any], options: argparse.Namespace, more: str = "") -> None:
-    """Write both files where asked, the table with what is given to follow it; after every case, since a
-    long comparison may be interrupted."""
-    if options.output:
-        options.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    if options.table:
-        options.table.write_text(format_report(document) + more, encoding="utf-8")
-
-
 def check_ours(cases: list[dict[str, Any]]) -> None:
     """End with a message where a case lacks what all is about, after the others' results are written.
 
@@ -169,8 +148,10 @@ def main() -> None:
             case = Case(backbone, width, size, size, part, threads)
             files = prepare(case, options.folder, options.weights)
             cases.append(compare(options.contestants, case, files, options.rounds, log))
-            save(report(cases, "peers", options.contestants), options)
-    print(format_report(report(cases, "peers", options.contestants)), end="")
+            # after every case, since a long comparison may be interrupted
+            document = report(cases, "peers", options.contestants)
+            write_result(document, format_report(document), options)
+    print(format_report(document), end="")
     check_ours(cases)
 
 

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from contestants.base import Array, Case, Contestant, Files
 from numpy.typing import NDArray
+
+from benchmarks.contestants.base import Array, Case, Contestant, Files
 
 # Nothing of mobileinst is imported here: the others' memory shall not hold it, and ours is measured with it.
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """How near a whole network comes to what the core's multiply-adds allow.
 
-    python benchmarks/roofline.py topformer_b --width 128 256 --output roofline.json --table roofline.md
+    python -m benchmarks.roofline topformer_b --width 128 256 --output roofline.json --table roofline.md
 
 One thread, from image to the masks of all queries. The limit is the multiply-adds of that at the rate that
 independent multiply-adds on registers reach, measured between the rounds. 3x3 convolutions at stride 1 count
@@ -11,7 +11,6 @@ do. Beside it stands the limit with the products of the tiles that they take, 8x
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -19,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shapes import layer_shapes
-from support.command import check_outputs, positive, run
-from support.kernels import timing
-from support.machine import commit, describe_machine, today
-from support.table import markdown_table
 
+from benchmarks.shapes import layer_shapes
+from benchmarks.support.command import check_outputs, positive, run
+from benchmarks.support.kernels import timing
+from benchmarks.support.results import make_result, origin_line, write_result
+from benchmarks.support.table import markdown_table
 from mobileinst import Segmenter, _native
 from mobileinst.network import ModelConfig
 from weights_tools import create
@@ -87,9 +86,7 @@ def _needed(node: dict[str, Any]) -> float:
 
 def format_table(document: dict[str, Any]) -> str:
     """The limits and their shares of each network, then its kinds of nodes by what they lose."""
-    machine = document["machine"]
-    text = f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; {document['date']}"
-    text += f", load {machine['load']}; commit {document['commit'] or 'unknown'}\n\n"
+    text = origin_line(document) + "\n\n"
     heads = ["network", "peak GFLOP/s", "median ms", "best ms"]
     for limit in ("F(4x4)", "tiles as taken"):
         heads += [f"limit ms, {limit}", "share of median", "of best"]
@@ -132,19 +129,9 @@ def main() -> None:
                 sys.exit(1)  # it has said why
             name = f"{options.backbone} w{width} {options.size}x{options.size}"
             networks[name] = measure(weights, options.size, options.rounds)
-    document = {
-        "format": 1,
-        "kind": "roofline",
-        "date": today(),
-        "commit": commit(),
-        "machine": describe_machine(),
-        "networks": networks,
-    }
+    document = make_result("roofline", networks=networks)
     table = format_table(document)
-    if options.output:
-        options.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    if options.table:
-        options.table.write_text(table, encoding="utf-8")
+    write_result(document, table, options)
     print(table, end="")
 
 

@@ -1,8 +1,6 @@
-"""Write the shape file of a configuration: one line for each kind of layer that the network has.
+"""The shapes of a network's layers, each with how often it occurs and the name of one that has it.
 
-    python benchmarks/shapes.py topformer_b --width 128 --size 640
-
-A line reads: kernel, extents, how often the layer occurs, and the name of one that has the shape:
+Kernels and their extents:
 
     gemm        m k n                             1x1 convolutions and linear layers; m is pixels or tokens
     conv3x3     height width in out               dense, stride 1
@@ -12,24 +10,17 @@ A line reads: kernel, extents, how often the layer occurs, and the name of one t
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from support.command import run
 
 from mobileinst.network import ModelConfig, model
 from mobileinst.network.counter import CounterOps, Shape
 
-FOLDER = Path(__file__).resolve().parent / "shapes"
-EXTENTS = {"gemm": 3, "conv3x3": 4, "conv_direct": 6, "depthwise": 5}
-
 
 @dataclass(frozen=True)
 class LayerShape:
-    """One line of a shape file."""
+    """A kind of layer: its kernel and extents, how often it occurs, and where first."""
 
     kernel: str
     extents: tuple[int, ...]
@@ -85,60 +76,17 @@ def layer_shapes(config: ModelConfig, height: int, width: int) -> list[LayerShap
     return [LayerShape(kernel, extents, len(names), names[0]) for (kernel, extents), names in counts.items()]
 
 
-def format_shapes(shapes: Iterable[LayerShape]) -> str:
-    """The text of a shape file."""
-    lines = [f"{s.kernel} {' '.join(map(str, s.extents))} x{s.count} {s.name}" for s in shapes]
-    return "\n".join(lines) + "\n"
-
-
-def read_shapes(path: Path) -> list[LayerShape]:
-    """Read a shape file; empty lines and those that begin with # are skipped.
+def network_shapes(name: str) -> list[LayerShape]:
+    """The shapes of a network by its name: backbone, width of the mask decoder, and side or HEIGHTxWIDTH of
+    the input, as in "topformer_b-w128-640" or "mobilenetv2-w128-288x512".
 
     Raises:
-        ValueError: naming the line that isn't one.
+        ValueError: if it is no such name.
     """
-    shapes = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        words = line.split()
-        extents = EXTENTS.get(words[0], -1)
-        try:
-            if len(words) != extents + 3 or not words[-2].startswith("x"):
-                raise ValueError
-            values = tuple(int(word) for word in words[1 : 1 + extents])
-            shapes.append(LayerShape(words[0], values, int(words[-2][1:]), words[-1]))
-        except ValueError:
-            raise ValueError(
-                f"{path}:{number}: expected '<{'|'.join(EXTENTS)}> extents... x<count> <name>', got {line!r}"
-            ) from None
-    return shapes
-
-
-def read_size(text: str) -> tuple[int, int]:
-    """Height and width of "640" or "192x352"; ValueError for anything else."""
-    sides = [int(side) for side in text.split("x")]
-    if len(sides) not in (1, 2) or min(sides) < 1:
-        raise ValueError(f"expected a side or HEIGHTxWIDTH, got {text!r}")
-    return sides[0], sides[-1]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("config", help="backbone, e.g. topformer_b")
-    parser.add_argument("--width", type=int, default=128, help="width of the mask decoder")
-    parser.add_argument(
-        "--size", type=read_size, default=(640, 640), help="side of the input, or HEIGHTxWIDTH"
-    )
-    parser.add_argument("--output", type=Path, help="file instead of benchmarks/shapes/<config>-...")
-    options = parser.parse_args()
-    config = ModelConfig(backbone=options.config, width=options.width)
-    height, width = options.size
-    size = f"{height}" if height == width else f"{height}x{width}"
-    path = options.output or FOLDER / f"{options.config}-w{options.width}-{size}.txt"
-    path.write_text(format_shapes(layer_shapes(config, height, width)), encoding="utf-8")
-    print(path)
-
-
-if __name__ == "__main__":
-    run(main)
+    found = re.fullmatch(r"(\w+)-w(\d+)-(\d+)(?:x(\d+))?", name)
+    if found is None:
+        raise ValueError(
+            f"expected a network as in topformer_b-w128-640 or topformer_b-w128-288x512, got {name!r}"
+        )
+    backbone, width, height, other = found.groups()
+    return layer_shapes(ModelConfig(backbone, width=int(width)), int(height), int(other or height))

@@ -1,6 +1,6 @@
 """Identities and track AP over the keyframe interval and the rule of association.
 
-    OPENBLAS_NUM_THREADS=1 python benchmarks/tracking.py --data DIR --output benchmarks/results/tracking
+    OPENBLAS_NUM_THREADS=1 python -m benchmarks.tracking --data DIR --output benchmarks/results/tracking
 
 Measures every weights file on two sets: the videos of data/davis_val, and clips made of data/coco_val with
 crossings, occlusions, exits and re-entries (support/made_clips.py). Writes OUTPUT.json, OUTPUT.md and
@@ -10,23 +10,24 @@ on the same outputs. (One thread for NumPy: its matrices here are small.)
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from support.line_chart import Panel, line_charts
-from support.made_clips import make_clips
-from support.recorded import RecordedModel
 
-from mobileinst import Segmenter, __version__
+from benchmarks.support import charts
+from benchmarks.support.charts import Figure, Panel
+from benchmarks.support.command import run
+from benchmarks.support.recorded import RecordedModel
+from benchmarks.support.results import write_json
+from benchmarks.support.table import markdown_table
+from benchmarks.support.videos import Video, all_videos, make_report, parse_options
+from mobileinst import Segmenter
 from mobileinst.evaluation import identity, youtube_vis
 from mobileinst.evaluation.files import CategoryMap
 from mobileinst.evaluation.identity import IdentityCounts, best_class_only
@@ -36,7 +37,6 @@ from mobileinst.evaluation.youtube_vis import track_of
 from mobileinst.masks.overlap import mask_iou
 from mobileinst.tracking import Detections
 from mobileinst.tracking.assignment import linear_assignment
-from mobileinst.video import read_image
 
 INTERVALS = (1, 2, 3, 5, 8)
 MIN_OVERLAP = 0.1
@@ -80,29 +80,6 @@ EXPLAINED = {
     "IoU": f"overlap of masks of at least {MIN_OVERLAP} alone, kernels not compared",
     "both": "cosine plus overlap of masks (the default)",
 }
-
-
-@dataclass(frozen=True)
-class Video:
-    """Frames and annotations of one video, and the groups of videos that it counts in."""
-
-    name: str
-    groups: tuple[str, ...]
-    frames: Sequence[NDArray[np.uint8]]
-    dataset: Mapping[str, Any]
-
-
-def all_videos(data: Path, each: int, seed: int) -> Iterator[Video]:
-    """The videos of davis_val, then the made clips: one at a time, for they take much memory."""
-    folder = data / "davis_val"
-    annotated = json.loads((folder / "instances.json").read_text(encoding="utf-8"))
-    for video in annotated["videos"]:
-        frames = [read_image(folder / "frames" / name) for name in video["file_names"]]
-        annotations = [a for a in annotated["annotations"] if a["video_id"] == video["id"]]
-        dataset = {**annotated, "videos": [video], "annotations": annotations}
-        yield Video(video["name"], ("davis_val",), frames, dataset)
-    for clip in make_clips(data / "coco_val", each, seed):
-        yield Video(clip.name, ("made clips", clip.name.rpartition("-")[0]), list(clip.frames), clip.dataset)
 
 
 Key = tuple[str, int, str]
@@ -220,20 +197,19 @@ def best_overlaps(
 
 def markdown(report: Mapping[str, Any]) -> str:
     """The numbers as tables, a pair for each weights file: whole sets, and the kinds of made clips."""
-    lines = [
+    text = (
         f"Measured {report['date']} with mobileinst {report['version']}; {report['clips']} made clips of "
         f"each kind, seed {report['seed']}. AP over tracks of a score from {AP_SCORE}, the rest over the "
-        "tracks that a user is shown. Track IoU: mean over the objects of the best track's IoU.",
-        "",
-        *(f"- **{name}**: {text}" for name, text in EXPLAINED.items()),
-    ]
-    for run in report["runs"]:
-        lines += ["", f"### {run['weights']}, size {run['size']}, {run['frames']} frames", ""]
-        lines += _table(("set", "association", "T", *_MEASURES), _whole_rows(run))
-        lines += ["", f"Kinds of made clips at T = {_KIND_INTERVAL}, switches / fragments / IDF1:", ""]
-        kinds = [k for k in dict.fromkeys(row["set"] for row in run["rows"]) if k not in SETS]
-        lines += _table(("association", *kinds), _kind_rows(run, kinds))
-    return "\n".join([*lines, ""])
+        "tracks that a user is shown. Track IoU: mean over the objects of the best track's IoU.\n\n"
+    )
+    text += "".join(f"- **{name}**: {meaning}\n" for name, meaning in EXPLAINED.items())
+    for one in report["runs"]:
+        text += f"\n### {one['weights']}, size {one['size']}, {one['frames']} frames\n\n"
+        text += markdown_table(("set", "association", "T", *_MEASURES), _whole_rows(one))
+        text += f"\nKinds of made clips at T = {_KIND_INTERVAL}, switches / fragments / IDF1:\n\n"
+        kinds = [k for k in dict.fromkeys(row["set"] for row in one["rows"]) if k not in SETS]
+        text += markdown_table(("association", *kinds), _kind_rows(one, kinds))
+    return text
 
 
 SETS = ("davis_val", "made clips")
@@ -279,22 +255,17 @@ def _kind_rows(run: Mapping[str, Any], kinds: Sequence[str]) -> list[list[str]]:
     ]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
-
-
-def picture(report: Mapping[str, Any]) -> str:
+def picture(report: Mapping[str, Any]) -> Figure:
     """Track AP, IDF1, switches and fragments over T, a row of panels for each weights file and main set."""
     measures = [("AP", "track AP, %", 100), ("track_iou", "track IoU, %", 100), ("idf1", "IDF1, %", 100)]
     measures += [("switches", "switches", 1), ("fragments", "fragments", 1)]
     rows = []
-    for run in report["runs"]:
+    for one in report["runs"]:
         for group in SETS:
-            values = {(r["association"], r["interval"]): r for r in run["rows"] if r["set"] == group}
+            values = {(r["association"], r["interval"]): r for r in one["rows"] if r["set"] == group}
             if not values:
                 continue
-            name = f"{Path(run['weights']).stem}, {group}: "
+            name = f"{Path(one['weights']).stem}, {group}: "
             rows.append(
                 [
                     Panel(
@@ -304,52 +275,23 @@ def picture(report: Mapping[str, Any]) -> str:
                     for i, (key, label, scale) in enumerate(measures)
                 ]
             )
-    return line_charts("Tracking over the keyframe interval", "keyframe every T frames", INTERVALS, rows)
+    return charts.line_charts(
+        "Tracking over the keyframe interval", "keyframe every T frames", INTERVALS, rows
+    )
 
 
-def parse_options(description: str) -> argparse.Namespace:
-    """What to measure on these videos, and where to write it."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--data", type=Path, required=True, help="folder with davis_val and coco_val")
-    parser.add_argument("--weights", nargs="*", help="weights files or names (default: the shipped ones)")
-    parser.add_argument("--output", type=Path, required=True, help="stem of the files that are written")
-    parser.add_argument("--size", type=int, help="shorter side of the network's input")
-    parser.add_argument("--clips", type=int, default=3, help="made clips of each kind (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the made clips (%(default)s)")
-    return parser.parse_args()
-
-
-def make_report(options: argparse.Namespace, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """The runs with what they belong to."""
-    from support.machine import describe_machine, today
-
-    return {
-        "date": today(),
-        "version": __version__,
-        "machine": describe_machine(),
-        "seed": options.seed,
-        "clips": options.clips,
-        "runs": runs,
-    }
-
-
-def main() -> int:
-    options = parse_options(__doc__.splitlines()[0])
+def main() -> None:
+    options = parse_options(__doc__)
     runs = [
         measure(weights, all_videos(options.data, options.clips, options.seed), options.size)
         for weights in options.weights or [None]
     ]
-    report = make_report(options, runs)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    for suffix, text in (
-        (".json", json.dumps(report, indent=1) + "\n"),
-        (".md", markdown(report)),
-        (".svg", picture(report)),
-    ):
-        options.output.with_suffix(suffix).write_text(text, encoding="utf-8")
+    report = make_report("tracking", options, runs)
+    write_json(report, options.output.with_suffix(".json"))
+    options.output.with_suffix(".md").write_text(markdown(report), encoding="utf-8")
+    charts.save(picture(report), options.output.with_suffix(".svg"))
     print(f"wrote {options.output}.json, .md and .svg")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -1,6 +1,6 @@
 """Process of one contestant: reads one JSON command a line, answers with one JSON line each.
 
-Started by peers.py and frame.py. Commands: {"do": "convert"}, {"do": "load"}, {"do": "outputs", "path": P},
+Started by `peers` and `frame`. Commands: {"do": "convert"}, {"do": "load"}, {"do": "outputs", "path": P},
 {"do": "run", "repeats": N}, {"do": "quit"}. A failure is answered by {"error": text} or, where the engine is
 not installed, {"missing": text}, and ends the process.
 """
@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from contestants import CONTESTANTS, INSTALL, make_contestant
-from contestants.base import Case, Files
-from pipeline import FrameCase, make_pipeline
+
+from benchmarks.contestants import CONTESTANTS, INSTALL, make_contestant
+from benchmarks.contestants.base import Case, Files
+from benchmarks.pipeline import FrameCase, make_pipeline
 
 
 def make_image(case: Case) -> np.ndarray[Any, np.dtype[np.float32]]:

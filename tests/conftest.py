@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,13 +12,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def _prefer_installed_package() -> None:
-    """`python -m pytest` puts the checkout first on the path, where the package has no extension module."""
+    """Put the checkout last on the path where it has no extension module: the benchmarks are still found."""
     if any((ROOT / "mobileinst").glob("_native*.so")):
         return
-    path = sys.path[:]
-    sys.path[:] = [entry for entry in path if Path(entry or ".").resolve() != ROOT]
-    if importlib.util.find_spec("mobileinst") is None:
-        sys.path[:] = path
+    elsewhere = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
+    sys.path[:] = [*elsewhere, str(ROOT)]
 
 
 def _register_hypothesis_profiles() -> None:
@@ -49,10 +43,7 @@ def shared() -> Path:
 
 
 @pytest.fixture
-def load_benchmark(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """Imports a module of the benchmarks as its scripts do; processes they start use the same package."""
-    import mobileinst
-
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(mobileinst.__file__).resolve().parent.parent))
-    return importlib.import_module
+def same_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Processes that the test starts import what the test does, not what happens to lie where they start."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    monkeypatch.chdir(tmp_path)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks import frame, pipeline
+from benchmarks.support import objects
 
-def test_boxed_masks_equal_full_ones(load_benchmark: Any) -> None:
+
+def test_boxed_masks_equal_full_ones() -> None:
     pytest.importorskip("cv2")
-    pipeline = load_benchmark("pipeline")
     generator = np.random.default_rng(3)
     logits = np.full((12, 20), -3.0, np.float32)
     logits[3:8, 5:13] = generator.uniform(-1, 4, (5, 8)).astype(np.float32)
@@ -23,8 +24,7 @@ def test_boxed_masks_equal_full_ones(load_benchmark: Any) -> None:
     assert not pipeline.boxed_mask(np.full((4, 4), -9.0, np.float32), 8, 8).any()
 
 
-def test_placed_objects_are_as_many_as_wanted_and_no_duplicates(load_benchmark: Any) -> None:
-    objects = load_benchmark("support.objects")
+def test_placed_objects_are_as_many_as_wanted_and_no_duplicates() -> None:
     made = objects.ellipses(3, (30, 54))
     assert all(x.shape == (30, 54) and x.dtype == np.float32 for x in made)
     placed = objects.place(made, 40)
@@ -40,9 +40,8 @@ def test_placed_objects_are_as_many_as_wanted_and_no_duplicates(load_benchmark: 
         objects.place([np.full((4, 4), 5, np.float32)], 9)
 
 
-def test_objects_are_what_the_default_weights_find(load_benchmark: Any, shared: Path) -> None:
+def test_objects_are_what_the_default_weights_find(shared: Path) -> None:
     pytest.importorskip("cv2")
-    objects = load_benchmark("support.objects")
     pictures = [x for x in objects.shared_pictures() if x.suffix == ".mp4"]
     found = objects.found_objects(map(objects.read_picture, pictures), (192, 320))
     assert len(found) >= 2
@@ -51,18 +50,16 @@ def test_objects_are_what_the_default_weights_find(load_benchmark: Any, shared: 
         assert 0.001 < (logits > objects.MASK_LOGIT).mean() < 0.9
 
 
-def test_blocks_count_the_pixels_of_a_mask(load_benchmark: Any) -> None:
+def test_blocks_count_the_pixels_of_a_mask() -> None:
     mask = np.random.default_rng(0).random((40, 33)) < 0.5
-    blocks = load_benchmark("pipeline").block_areas(mask)
+    blocks = pipeline.block_areas(mask)
     assert blocks.shape == (3, 3)
     assert blocks[1, 1] == mask[16:32, 16:32].sum()
     assert blocks[2, 2] == mask[32:, 32:].sum()
 
 
-def test_merging_keeps_only_cases_of_the_same_code(
-    load_benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    frame, path = load_benchmark("frame"), tmp_path / "frame.json"
+def test_merging_keeps_only_cases_of_the_same_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "frame.json"
     monkeypatch.setattr(frame, "commit", lambda: "abc")
     assert frame.earlier_cases(path, {"a"}) == []
     path.write_text(
@@ -74,18 +71,18 @@ def test_merging_keeps_only_cases_of_the_same_code(
         frame.earlier_cases(path, {"a"})
 
 
-def test_frames_have_a_ratio_for_each_way_of_post_processing(load_benchmark: Any) -> None:
+def test_frames_have_a_ratio_for_each_way_of_post_processing() -> None:
     results = {
         "mobileinst": {"median_ms": 2.0, "min_ms": 1.0},
         "a+usual": {"median_ms": 6.0, "min_ms": 5.0},
         "b+usual": {"median_ms": 5.0, "min_ms": 4.5},
     }
-    table = load_benchmark("frame").ratio_table([{"label": "x", "results": results}], ["usual", "boxed"])
+    table = frame.ratio_table([{"label": "x", "results": results}], ["usual", "boxed"])
     assert [cell.strip() for cell in table.splitlines()[-1].strip("|").split("|")] == [
         "x", "2.50", "4.50", "-", "-"
     ]  # fmt: skip
 
 
-def test_frames_are_compared_with_the_engines_that_are_often_fastest(load_benchmark: Any) -> None:
-    options = load_benchmark("frame").make_parser().parse_args([])
+def test_frames_are_compared_with_the_engines_that_are_often_fastest() -> None:
+    options = frame.make_parser().parse_args([])
     assert options.contestants == ["mobileinst", "onnxruntime", "ncnn", "mnn"]

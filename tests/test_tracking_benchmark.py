@@ -1,4 +1,4 @@
-"""The pieces of benchmarks/tracking.py: the replayed network, the made clips, the chart."""
+"""The pieces of the benchmark of tracking: the replayed network, the made clips, the chart."""
 
 from __future__ import annotations
 
@@ -10,19 +10,13 @@ import pytest
 from fake_model import ColorModel, scene
 from test_weights import make_metadata
 
+from benchmarks import kernel_reuse
+from benchmarks.support.recorded import RecordedModel
 from mobileinst import Segmenter, Weights
-
-BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
-
-
-@pytest.fixture(autouse=True)
-def _benchmarks_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
+from mobileinst.evaluation import youtube_vis
 
 
 def test_replay_gives_the_same_tracks_and_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from support.recorded import RecordedModel
-
     monkeypatch.setattr("mobileinst.segmenter.NativeModel", ColorModel)
     metadata = make_metadata(classes=["square", "other"], score_threshold=0.5)
     plain = Segmenter(Weights({}, metadata), size=(64, 96))
@@ -39,9 +33,7 @@ def test_replay_gives_the_same_tracks_and_runs_once(monkeypatch: pytest.MonkeyPa
 
 def test_made_clips(shared: Path) -> None:
     pytest.importorskip("PIL")
-    from support.made_clips import make_clips
-
-    from mobileinst.evaluation import youtube_vis
+    from benchmarks.support.made_clips import make_clips
 
     folder = shared / "data" / "coco_val"
     clips = {clip.name: clip for clip in make_clips(folder, 1, kinds=("occlusion", "reentry"))}
@@ -65,21 +57,30 @@ def test_made_clips(shared: Path) -> None:
     np.testing.assert_array_equal(again.frames, clips["occlusion-0"].frames)
 
 
-def test_chart() -> None:
-    from support.line_chart import Panel, line_charts, nice_ticks
-
-    panels = [Panel("a < b", {"one": [1, 2, 4], "two": [0, None, -3]}), Panel("c", {"one": [0, 0, 0]})]
-    root = ElementTree.fromstring(line_charts("title", "x", (1, 2, 8), [panels, panels[:1]]))
-    assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 2 * 5 + 3
-    assert nice_ticks(0, 4) == [0, 1, 2, 3, 4]
-    assert nice_ticks(-0.3, 0.93) == [-0.5, 0, 0.5, 1.0]
-    assert nice_ticks(0, 0) == [0, 0.25, 0.5, 0.75, 1]
+def test_chart(tmp_path: Path) -> None:
+    charts = pytest.importorskip("benchmarks.support.charts", exc_type=ImportError)
+    panels = [
+        charts.Panel("a < b", {"one": [1, 2, 4], "two": [0, None, -3]}),
+        charts.Panel("c", {"two": [0, 0, 0]}),
+    ]
+    figure = charts.line_charts("title", "x", (1, 2, 8), [panels, panels[:1]])
+    drawn = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title("left") for axes in drawn] == ["a < b", "c", "a < b"]
+    (one, two), (again,) = drawn[0].lines, drawn[1].lines
+    np.testing.assert_array_equal(one.get_ydata(), [1, 2, 4])
+    np.testing.assert_array_equal(two.get_ydata(), [0, np.nan, -3])
+    assert one.get_color() != two.get_color() == again.get_color()
+    assert [label.get_text() for label in drawn[0].get_xticklabels()] == ["1", "2", "8"]
+    charts.save(figure, tmp_path / "chart.svg")
+    root = ElementTree.parse(tmp_path / "chart.svg").getroot()
+    assert "a < b" in ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    first = (tmp_path / "chart.svg").read_bytes()
+    charts.save(charts.line_charts("title", "x", (1, 2, 8), [panels, panels[:1]]), tmp_path / "chart.svg")
+    assert (tmp_path / "chart.svg").read_bytes() == first
 
 
 def test_reused_kernels_are_compared_with_fresh_ones() -> None:
     """Two objects that move right; in the last frame the kernels of the queries change places."""
-    import kernel_reuse
-
     frames, size = 5, (4, 12)
     truth = np.zeros((frames, 2, *size), np.bool_)
     for t in range(frames):

@@ -1,7 +1,7 @@
 """Count the instructions that a frame costs on aarch64, ours and other engines', without ARM hardware.
 
     CPUS="" .ci/aarch64 python3.11 FOLDER none   # the target's Python and our wheel, no tests
-    python benchmarks/arm/count.py FOLDER --output arm.json --table arm.md
+    python -m benchmarks.arm.count FOLDER --output arm.json --table arm.md
 
 Every engine runs the same network under qemu-user with one thread, once and twice; the difference
 is what one run costs, without start and loading. Outputs are compared first. Emulation says nothing about
@@ -19,19 +19,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import numpy as np
-from contestants import make_contestant
-from contestants.base import Case, Files
-from fake_cpu import describe_raspberry_pi
-from support.command import check_outputs, run
-from support.comparison import TOLERANCE, difference
-from support.machine import commit, package_version, today
-from support.network import prepare
-from support.table import markdown_table
+
+from benchmarks.arm.fake_cpu import describe_raspberry_pi
+from benchmarks.contestants import make_contestant
+from benchmarks.contestants.base import Case, Files
+from benchmarks.support.command import check_outputs, run
+from benchmarks.support.comparison import TOLERANCE, difference
+from benchmarks.support.machine import package_version
+from benchmarks.support.network import prepare
+from benchmarks.support.results import make_result, write_result
+from benchmarks.support.table import markdown_table
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
 
 #: Distributions of each engine on the target; ours comes from the wheel.
 PACKAGES = {"mobileinst": [], "onnxruntime": ["onnxruntime"], "ncnn": ["ncnn"]}
@@ -61,17 +62,15 @@ def run_emulated(
         path.unlink(missing_ok=True)
     plugin = f"{folder / 'count_instructions.so'},out={counts}"
     command = ["qemu-aarch64", "-cpu", cpu, "-L", str(root), "-plugin", plugin]
-    command += [
-        str(root / "usr/bin/python3.11"),
-        str(HERE / "run_network.py"),
-        name,
-        json.dumps(asdict(case)),
-    ]
-    command += [str(files.weights), str(files.onnx), str(runs), str(outputs)]
-    paths = [str(install_peer(folder, name)), str(folder / "site")]
+    command += [str(root / "usr/bin/python3.11"), "-m", "benchmarks.arm.run_network", name]
+    command += [json.dumps(asdict(case)), str(files.weights), str(files.onnx), str(runs), str(outputs)]
+    paths = [str(install_peer(folder, name)), str(folder / "site"), str(ROOT)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     environment |= ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(paths)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
+    # not in the checkout, whose mobileinst is the host's
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace"
+    )
     if done.returncode or not outputs.exists():
         raise RuntimeError(f"{name} failed under emulation ({done.returncode}): {done.stderr[-600:]}")
     pairs = (line.split() for line in counts.read_text(encoding="utf-8").splitlines())
@@ -148,20 +147,14 @@ def main() -> None:
     describe_raspberry_pi(folder / "root")
     case = Case(options.backbone, options.width, options.size, options.size, options.part, 1)
     files = prepare(case, folder / "networks", None)
-    document = {
-        "format": 1,
-        "kind": "arm",
-        "date": today(),
-        "commit": commit(),
-        "label": case.label,
-        "versions": {name: package_version(*packages) for name, packages in PACKAGES.items() if packages},
-        "cores": [measure(folder, options.engines, cpu, case, files) for cpu in options.cpus],
-    }
+    document = make_result(
+        "arm",
+        label=case.label,
+        versions={name: package_version(*packages) for name, packages in PACKAGES.items() if packages},
+        cores=[measure(folder, options.engines, cpu, case, files) for cpu in options.cpus],
+    )
     text = format_report(document)
-    if options.output:
-        options.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    if options.table:
-        options.table.write_text(text, encoding="utf-8")
+    write_result(document, text, options)
     print(text, end="")
 
 

@@ -1,7 +1,7 @@
 """Cycles of the NEON kernels' inner loops by llvm-mca, and their share of the core's multiply-add rate.
 
-    python benchmarks/arm/inner_loops.py                          # needs g++-aarch64-linux-gnu and llvm-19
-    python benchmarks/arm/inner_loops.py gemm winograd --cores neoverse-n1 cortex-a72
+    python -m benchmarks.arm.inner_loops                          # needs g++-aarch64-linux-gnu and llvm-19
+    python -m benchmarks.arm.inner_loops gemm winograd --cores neoverse-n1 cortex-a72
 
 The tier's file is compiled as in the package. Listed are the innermost loops that hold multiply-adds, or
 those of them in functions whose names contain one of the words. neoverse-n1 stands for Cortex-A76, whose own
@@ -13,15 +13,12 @@ from __future__ import annotations
 import argparse
 import re
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from support.command import run
-from support.table import markdown_table
+from benchmarks.support.command import run
+from benchmarks.support.table import markdown_table
 
 SOURCES = Path(__file__).resolve().parents[2] / "src" / "cpp"
 #: Vector multiply-adds that a core starts in a cycle, in LLVM's model.

@@ -1,6 +1,6 @@
 """Runs one engine on the network a given number of times; count.py starts it under emulation.
 
-python run_network.py ENGINE CASE_JSON WEIGHTS ONNX RUNS OUTPUTS.npz
+python -m benchmarks.arm.run_network ENGINE CASE_JSON WEIGHTS ONNX RUNS OUTPUTS.npz
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import numpy as np
-from contestants import make_contestant
-from contestants.base import Case, Files
+
+from benchmarks.contestants import make_contestant
+from benchmarks.contestants.base import Case, Files
 
 
 def main() -> None:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from contestants.base import Contestant
+from benchmarks.contestants.base import Contestant
 
 #: Name, module, class, and how the extra is installed.
 CONTESTANTS = {
-    "mobileinst": ("contestants.mobileinst_engine", "pip install ."),
-    "onnxruntime": ("contestants.onnxruntime_engine", "pip install onnxruntime"),
-    "openvino": ("contestants.openvino_engine", "pip install openvino"),
-    "ncnn": ("contestants.ncnn_engine", "pip install ncnn pnnx"),
-    "mnn": ("contestants.mnn_engine", "pip install MNN"),
-    "litert": ("contestants.litert_engine", "pip install litert-torch"),
-    "torch": ("contestants.torch_engine", "pip install torch"),
-    "torch-compiled": ("contestants.torch_engine", "pip install torch"),
+    "mobileinst": ("benchmarks.contestants.mobileinst_engine", "pip install ."),
+    "onnxruntime": ("benchmarks.contestants.onnxruntime_engine", "pip install onnxruntime"),
+    "openvino": ("benchmarks.contestants.openvino_engine", "pip install openvino"),
+    "ncnn": ("benchmarks.contestants.ncnn_engine", "pip install ncnn pnnx"),
+    "mnn": ("benchmarks.contestants.mnn_engine", "pip install MNN"),
+    "litert": ("benchmarks.contestants.litert_engine", "pip install litert-torch"),
+    "torch": ("benchmarks.contestants.torch_engine", "pip install torch"),
+    "torch-compiled": ("benchmarks.contestants.torch_engine", "pip install torch"),
 }
 
 #: How what several of them need is installed, by module.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ai_edge_litert.interpreter import Interpreter
-from support.machine import package_version
 
-from contestants.base import OUTPUTS, Array, Case, Files, Outputs, make_once
+from benchmarks.contestants.base import OUTPUTS, Array, Case, Files, Outputs, make_once
+from benchmarks.support.machine import package_version
 
 
 class LiteRtEngine:
@@ -23,7 +23,7 @@ class LiteRtEngine:
         import litert_torch
         import torch
 
-        from contestants.torch_engine import load_module
+        from benchmarks.contestants.torch_engine import load_module
         from weights_tools.export_onnx import ExportOps
 
         image = torch.zeros(1, 3, case.height, case.image_width)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import MNN
 import numpy as np
-from support.machine import package_version
 
-from contestants.base import OUTPUTS, Array, Case, Files, Outputs, make_once, run_tool
+from benchmarks.contestants.base import OUTPUTS, Array, Case, Files, Outputs, make_once, run_tool
+from benchmarks.support.machine import package_version
 
 
 class MnnEngine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contestants.base import Array, Case, Files, Outputs
+from benchmarks.contestants.base import Array, Case, Files, Outputs
 from mobileinst import Backbone, __version__
 from mobileinst.engine import NativeModel
 from mobileinst.weights import load_weights

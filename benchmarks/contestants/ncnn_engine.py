@@ -7,9 +7,9 @@ from pathlib import Path
 
 import ncnn
 import numpy as np
-from support.machine import package_version
 
-from contestants.base import OUTPUTS, Array, Case, Files, Outputs, make_once, run_tool
+from benchmarks.contestants.base import OUTPUTS, Array, Case, Files, Outputs, make_once, run_tool
+from benchmarks.support.machine import package_version
 
 
 class NcnnEngine:
@@ -23,7 +23,7 @@ class NcnnEngine:
     def _write(files: Files, case: Case) -> None:
         import torch
 
-        from contestants.torch_engine import load_module
+        from benchmarks.contestants.torch_engine import load_module
 
         image = torch.zeros(1, 3, case.height, case.image_width)
         traced = torch.jit.trace(load_module(files, case.part), image, check_trace=False)

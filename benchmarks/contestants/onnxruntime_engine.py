@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnxruntime
 
-from contestants.base import Array, Case, Files, Outputs
+from benchmarks.contestants.base import Array, Case, Files, Outputs
 
 
 class OnnxRuntimeEngine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import openvino
 
-from contestants.base import OUTPUTS, Array, Case, Files, Outputs
+from benchmarks.contestants.base import OUTPUTS, Array, Case, Files, Outputs
 
 
 class OpenVinoEngine:

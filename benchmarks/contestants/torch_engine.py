@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from contestants.base import OUTPUTS, Array, Case, Files, Outputs
+from benchmarks.contestants.base import OUTPUTS, Array, Case, Files, Outputs
 from weights_tools.loading import torch_model
 from weights_tools.torch_ops import MobileInst, TorchOps
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from contestants.base import Case, Files, Outputs
 
-from support.processes import Process, Unavailable, take_turns
+from benchmarks.contestants.base import Case, Files, Outputs
+from benchmarks.support.processes import Process, Unavailable, take_turns
 
 #: Largest difference that counts as equal, as a share of an output's largest value, or of 1 if that is less.
 TOLERANCE = 1e-3

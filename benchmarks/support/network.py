@@ -9,9 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from contestants.base import Case, Files, make_once
-
-from support.machine import package_version
+from benchmarks.contestants.base import Case, Files, make_once
+from benchmarks.support.machine import package_version
 
 
 def prepare(case: Case, folder: Path, weights: Path | None) -> Files:
@@ -57,9 +56,9 @@ def _name(weights: Path, made_by: str, case: Case) -> str:
 def tools_digest() -> str:
     """Changes with the code and the versions that make random weights, export and convert networks."""
     digest = hashlib.sha256()
-    for package in ("weights_tools", "mobileinst.network", "contestants"):
+    for package in ("weights_tools", "mobileinst.network", "benchmarks.contestants"):
         folder = Path(importlib.import_module(package).__path__[0])
-        for path in sorted(folder.glob("*.py")):
+        for path in sorted(folder.rglob("*.py")):
             digest.update(path.read_bytes())
     digest.update(f"{package_version('torch')} {package_version('onnx')}".encode())
     return digest.hexdigest()[:12]

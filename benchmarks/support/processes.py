@@ -10,12 +10,11 @@ import sys
 import threading
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, TextIO
 
-from contestants.base import Case, Files
+from benchmarks.contestants.base import Case, Files
 
-_WORKER = Path(__file__).resolve().parent.parent / "worker.py"
+_WORKER = [sys.executable, "-m", "benchmarks.worker"]
 
 
 class Unavailable(Exception):
@@ -46,7 +45,7 @@ class Process:
         task: dict[str, Any] = {"name": name.partition("+")[0], "case": asdict(case), "frame": frame}
         task |= {"weights": str(files.weights), "onnx": str(files.onnx)}
         self._process = subprocess.Popen(
-            [sys.executable, str(_WORKER), json.dumps(task)],
+            [*_WORKER, json.dumps(task)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log or subprocess.DEVNULL,

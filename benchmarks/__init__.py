@@ -1,0 +1,1 @@
+"""Comparisons with other engines, rooflines, studies: ``python -m benchmarks.peers``, see README.md."""
