@@ -170,6 +170,20 @@ class Segmenter:
                 f"expected frames (n, height, width, 3), got shape {frames.shape}; "
                 "a single image goes to segment()"
             )
+        stream = self.stream(keyframe_every=keyframe_every, score_threshold=score_threshold, tracker=tracker)
+        return map(stream.step, frames)
+
+    def stream(
+        self,
+        *,
+        keyframe_every: int = 3,
+        score_threshold: float | Sequence[float] | None = None,
+        tracker: Tracker | None = None,
+    ) -> Stream:
+        """A stream to which frames are given one by one, for those who don't have an iterable of them.
+
+        Takes the options of :meth:`track`; ``stream.step(image)`` gives the instances of the next frame.
+        """
         if tracker is not None and not isinstance(tracker, Tracker):
             raise TypeError(f"tracker must be a Tracker, got {type(tracker).__name__}")
         if tracker is not None:
@@ -178,7 +192,7 @@ class Segmenter:
         thresholds = self._thresholds(score_threshold)
         if score_threshold is None:
             thresholds = np.minimum(thresholds * _NEW_TRACK, np.float32(1))
-        return self._track(frames, every, thresholds, Tracker() if tracker is None else tracker)
+        return Stream(self, every, thresholds, Tracker() if tracker is None else tracker)
 
     def forward(self, x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """The network alone.
@@ -209,20 +223,6 @@ class Segmenter:
             }
         _check_outputs("the input's values are too large for single precision", **found)
         return found
-
-    def _track(
-        self,
-        frames: Iterable[NDArray[np.uint8]],
-        every: int,
-        thresholds: NDArray[np.float32],
-        tracker: Tracker,
-    ) -> Iterator[Instances]:
-        for number, image in enumerate(frames):
-            try:
-                frame = check_frame(image)
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"frame {number}: {error}") from None
-            yield self._track_frame(frame, every, thresholds, tracker)
 
     def _track_frame(
         self, frame: NDArray[np.uint8], every: int, thresholds: NDArray[np.float32], tracker: Tracker
@@ -313,6 +313,32 @@ class Segmenter:
     def _thresholds(self, score_threshold: float | Sequence[float] | None) -> NDArray[np.float32]:
         chosen = self.weights.score_threshold if score_threshold is None else score_threshold
         return check_thresholds(chosen, len(self.classes))
+
+
+class Stream:
+    """Frames of one stream, taken one by one; made by :meth:`Segmenter.stream`."""
+
+    def __init__(
+        self, segmenter: Segmenter, every: int, thresholds: NDArray[np.float32], tracker: Tracker
+    ) -> None:
+        self._segmenter = segmenter
+        self._every = every
+        self._thresholds = thresholds
+        self.tracker = tracker
+        self.frames = 0
+
+    def step(self, image: NDArray[np.uint8]) -> Instances:
+        """The instances of the next frame, uint8 (H, W, 3), in order of their ids.
+
+        Raises:
+            TypeError, ValueError: with the frame's number, for a frame that is no image.
+        """
+        try:
+            frame = check_frame(image)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"frame {self.frames}: {error}") from None
+        self.frames += 1
+        return self._segmenter._track_frame(frame, self._every, self._thresholds, self.tracker)
 
 
 def network_size(frame: tuple[int, int], size: int | tuple[int, int]) -> tuple[int, int]:

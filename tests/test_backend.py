@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from random_weights import random_tensors
 
 from mobileinst import _native
-from mobileinst.cli import doctor
+from mobileinst.cli.commands import doctor
 from mobileinst.engine import Backend, Graph, NativeOps, Node, Parameters, Program, compile_program
 from mobileinst.engine import backend as backends
 from mobileinst.network import ModelConfig, features

@@ -17,7 +17,7 @@ from random_weights import random_tensors
 from test_weights import CONFIG, make_metadata
 
 import mobileinst
-from mobileinst.cli.commands import PictureSink
+from mobileinst.export.annotated import PictureSink
 from mobileinst.io.png import write_png
 from mobileinst.video import open_source
 from mobileinst.video.writer import VideoWriter
@@ -322,9 +322,20 @@ def test_doctor_reports_a_wrong_tier(tmp_path: Path) -> None:
     assert "z80" in done.stdout
 
 
+def test_doctor_works_without_the_extension(tmp_path: Path) -> None:
+    code = f"import sys; sys.path.insert(0, {PACKAGES!r}); sys.modules['mobileinst._native'] = None; "
+    code += "from mobileinst.cli import main; sys.exit(main(['doctor']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "native extension: can't be loaded" in done.stdout
+    assert done.stderr == ""
+
+
 def test_help_and_version(tmp_path: Path) -> None:
     assert mobileinst.__version__ in succeed("--version", cwd=tmp_path)
-    for name in ("track", "segment", "demo", "info", "doctor"):
+    for name in ("track", "segment", "demo", "eval", "info", "doctor"):
         assert name in succeed("--help", cwd=tmp_path)
         assert "usage: mobileinst" in succeed(name, "--help", cwd=tmp_path)
 
@@ -333,7 +344,7 @@ def test_the_package_imports_quickly_and_alone(tmp_path: Path) -> None:
     """Neither the extras nor the command line may load anything but NumPy at import."""
     extras = ["av", "PIL", "torch", "skimage", "pycocotools", "scipy", "cv2"]
     code = f"import sys; sys.path.insert(0, {PACKAGES!r}); import mobileinst, mobileinst.cli; "
-    code += "from mobileinst import Segmenter; import mobileinst.video, mobileinst.cli.commands; "
+    code += "from mobileinst import Segmenter; import mobileinst.video, mobileinst.pipeline; "
     code += f"print([name for name in {extras} if name in sys.modules])"
     start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,24 +12,16 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..export import export_formats
 from ..weights import Weights
-
-#: Suffix of each output's name, by its name in `TrackOutputs`; the one that ends in / is a folder.
-SUFFIXES = {
-    "json": ".jsonl",
-    "video": ".mp4",
-    "picture": ".png",
-    "youtube_vis": ".youtube-vis.json",
-    "mots": ".mots.txt",
-    "masks": ".masks/",
-}
 
 
 @dataclass(frozen=True)
 class Options:
     """Options of `mobileinst track` for every source of a batch.
 
-    outputs: names in `SUFFIXES`. split: seconds of the pieces that long videos are cut into, None for none.
+    outputs: names of `export_formats("track")`. split: seconds of the pieces that long videos are cut into,
+    None for none.
     """
 
     outputs: tuple[str, ...] = ("json",)
@@ -45,7 +37,8 @@ class Options:
 
     def files(self, stem: Path) -> dict[str, Path]:
         """The path of each output of a source, below `stem`'s folder."""
-        return {name: stem.with_name(stem.name + SUFFIXES[name].rstrip("/")) for name in self.outputs}
+        formats = export_formats("track")
+        return {name: stem.with_name(stem.name + formats[name].suffix) for name in self.outputs}
 
 
 def model_key(weights: Weights, size: int | tuple[int, int] | None) -> str:

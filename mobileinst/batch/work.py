@@ -19,8 +19,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import __version__
-from ..cli.commands import Style, TrackOutputs, track
+from ..drawing import Overlay
 from ..parallel.pool import Report
+from ..pipeline import track
 from ..segmenter import Segmenter
 from ..tracking import Tracker
 from ..video import Frame, FrameSource, open_source
@@ -105,14 +106,12 @@ def track_into(
     summary = track(
         source,
         segmenter,
-        TrackOutputs(
-            json=str(files["json"]), **{name: path for name, path in files.items() if name != "json"}
-        ),
+        files,
         tracker=Tracker(forget_after=options.forget_after, iou_weight=options.iou_weight),
         keyframe_every=options.keyframe_every,
         score_threshold=options.score_threshold,
         max_frames=options.max_frames,
-        style=Style(options.boxes, options.labels),
+        overlay=Overlay(boxes=options.boxes, labels=options.labels),
         quiet=True,
     )
     if isinstance(summary.stopped, KeyboardInterrupt):

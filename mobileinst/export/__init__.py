@@ -1,23 +1,29 @@
-"""Results in the formats that others read: JSON lines, COCO, YouTube-VIS, MOTS text, and PNG masks."""
+"""Results in the formats that others read: a module for each, with the sink that registers it.
 
-from .sinks import (
-    JsonLinesSink,
-    MotsSink,
-    PngMaskSink,
-    Sink,
-    YoutubeVisSink,
-    coco_results,
-    frame_record,
-    owner_map,
-)
+A sink takes the frames of one source in order and ends with `finish` or `discard`; its file appears under
+its name only when finished. `export_formats` finds every module of this package, so that a format is one
+file.
+"""
+
+from .coco import CocoSink, coco_results
+from .json_lines import JsonLinesSink, frame_record
+from .mask_pngs import PngMaskSink
+from .mots import MotsSink
+from .owners import owner_map
+from .sink import ExportFormat, Sink, export_format, export_formats
+from .youtube_vis import YoutubeVisSink
 
 __all__ = [
+    "CocoSink",
+    "ExportFormat",
     "JsonLinesSink",
     "MotsSink",
     "PngMaskSink",
     "Sink",
     "YoutubeVisSink",
     "coco_results",
+    "export_format",
+    "export_formats",
     "frame_record",
     "owner_map",
 ]

@@ -13,6 +13,7 @@ from .sources import (
     open_source,
     read_image,
 )
+from .writer import VideoWriter
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -23,6 +24,7 @@ __all__ = [
     "ImageSource",
     "VideoError",
     "VideoSource",
+    "VideoWriter",
     "natural_key",
     "open_source",
     "read_image",

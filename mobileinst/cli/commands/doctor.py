@@ -1,7 +1,8 @@
-"""What `mobileinst doctor` says about this installation; it works where the extension can't be loaded."""
+"""`mobileinst doctor`: what this installation has; it works where the extension can't be loaded."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import platform
@@ -12,12 +13,12 @@ from importlib import metadata
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-import numpy as np
+import mobileinst
 
-from .. import __version__
+from ..status import FAILED
 
 if TYPE_CHECKING:
-    from ..weights import Weights
+    from ...weights import Weights
 
 #: (extra, package to install, module to import, what it is for)
 _EXTRAS = (
@@ -29,9 +30,26 @@ _EXTRAS = (
 )
 
 
+HELP = "say what this installation has and what it lacks"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """None: it looks at everything."""
+
+
+def run(options: argparse.Namespace) -> int:
+    good = True
+    for fine, line in report():
+        good = good and fine
+        print(f"{'ok     ' if fine else 'PROBLEM'}  {line}")
+    return 0 if good else FAILED
+
+
 def report() -> Iterator[tuple[bool, str]]:
     """Findings, each with whether it is in order."""
-    yield True, f"mobileinst {__version__} in {os.path.dirname(os.path.dirname(__file__))}"
+    import numpy as np
+
+    yield True, f"mobileinst {mobileinst.__version__} in {os.path.dirname(mobileinst.__file__)}"
     yield True, f"Python {platform.python_version()} ({sys.executable}), {platform.platform()}"
     yield True, f"NumPy {np.__version__}"
     yield True, f"CPU: {_cpu_name()}, {_threads()} threads for this process"
@@ -65,7 +83,7 @@ def _native_report() -> Iterator[tuple[bool, str]]:
 
 
 def _backend(native: ModuleType, tier: str) -> tuple[bool, str]:
-    from ..engine import active_backend
+    from ...engine import active_backend
 
     try:
         backend = active_backend(tier)
@@ -88,7 +106,7 @@ def _backend(native: ModuleType, tier: str) -> tuple[bool, str]:
 
 def _weights_report() -> Iterator[tuple[bool, str]]:
     try:
-        from ..weights import DEFAULT_NAME, WeightsError, available_weights, load_weights
+        from ...weights import DEFAULT_NAME, WeightsError, available_weights, load_weights
     except ImportError as error:
         yield False, f"weights: the package is incomplete ({error})"
         return
@@ -108,7 +126,9 @@ def _weights_report() -> Iterator[tuple[bool, str]]:
 def _trial(weights: Weights) -> tuple[bool, str]:
     """One small frame through the whole engine."""
     try:
-        from ..segmenter import Segmenter
+        import numpy as np
+
+        from ...segmenter import Segmenter
 
         segmenter = Segmenter(weights, size=64)
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The command ``mobileinst eval``: run a model over a set, or measure or check a results file."""
+"""`mobileinst eval`: run a model over a set, or measure or check a results file."""
 
 from __future__ import annotations
 
@@ -8,26 +8,22 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..evaluation.files import read_results
-from ..io.files import Output
+from ..arguments import segmenter
 
 if TYPE_CHECKING:
-    from ..evaluation.runner import RunReport
-    from ..evaluation.summary import Evaluation
-    from ..segmenter import Segmenter
+    from ...evaluation.runner import RunReport
+    from ...evaluation.summary import Evaluation
+    from ...segmenter import Segmenter
+
+HELP = "measure a model on an annotated set, or a results file"
 
 _SHOWN_PROBLEMS = 20
 
 
-def add_eval_parser(subparsers: Any) -> None:
-    """Add ``eval`` to the subparsers of the command line: `run` of its options gives the exit code."""
-    parser = subparsers.add_parser(
-        "eval",
-        help="measure a model on an annotated set, or a results file",
-        description="Run a model over a set in COCO or YouTube-VIS format and measure it, or measure or "
-        "check an existing results file.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Run a model over a set in COCO or YouTube-VIS format and measure it, or measure or check an "
+        "existing results file."
     )
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="coco|ytvis|check")
     for kind, name, items in (("coco", "COCO", "images"), ("ytvis", "YouTube-VIS", "videos")):
@@ -60,16 +56,21 @@ def add_eval_parser(subparsers: Any) -> None:
                 metavar="S",
                 help="least score of a track that counts for identities (default: the weights' threshold)",
             )
-        one.set_defaults(run=_measure)
+        one.set_defaults(work=_measure)
     check = kinds.add_parser("check", help="say what is wrong with a results file")
     check.add_argument("results", type=Path, metavar="R.json")
     check.add_argument("--annotations", type=Path, metavar="A.json", help="check ids and sizes against these")
     check.add_argument("--format", choices=("coco", "ytvis"), help="(default: found out from the file)")
-    check.set_defaults(run=_check)
+    check.set_defaults(work=_check)
+
+
+def run(options: argparse.Namespace) -> int:
+    code: int = options.work(options)
+    return code
 
 
 def _check(options: argparse.Namespace) -> int:
-    from ..evaluation.validate import validate
+    from ...evaluation.validate import validate
 
     problems = validate(options.results, options.annotations, options.format)
     for problem in problems[:_SHOWN_PROBLEMS]:
@@ -82,8 +83,8 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _measure(options: argparse.Namespace) -> int:
-    from ..evaluation import coco, youtube_vis
-    from ..evaluation.report import evaluation_table
+    from ...evaluation import coco, youtube_vis
+    from ...evaluation.report import evaluation_table
 
     classes = options.classes.split(",") if options.classes else None
     threshold = getattr(options, "shown_score", None)
@@ -93,14 +94,15 @@ def _measure(options: argparse.Namespace) -> int:
     else:
         if options.images is None:
             raise ValueError("expected --images DIR to run the model on, or --results R.json to measure")
-        segmenter = _segmenter(options)
-        report = _run(segmenter, options)
-        _describe(report, segmenter, options.output)
+        model = segmenter(options)
+        report = _run(model, options)
+        _describe(report, model, options.output)
         results, stem = report.results, options.output
         if classes is None and report.mapping is not None:
             classes = list(report.mapping.names)
         if threshold is None:
-            threshold = float(np.min(segmenter.weights.score_threshold))
+            shown = model.weights.score_threshold
+            threshold = min(shown) if isinstance(shown, tuple) else shown
     evaluate = coco.evaluate if options.kind == "coco" else youtube_vis.evaluate
     evaluation = evaluate(options.annotations, results, classes=classes)
     print(evaluation_table(evaluation))
@@ -111,14 +113,8 @@ def _measure(options: argparse.Namespace) -> int:
     return 0
 
 
-def _segmenter(options: argparse.Namespace) -> Segmenter:
-    from ..segmenter import Segmenter
-
-    return Segmenter(options.weights, threads=options.threads, size=options.size)
-
-
 def _run(segmenter: Segmenter, options: argparse.Namespace) -> RunReport:
-    from ..evaluation.runner import run_coco, run_youtube_vis
+    from ...evaluation.runner import run_coco, run_youtube_vis
 
     chosen: dict[str, Any] = {"output": options.output, "quiet": options.quiet}
     if options.min_score is not None:
@@ -152,8 +148,9 @@ def _describe(report: RunReport, segmenter: Segmenter, output: Path) -> None:
 def _identities(
     annotations: Path, results: Any, classes: list[str] | None, threshold: float
 ) -> dict[str, Any]:
-    from ..evaluation import identity
-    from ..evaluation.report import percent
+    from ...evaluation import identity
+    from ...evaluation.files import read_results
+    from ...evaluation.report import percent
 
     shown = identity.best_class_only(read_results(results))
     counts = identity.evaluate(annotations, shown, classes=classes, score_threshold=threshold)
@@ -167,7 +164,8 @@ def _identities(
 
 def _write(evaluation: Evaluation, summary: dict[str, Any], results: Path) -> None:
     """The picture and the numbers, beside the results."""
-    from ..evaluation.report import precision_recall_svg
+    from ...evaluation.report import precision_recall_svg
+    from ...io.files import Output
 
     picture, numbers = results.with_suffix(".svg"), results.with_suffix(".stats.json")
     with Output(picture) as file:

@@ -1,4 +1,4 @@
-"""The command ``mobileinst batch``: many sources into a folder."""
+"""`mobileinst batch`: many sources into a folder."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..batch.progress import duration
+from ..arguments import add_drawing, add_model, add_score, add_tracking, parse_count
 
 if TYPE_CHECKING:
-    from ..batch.options import Options
-    from ..batch.run import BatchReport, Workers
+    from ...batch.options import Options
+    from ...batch.run import BatchReport, Workers
 
 
-def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of ``batch`` besides those that it shares with ``track``."""
+HELP = "track many sources into a folder, on all cores or machines"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from ...export import export_formats
+
     parser.add_argument(
         "sources",
         nargs="+",
@@ -29,13 +33,12 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
         "--root", type=Path, metavar="DIR", help="whose tree is mirrored (the folder that holds all sources)"
     )
     outputs = parser.add_argument_group("outputs of each source (JSON lines always)")
-    outputs.add_argument("--mp4", action="store_true", help="video with masks drawn on it")
-    outputs.add_argument("--picture", action="store_true", help="the frame that shows most, drawn")
-    outputs.add_argument("--youtube-vis", action="store_true", help="YouTube-VIS results")
-    outputs.add_argument("--mots", action="store_true", help="MOTS text")
-    outputs.add_argument("--masks", action="store_true", help="16-bit PNGs of track ids")
+    for name, chosen in export_formats("track").items():
+        if name != "json":
+            flag = "--mp4" if name == "video" else f"--{name.replace('_', '-')}"
+            outputs.add_argument(flag, dest=name, action="store_true", help=chosen.text)
     group = parser.add_argument_group("workers")
-    group.add_argument("--jobs", type=_count, metavar="N", help="processes (processors / threads)")
+    group.add_argument("--jobs", type=parse_count, metavar="N", help="processes (processors / threads)")
     group.add_argument(
         "--ray",
         metavar="ADDRESS",
@@ -51,13 +54,17 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds without a frame that end it (300)",
     )
+    add_model(parser)
+    add_score(parser)
+    add_tracking(parser)
+    add_drawing(parser)
 
 
-def run_batch_command(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Run it; the exit code is 1 if a source failed."""
-    from ..batch.run import SUMMARY, run_batch
-    from ..batch.sources import find_sources
-    from ..weights import load_weights
+    from ...batch.run import SUMMARY, run_batch
+    from ...batch.sources import find_sources
+    from ...weights import load_weights
 
     sources = find_sources(options.sources, options.output, options.root)
     weights = load_weights(options.weights)
@@ -80,12 +87,12 @@ def run_batch_command(options: argparse.Namespace) -> int:
 
 
 def _options(options: argparse.Namespace) -> Options:
-    from ..batch.options import Options
+    from ...batch.options import Options
+    from ...export import export_formats
 
-    wanted = ("picture", "youtube_vis", "mots", "masks")
-    outputs = ["json", *(["video"] if options.mp4 else []), *(n for n in wanted if getattr(options, n))]
+    wanted = [name for name in export_formats("track") if name != "json" and getattr(options, name)]
     return Options(
-        tuple(outputs),
+        ("json", *wanted),
         keyframe_every=options.keyframe_every,
         score_threshold=options.score_threshold,
         forget_after=options.forget_after,
@@ -98,8 +105,8 @@ def _options(options: argparse.Namespace) -> Options:
 
 
 def _workers(options: argparse.Namespace) -> Workers:
-    from ..batch.run import Workers
-    from ..engine import usable_processors
+    from ...batch.run import Workers
+    from ...engine import usable_processors
 
     threads = options.threads or 1
     jobs = options.jobs
@@ -109,6 +116,8 @@ def _workers(options: argparse.Namespace) -> Workers:
 
 
 def _describe(report: BatchReport, seconds: float, summary: Path, *, quiet: bool) -> None:
+    from ...batch.progress import duration
+
     if quiet:
         return
     frames = sum(record["frames"] for record in report.records)
@@ -118,12 +127,6 @@ def _describe(report: BatchReport, seconds: float, summary: Path, *, quiet: bool
         f"{sources}: {report.count('done')} done{before}, "
         f"{report.count('failed')} failed; {frames} frames, {duration(seconds)} -> {summary}"
     )
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
 
 
 def _whole(text: str) -> int:

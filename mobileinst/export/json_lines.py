@@ -1,0 +1,61 @@
+"""JSON lines: one object for each frame."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..io.files import Output
+from ..results import Instances
+from .sink import Sink, export_format
+
+
+def frame_record(frame: int, time: float, instances: Instances, name: str | None = None) -> dict[str, Any]:
+    """One frame as a JSON-ready object.
+
+    ``{"frame", "time" (seconds)}`` and what `Instances.to_dict` gives; with `name` also ``"file"``.
+    """
+    record: dict[str, Any] = {"frame": frame, "time": round(time, 6)}
+    if name is not None:
+        record["file"] = name
+    return record | instances.to_dict()
+
+
+@export_format(
+    "json",
+    metavar="FILE",
+    text="one JSON object a line for each frame or image; - for stdout",
+    suffix=".jsonl",
+    commands=("track", "segment"),
+)
+class JsonLinesSink(Sink):
+    """One JSON object a line for each frame, see `frame_record`; path "-" is standard output."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._output = None if str(path) == "-" else Output(path)
+        self._file: IO[str] = sys.stdout if self._output is None else self._output.open()
+
+    def write(
+        self,
+        frame: int,
+        time: float,
+        instances: Instances,
+        name: str | None = None,
+        overlay: NDArray[np.uint8] | None = None,
+    ) -> None:
+        self._file.write(json.dumps(frame_record(frame, time, instances, name), separators=(",", ":")) + "\n")
+        if self._output is None:
+            self._file.flush()
+
+    def finish(self) -> None:
+        if self._output is not None:
+            self._output.finish()
+
+    def discard(self) -> None:
+        if self._output is not None:
+            self._output.discard()

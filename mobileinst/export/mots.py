@@ -1,0 +1,48 @@
+"""MOTS text."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..io.files import Output
+from ..results import NO_ID, Instances, compress, encode
+from .owners import owner_map
+from .sink import Sink, export_format
+
+
+@export_format("mots", metavar="TXT", text="MOTS text", suffix=".mots.txt")
+class MotsSink(Sink):
+    """MOTS text: ``frame id class height width rle`` a line; where masks overlap the better score wins.
+
+    Frames count from 0, classes from 1; instances without a track are left out.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._output = Output(path)
+        self._file = self._output.open()
+
+    def write(
+        self,
+        frame: int,
+        time: float,
+        instances: Instances,
+        name: str | None = None,
+        overlay: NDArray[np.uint8] | None = None,
+    ) -> None:
+        tracked = instances[instances.ids != NO_ID]
+        owners = owner_map(tracked)
+        for i in range(len(tracked)):
+            mask = owners == i + 1
+            if mask.any():
+                rle = compress(encode(mask[None])[0])
+                label = int(tracked.labels[i]) + 1
+                self._file.write(f"{frame} {tracked.ids[i]} {label} {tracked.height} {tracked.width} {rle}\n")
+
+    def finish(self) -> None:
+        self._output.finish()
+
+    def discard(self) -> None:
+        self._output.discard()
