@@ -19,7 +19,7 @@ from .engine import (
     Parameters,
     Program,
     compile_program,
-    usable_processors,
+    thread_pool,
 )
 from .inputs import check_network_input
 from .network.backbones.mobilenetv2 import mobilenetv2_pyramid
@@ -35,8 +35,8 @@ class Backbone:
         weights: path of a weights file (a backbone alone, as ``python -m weights_tools.convert`` makes of
             official checkpoints, or a whole model), name of shipped weights, loaded Weights, or None for the
             default.
-        threads: threads of the network; None means one for each processor of this process. Results are the
-            same bit for bit for any number.
+        threads: threads of the network; None means ``MOBILEINST_THREADS``, or else the number that makes a
+            frame fastest here. Results are the same bit for bit for any number.
 
     Attributes:
         weights: what was loaded; ``weights.config.backbone`` names the architecture.
@@ -57,7 +57,7 @@ class Backbone:
     ) -> None:
         self.weights = weights if isinstance(weights, Weights) else load_weights(weights, kind=None)
         check_weights(self.weights, kind=None)
-        self._pool = _native.ThreadPool(usable_processors() if threads is None else threads)
+        self._pool = thread_pool(threads)
         self._parameters = Parameters(self.weights.tensors, _native.tier())
         self._programs: OrderedDict[tuple[int, int], Program] = OrderedDict()
         self._lock = threading.Lock()

@@ -42,7 +42,8 @@ class Segmenter:
 
     Args:
         weights: path of a weights file, name of shipped weights, loaded Weights, or None for the default.
-        threads: threads of the network; None means one for each processor of this process. Results are the
+        threads: threads of the network; None means ``MOBILEINST_THREADS``, or else the
+            number that makes a frame fastest here. Results are the
             same bit for bit for any number.
         size: length to which the shorter side of a frame is scaled for the network, unless the longer would
             exceed 4/3 of it; None means the weights' own. (height, width) is taken as it is. Up: finds

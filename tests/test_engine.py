@@ -22,8 +22,10 @@ from mobileinst.engine import (
     NativeModel,
     NativeOps,
     Parameters,
+    Processors,
     Program,
     compile_program,
+    session,
 )
 from mobileinst.network import features, instances
 from mobileinst.network.config import ModelConfig
@@ -89,10 +91,14 @@ def test_every_tier_agrees_with_ref(config: ModelConfig, tier: str) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (31, 65), (64, 64), (96, 129), (256, 200)])
-def test_results_are_equal_for_any_number_of_threads(size: tuple[int, int]) -> None:
+def test_results_are_equal_for_any_number_of_threads_and_pieces(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     weights, x = make_weights(SMALL), random_input(*size)
     expected = run(NativeModel(weights, threads=1), x)
-    for threads in (2, 3, 4, 7):
+    alike, different = Processors((1.0, 1.0)), Processors((1.0, 0.2))
+    for threads, cores in ((2, alike), (3, alike), (4, alike), (7, alike), (2, different), (7, different)):
+        monkeypatch.setattr(session, "usable_processors", lambda cores=cores: cores)
         model = NativeModel(weights, threads=threads)
         for _ in range(3):
             got = run(model, x)

@@ -4,7 +4,8 @@ from mobileinst.engine.backend import Backend, active_backend
 from mobileinst.engine.emit import Program, compile_program
 from mobileinst.engine.graph import Graph, NativeOps, Node
 from mobileinst.engine.parameters import Parameters
-from mobileinst.engine.session import CACHED_SESSIONS, NativeModel, Session, usable_processors
+from mobileinst.engine.processors import Processors, default_threads, usable_processors
+from mobileinst.engine.session import CACHED_SESSIONS, NativeModel, Session, thread_pool
 
 __all__ = [
     "CACHED_SESSIONS",
@@ -14,9 +15,12 @@ __all__ = [
     "NativeOps",
     "Node",
     "Parameters",
+    "Processors",
     "Program",
     "Session",
     "active_backend",
     "compile_program",
+    "default_threads",
+    "thread_pool",
     "usable_processors",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from typing import Any
@@ -14,6 +13,7 @@ from mobileinst import _native
 from mobileinst.engine.emit import Program, compile_program
 from mobileinst.engine.graph import Graph, NativeOps
 from mobileinst.engine.parameters import Parameters
+from mobileinst.engine.processors import PIECES_WHERE_CORES_DIFFER, default_threads, usable_processors
 from mobileinst.network import features, instances
 from mobileinst.weights import Weights, check_weights
 
@@ -25,13 +25,23 @@ CACHED_SESSIONS = 4
 _FEATURES, _INSTANCES, _MASK_FEATURES = 0, 1, 2
 
 
+def thread_pool(threads: int | None) -> _native.ThreadPool:
+    """A pool of so many threads, or of as many as are fastest here; in smaller pieces where cores differ.
+
+    Raises:
+        ValueError: for a number out of range, also in ``MOBILEINST_THREADS``.
+    """
+    pieces = PIECES_WHERE_CORES_DIFFER if usable_processors().differ else 1
+    return _native.ThreadPool(default_threads() if threads is None else threads, pieces)
+
+
 class NativeModel:
     """A model whose layers are folded and packed for this machine.
 
     Args:
         weights: Parameters and metadata.
-        threads: Threads of all sessions together; None means one for each processor of this process. Results
-            are the same bit for bit for any number.
+        threads: Threads of all sessions together; None means ``MOBILEINST_THREADS``, or else the number that
+            makes a frame fastest here. Results are the same bit for bit for any number.
 
     Raises:
         WeightsError: if a tensor is missing or of the wrong shape, or the weights are a backbone's alone.
@@ -42,7 +52,7 @@ class NativeModel:
         check_weights(weights)
         self.weights = weights
         self.config = weights.config
-        self._pool = _native.ThreadPool(usable_processors() if threads is None else threads)
+        self._pool = thread_pool(threads)
         self._parameters = Parameters(weights.tensors, _native.tier())
         self._sessions: OrderedDict[tuple[int, int], Session] = OrderedDict()
         self._lock = threading.Lock()
@@ -188,10 +198,3 @@ def _kernel_projection(parameters: Parameters, layer: str) -> Array:
     """(C + 1, D): W^T above b of the 1x1 convolution from mask map (C channels) to mask features (D)."""
     weight, bias = (parameters.array(f"{layer}.{leaf}") for leaf in ("weight", "bias"))
     return np.ascontiguousarray(np.vstack([weight[:, :, 0, 0].T, bias]))
-
-
-def usable_processors() -> int:
-    """Processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(len(os.sched_getaffinity(0)), 1)
-    return os.cpu_count() or 1

@@ -25,8 +25,8 @@ void check(bool ok, const char* what) {
 }
 
 /// Every index once, ranges at multiples of the grain, no thread number used twice at a time.
-void test_pool(size_t threads) {
-    ThreadPool pool(threads);
+void test_pool(size_t threads, size_t pieces) {
+    ThreadPool pool(threads, pieces);
     check(pool.threads() == threads, "the pool counts its caller");
     std::vector<int> hits(1000);
     for (size_t round = 0; round < 1500; ++round) {
@@ -92,7 +92,8 @@ void test_layout() {
 
 int main() {
     for (const size_t threads : {1, 2, 3, 4, 7}) {
-        test_pool(threads);
+        test_pool(threads, 1);
+        test_pool(threads, 6);
     }
     test_layout();
     std::printf("%d failures\n", failures);

@@ -106,12 +106,12 @@ def _options(options: argparse.Namespace) -> Options:
 
 def _workers(options: argparse.Namespace) -> Workers:
     from ...batch.run import Workers
-    from ...engine import usable_processors
+    from ...engine import default_threads
 
     threads = options.threads or 1
     jobs = options.jobs
     if jobs is None:
-        jobs = max(usable_processors() // threads, 1) if options.ray is None else 0
+        jobs = max(default_threads() // threads, 1) if options.ray is None else 0
     return Workers(jobs, threads, options.ray, options.retries, options.timeout or None)
 
 

@@ -52,7 +52,7 @@ def report() -> Iterator[tuple[bool, str]]:
     yield True, f"mobileinst {mobileinst.__version__} in {os.path.dirname(mobileinst.__file__)}"
     yield True, f"Python {platform.python_version()} ({sys.executable}), {platform.platform()}"
     yield True, f"NumPy {np.__version__}"
-    yield True, f"CPU: {_cpu_name()}, {_threads()} threads for this process"
+    yield _processors()
     yield from _native_report()
     yield from _weights_report()
     for extra, package, module, purpose in _EXTRAS:
@@ -162,6 +162,19 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def _threads() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+def _processors() -> tuple[bool, str]:
+    """The processor, what of it this process may use, and how many threads that makes."""
+    from mobileinst.engine.processors import default_threads, usable_processors
+
+    usable = usable_processors()
+    text = f"CPU: {_cpu_name()}, {len(usable.speeds)} cores for this process"
+    if usable.differ:
+        text += f" (speeds {', '.join(f'{speed:.2f}' for speed in usable.speeds)})"
+    if usable.quota is not None:
+        text += f", quota of {usable.quota:g} processors"
+    try:
+        threads = default_threads()
+    except ValueError as error:
+        return False, f"{text}; {error}"
+    chosen = ", set by MOBILEINST_THREADS" if os.environ.get("MOBILEINST_THREADS", "").strip() else ""
+    return True, f"{text}; threads: {threads}{chosen}"

@@ -320,11 +320,14 @@ void register_builder(py::module_& module) {
 void register_plan(py::module_& module) {
     using py::arg;
     py::class_<ThreadPool, std::shared_ptr<ThreadPool>>(module, "ThreadPool", "Threads that plans share.")
-        .def(py::init([](long long threads) {
+        .def(py::init([](long long threads, long long pieces) {
                  check_range("threads", threads, 1, 1024);
-                 return std::make_shared<ThreadPool>(static_cast<size_t>(threads));
+                 check_range("pieces", pieces, 1, 64);
+                 return std::make_shared<ThreadPool>(static_cast<size_t>(threads),
+                                                     static_cast<size_t>(pieces));
              }),
-             arg("threads"))
+             arg("threads"), arg("pieces") = 1)
+        .def_property_readonly("pieces", &ThreadPool::pieces, "Ranges of work that a thread gets at least.")
         .def_property_readonly("threads", &ThreadPool::threads);
     py::class_<ConvWeights, std::shared_ptr<ConvWeights>>(module, "ConvWeights",
                                                           "Packed weights of a convolution or linear layer.")

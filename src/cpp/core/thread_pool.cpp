@@ -15,11 +15,22 @@ constexpr std::chrono::microseconds kYieldTime{100};
 
 uint32_t unclaimed(uint64_t state) { return static_cast<uint32_t>(state); }
 
+/// Where range `chunk` of `chunks` begins, in grains: ranges are equal, or their lengths fall evenly to a
+/// fifth.
+size_t first_grain(uint64_t chunk, uint64_t chunks, uint64_t grains, bool falling) {
+    if (!falling) {
+        return chunk * grains / chunks;
+    }
+    const auto share =
+        static_cast<double>(chunk * (5 * chunks - 2 * chunk)) / static_cast<double>(3 * chunks * chunks);
+    return static_cast<size_t>(share * static_cast<double>(grains));
+}
+
 }  // namespace
 
-ThreadPool::ThreadPool(size_t threads) : process_(getpid()) {
-    if (threads == 0) {
-        throw std::invalid_argument("a thread pool needs at least 1 thread");
+ThreadPool::ThreadPool(size_t threads, size_t pieces) : pieces_(pieces), process_(getpid()) {
+    if (threads == 0 || pieces == 0) {
+        throw std::invalid_argument("a thread pool needs at least 1 thread and 1 piece of work for it");
     }
     auto user = std::make_unique<User>(process_);
     workers_.reserve(threads - 1);
@@ -128,9 +139,12 @@ void ThreadPool::take_chunks(size_t thread) {
         }
         const size_t chunk = chunks - unclaimed(state);
         const size_t grains = (count + grain - 1) / grain;
-        const size_t begin = chunk * grains / chunks * grain;
-        const size_t end = std::min((chunk + 1) * grains / chunks * grain, count);
-        call(context, begin, end, thread);
+        const bool falling = pieces_ > 1;
+        const size_t begin = first_grain(chunk, chunks, grains, falling) * grain;
+        const size_t end = std::min(first_grain(chunk + 1, chunks, grains, falling) * grain, count);
+        if (begin < end) {
+            call(context, begin, end, thread);
+        }
         done_.fetch_add(1, std::memory_order_release);
         state = state_.load(std::memory_order_acquire);
     }

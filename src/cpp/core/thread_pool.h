@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
@@ -16,14 +17,18 @@ namespace mobileinst {
 /// caller does all the work.
 class ThreadPool {
   public:
-    /// `threads` >= 1 counts the caller; throws std::invalid_argument for 0, std::system_error if the system
-    /// has no more threads.
-    explicit ThreadPool(size_t threads);
+    /// `threads` >= 1 counts the caller; `pieces` >= 1 is how many ranges a thread should get at least:
+    /// several where cores differ in speed. Ranges then get shorter towards the end, so that no slow core is
+    /// waited for. Throws std::invalid_argument for 0, std::system_error if the system has no more threads.
+    explicit ThreadPool(size_t threads, size_t pieces = 1);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
 
     size_t threads() const { return workers_.size() + 1; }
+    size_t pieces() const { return pieces_; }
+    /// Ranges for work that balances well enough with so many of them for each of equal threads.
+    size_t ranges(size_t per_thread) const { return threads() * std::max(per_thread, pieces_); }
 
     /// Held by whoever uses the pool over several run() calls. A forked process has one of its own, since the
     /// thread that held the other one may not exist there.
@@ -51,6 +56,7 @@ class ThreadPool {
     bool forked() const;
 
     std::vector<std::thread> workers_;
+    const size_t pieces_;
     /// A mutex and the process that it serves.
     struct User {
         explicit User(long id) : process(id) {}

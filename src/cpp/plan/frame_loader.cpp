@@ -18,7 +18,7 @@ void FrameLoader::load(ThreadPool& pool, PreprocessArgs args, const Tensor& inpu
     if (scratch_.size() < stride * pool.threads()) {
         scratch_ = AlignedBuffer(stride * pool.threads());
     }
-    pool.run(args.height, 1, pool.threads() * 2, [&](size_t begin, size_t end, size_t thread) {
+    pool.run(args.height, 1, pool.ranges(2), [&](size_t begin, size_t end, size_t thread) {
         kernels_.run(args, begin, end, scratch_.data() + thread * stride);
     });
 }

@@ -62,7 +62,7 @@ class InvertedResidualNode final : public Node, public RowWise {
     }
 
     void run(const Workers& workers) const override {
-        workers.pool.run(args_.out_height(), 1, workers.chunks(macs(), 1),
+        workers.pool.run(args_.out_height(), 1, workers.chunks_of_rows(macs(), args_.out_height()),
                          [&](size_t begin, size_t end, size_t thread) {
                              kernels_.run(args_, begin, end, workers.scratch_of(thread));
                          });

@@ -35,7 +35,7 @@ void MaskHead::run(ThreadPool& pool, const Tensor& map, const MaskKernels& kerne
     args.packed = packed_.data();
     const size_t stride = (mask_product_scratch_size(args.kernels) + 15) / 16 * 16;
     grow(&scratch_, stride * pool.threads());
-    pool.run(args.pixels, 96, pool.threads() * 2, [&](size_t begin, size_t end, size_t thread) {
+    pool.run(args.pixels, 96, pool.ranges(2), [&](size_t begin, size_t end, size_t thread) {
         mask_product(tier_, args, begin, end, scratch_.data() + thread * stride);
     });
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -26,9 +27,16 @@ struct Workers {
     /// `macs` is the whole work, `per_thread` how many ranges a thread may get.
     size_t chunks(uint64_t macs, size_t per_thread) const {
         constexpr uint64_t kSmallest = 1 << 15;
-        const size_t most = pool.threads() == 1 ? 1 : pool.threads() * per_thread;
+        const size_t most = pool.threads() == 1 ? 1 : pool.ranges(per_thread);
         const uint64_t worth = macs / kSmallest + 1;
         return worth < most ? static_cast<size_t>(worth) : most;
+    }
+
+    /// The same for rows whose ranges compute some rows of their neighbours again: one range a thread, more
+    /// only while each keeps enough rows of its own.
+    size_t chunks_of_rows(uint64_t macs, size_t rows) const {
+        constexpr size_t kFewest = 8;
+        return std::min(chunks(macs, 1), std::max(pool.threads(), rows / kFewest));
     }
 };
 

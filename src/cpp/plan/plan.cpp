@@ -122,7 +122,7 @@ void Plan::chain_nodes() {
             own[tensor.root] = false;
         }
     }
-    chain_rows(nodes_, {tier_, pool_->threads(), tensors_, own, section_ends_});
+    chain_rows(nodes_, {tier_, pool_->ranges(1), tensors_, own, section_ends_});
 }
 
 void Plan::place_tensors() {

@@ -11,9 +11,9 @@ namespace mobileinst {
 namespace {
 
 constexpr size_t kMost = 8;  // nodes of a chain
-/// Each thread computes a few rows of every map again that its neighbour has; with fewer of its own than
+/// Each range computes a few rows of every map again that its neighbour has; with fewer of its own than
 /// these that costs more than the chain saves.
-constexpr size_t kRowsPerThread = 32;
+constexpr size_t kRowsPerRange = 32;
 
 using Links = std::vector<std::unique_ptr<Node>>;
 
@@ -172,7 +172,7 @@ class Finder {
                std::all_of(reader.inputs().begin(), reader.inputs().end(), is_between) &&
                input_.own[between] && readers_[between] == 1 &&
                shape(between).pixels() * shape(between).ld > cache_ / 2 &&
-               shape(reader.output()).height >= kRowsPerThread * input_.threads;
+               shape(reader.output()).height >= kRowsPerRange * input_.ranges;
     }
 
     const std::vector<std::unique_ptr<Node>>& nodes_;

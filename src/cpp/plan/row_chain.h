@@ -12,7 +12,7 @@ namespace mobileinst {
 /// What chains are made from: the nodes of a plan, and what is known of its tensors.
 struct ChainInput {
     Tier tier;
-    size_t threads;
+    size_t ranges;                      ///< that the rows of a chain are cut into
     const std::vector<Tensor>& shapes;  ///< without memory
     /// Tensors that nobody but the nodes need and that are no views.
     const std::vector<bool>& own;
