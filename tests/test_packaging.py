@@ -138,3 +138,22 @@ def test_sources_come_from_the_next_mirror_when_one_breaks_off(monkeypatch: pyte
     assert asked == [f"{base}/pool/main/x.tar" for base in bases]
     with pytest.raises(OSError, match="none of 3 package mirrors has"):
         vendor.download("x.tar", hashlib.sha256(b"other").hexdigest(), bases)
+
+
+def test_what_small_machines_install_leaves_their_numpy_alone() -> None:
+    """scikit-image and SciPy would replace the NumPy that Raspberry Pi OS's own picamera2 was built for."""
+    tomllib = pytest.importorskip("tomllib")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+    def packages(extra: str) -> set[str]:
+        found: set[str] = set()
+        for requirement in extras[extra]:
+            name, _, inner = requirement.partition("[")
+            if name == "mobileinst":
+                found |= set().union(*(packages(one) for one in inner.rstrip("]").split(",")))
+            else:
+                found.add(name.split(">")[0].split(";")[0].strip())
+        return found
+
+    assert packages("all") == {"av", "pillow", "pycocotools"}
+    assert "scikit-image" in packages("demo")
