@@ -50,11 +50,11 @@ class Journal:
         self._file.flush()
 
     def clear_attempts(self, name: str) -> int:
-        """Remove what attempts at a task left, and say how many there were."""
-        folders = [path for path in self.attempts.iterdir() if path.name.rpartition("-")[0] == name]
-        for folder in folders:
+        """Remove what attempts at a source left, its pieces included, and say how many it had as a whole."""
+        whole = list(self.attempts.glob(f"{name}-*"))
+        for folder in (*whole, *self.attempts.glob(f"{name}.*")):
             shutil.rmtree(folder, ignore_errors=True)
-        return len(folders)
+        return len(whole)
 
     def close(self) -> None:
         """Remove all attempts and let others at the folder."""

@@ -18,6 +18,7 @@ from .journal import FOLDER, Journal, is_done
 from .options import Options, model_key, source_key
 from .progress import BatchProgress
 from .sources import Source, size_in_bytes, stamp
+from .split import Split, SplitJob, SplitPlan
 from .work import Tracked, TrackJob, WorkerSetup, versions
 
 SUMMARY = "summary.json"
@@ -139,25 +140,32 @@ class _Batch:
     def _work(self, pool: Pool, progress: BatchProgress) -> None:
         # Absolute: the processes of a cluster work elsewhere.
         attempts = os.path.abspath(self._journal.attempts)
-        tasks: dict[int, Source] = {}
+        sources: dict[str, Source] = {}
+        splits: dict[str, Split] = {}
+        first = TrackJob if self._options.split is None else SplitJob
         for number, source in enumerate(self._todo):
-            job = TrackJob(source.path, attempts, str(number), self._options)
-            tasks[pool.submit(job).number] = source
+            sources[str(number)] = source
+            pool.submit(first(source.path, attempts, str(number), self._options))
         for event in pool.events():
-            source = tasks[event.task.number]
-            if isinstance(event, Progressed):
-                progress.step(source.place, event.frames, event.total)
+            job = event.task.payload
+            name = job.name.partition(".")[0]
+            if isinstance(event, Finished) and isinstance(event.value, SplitPlan):
+                splits[name] = Split(job, event.value, pool)
+            elif name in splits and splits[name].takes(event):
+                frames, total = splits[name].progress()
+                progress.step(sources[name].place, frames, total)
+            elif isinstance(event, Progressed):
+                progress.step(sources[name].place, event.frames, event.total)
             else:
-                progress.end(self._keep(source, event))
+                progress.end(self._keep(sources[name], name, event))
 
     def report(self, sources: Sequence[Source]) -> BatchReport:
         """What became of all sources, those that weren't reached included."""
         records = [self._ended.get(s.place) or _record(s, status="pending") for s in sources]
         return BatchReport(records, self._resumed)
 
-    def _keep(self, source: Source, event: Finished | Failed) -> dict[str, Any]:
+    def _keep(self, source: Source, name: str, event: Finished | Failed) -> dict[str, Any]:
         """Give an attempt's files their names, and note how it ended."""
-        name = event.task.payload.name
         record = _record(source, key=self._keys[source.place])
         if isinstance(event, Failed):
             record |= {"error": " ".join(str(event.error).split()) or type(event.error).__name__}

@@ -37,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name != "json":
             flag = "--mp4" if name == "video" else f"--{name.replace('_', '-')}"
             outputs.add_argument(flag, dest=name, action="store_true", help=chosen.text)
+    parser.add_argument_group("tracking").add_argument(
+        "--split",
+        type=_seconds,
+        metavar="S",
+        help="cut longer sources into pieces of S seconds, join them later",
+    )
     group = parser.add_argument_group("workers")
     group.add_argument("--jobs", type=parse_count, metavar="N", help="processes (processors / threads)")
     group.add_argument(
@@ -101,6 +107,7 @@ def _options(options: argparse.Namespace) -> Options:
         fps=options.fps,
         boxes=options.boxes,
         labels=not options.no_labels,
+        split=options.split,
     )
 
 

@@ -1,0 +1,252 @@
+"""Pieces of a long video (ours): where it is cut, how a piece is read, and what a worker makes of one.
+
+Every piece begins at one of the tracker's keyframes, so that each frame is a keyframe exactly if it is one in
+the whole video, and finds the same candidates. A piece begins some frames before it is shown: in this overlap
+both neighbours track, and `mobileinst.batch.join` finds out which of their tracks are the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..parallel.pool import Report
+from ..results import Instances
+from ..segmenter import Segmenter
+from ..tracking import Detections, Track, Tracker
+from ..video import FolderSource, FrameSource, VideoError, VideoSource, read_image
+from .options import Options
+
+#: Keyframes that a piece tracks before it is shown (docs/bulk.md has what other numbers give).
+OVERLAP = 20
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Frames `first` to `end` (exclusive) of a source, shown from `shown` on.
+
+    Of a video also: `seek`, the time stamp from which the decoder has to begin, and those of the frames
+    `first` and `end`, in its stream's units; `end_stamp` is None at the video's end.
+    """
+
+    number: int
+    first: int
+    shown: int
+    end: int
+    seek: int = 0
+    first_stamp: int = 0
+    end_stamp: int | None = None
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A source in pieces. times: seconds of each of its frames since the first."""
+
+    pieces: tuple[Piece, ...]
+    times: tuple[float, ...]
+
+
+def cut(source: FrameSource, options: Options, overlap: int = OVERLAP) -> Cut | None:
+    """Cut a source into pieces of `options.split` seconds; None where it is shorter than one and a half, or
+    its time stamps don't tell its frames.
+
+    Raises:
+        VideoError: if it can't be read.
+    """
+    if options.split is None:
+        return None
+    index = _index(source)
+    if index is None:
+        return None
+    times = index.times[: options.max_frames]
+    every = options.keyframe_every
+    rate = (len(times) - 1) / times[-1] if len(times) > 1 and times[-1] > 0 else 0.0
+    length = max(math.ceil(options.split * rate / every), 1) * every
+    if rate <= 0 or len(times) < 1.5 * length:
+        return None
+    # What would be less than half a piece at the end belongs to the one before.
+    cuts = [*range(0, max(len(times) - length // 2, 1), length), len(times)]
+    pieces = []
+    for number, (shown, end) in enumerate(itertools.pairwise(cuts)):
+        first = max(shown - overlap * every, 0)
+        pieces.append(index.piece(number, first, shown, end))
+    return Cut(tuple(pieces), tuple(times))
+
+
+@dataclass(frozen=True)
+class _Index:
+    """Frames of a source by time, and for a video its stamps and its decoder's entry points, both sorted."""
+
+    times: Sequence[float]
+    stamps: Sequence[int] = ()
+    entries: Sequence[tuple[int, int]] = ()
+
+    def piece(self, number: int, first: int, shown: int, end: int) -> Piece:
+        if not self.stamps:
+            return Piece(number, first, shown, end)
+        stamp = self.stamps[first]
+        entry = self.entries[max(bisect_right(self.entries, (stamp, 1 << 62)) - 1, 0)]
+        end_stamp = self.stamps[end] if end < len(self.stamps) else None
+        return Piece(number, first, shown, end, entry[1], stamp, end_stamp)
+
+
+def _index(source: FrameSource) -> _Index | None:
+    if isinstance(source, FolderSource) and source.rate:
+        return _Index([float(number / source.rate) for number in range(len(source.paths))])
+    if not isinstance(source, VideoSource):
+        return None
+    with source._open() as container:
+        stream = container.streams.video[0]
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        if not packets or not stream.time_base:
+            return None
+        for packet in packets:
+            # Frames that are left out, or have no time of their own, can't be counted by their packets.
+            if packet.pts is None or packet.dts is None or packet.is_discard or packet.is_corrupt:
+                return None
+        stamps = sorted(packet.pts for packet in packets)
+        if len(set(stamps)) < len(stamps):
+            return None
+        entries = sorted((p.pts, min(p.pts, p.dts)) for p in packets if p.is_keyframe)
+        if not entries or entries[0][0] > stamps[0]:
+            return None
+        times = [float((stamp - stamps[0]) * stream.time_base) for stamp in stamps]
+    return _Index(times, stamps, entries)
+
+
+def read_piece(source: FrameSource, piece: Piece) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a piece.
+
+    Raises:
+        VideoError: if they can't be decoded, or are not as many as they should be.
+    """
+    if isinstance(source, FolderSource):
+        for path in source.paths[piece.first : piece.end]:
+            yield read_image(path)
+        return
+    if not isinstance(source, VideoSource):
+        raise VideoError(f"{source.name}: expected a video or a folder of images")
+    number = 0
+    for image in _decode(source, piece):
+        yield image
+        number += 1
+    if number != piece.end - piece.first:
+        raise VideoError(
+            f"{source.name}: frames {piece.first} to {piece.end - 1} can't be read apart: {number} came"
+        )
+
+
+def _decode(source: VideoSource, piece: Piece) -> Iterator[NDArray[np.uint8]]:
+    from ..video.sources import _upright
+
+    with source._open() as container:
+        stream = container.streams.video[0]
+        container.seek(piece.seek, stream=stream)
+        frames = container.decode(stream)
+        while True:
+            try:
+                frame = next(frames, None)
+            except (OSError, ValueError) as error:
+                raise VideoError(f"{source.name}: can't be decoded: {error}") from None
+            if frame is None or (piece.end_stamp is not None and (frame.pts or 0) >= piece.end_stamp):
+                return
+            if frame.pts is not None and frame.pts >= piece.first_stamp:
+                yield _upright(frame)
+
+
+class KernelRecorder(Tracker):
+    """A Tracker that keeps the kernels of the tracks that each keyframe saw: (keyframe, id, kernel)."""
+
+    def reset(self) -> None:
+        """Forget everything, the kernels too."""
+        super().reset()
+        self.frame = -1
+        self.seen: list[tuple[int, int, NDArray[np.float32]]] = []
+
+    def next_frame(self, size: tuple[int, int], keyframe_every: int) -> bool:
+        """As Tracker.next_frame."""
+        self.frame += 1
+        return super().next_frame(size, keyframe_every)
+
+    def update(
+        self,
+        detections: Detections,
+        thresholds: NDArray[np.float32],
+        predicted: NDArray[np.bool_] | None = None,
+    ) -> list[Track]:
+        """As Tracker.update."""
+        visible = super().update(detections, thresholds, predicted)
+        self.seen.extend((self.frame, track.id, track.kernel) for track in visible)
+        return visible
+
+
+def track_piece(
+    source: FrameSource, piece: Piece, segmenter: Segmenter, options: Options, report: Report
+) -> PieceResults:
+    """Track a piece by itself."""
+    recorder = KernelRecorder(forget_after=options.forget_after, iou_weight=options.iou_weight)
+    found = []
+    stream = segmenter.track(
+        read_piece(source, piece),
+        keyframe_every=options.keyframe_every,
+        score_threshold=options.score_threshold,
+        tracker=recorder,
+    )
+    for number, instances in enumerate(stream):
+        found.append(instances)
+        report(number + 1, piece.end - piece.first)
+    return PieceResults(piece.first, found, recorder.seen)
+
+
+@dataclass(frozen=True)
+class PieceResults:
+    """What a piece's tracking gave: instances of its frames, and (keyframe, id, kernel) of its tracks, where
+    keyframes count from the piece's own first frame."""
+
+    first: int
+    instances: Sequence[Instances]
+    seen: Sequence[tuple[int, int, NDArray[np.float32]]]
+
+    def save(self, path: Path) -> None:
+        """Write it as an .npz file."""
+        runs = [run for instances in self.instances for run in instances.run_lengths]
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(instances, name) for instances in self.instances])
+            for name in ("ids", "scores", "labels")
+        }
+        np.savez_compressed(
+            path,
+            **columns,
+            first=np.int64(self.first),
+            sizes=np.array([instances.size for instances in self.instances], np.int64),
+            counts=np.array([len(instances) for instances in self.instances], np.int64),
+            run_counts=np.array([len(run) for run in runs], np.int64),
+            runs=np.concatenate([*runs, np.zeros(0, np.uint32)]),
+            seen=np.array([[frame, track] for frame, track, _ in self.seen], np.int64).reshape(-1, 2),
+            kernels=np.array([kernel for _, _, kernel in self.seen], np.float32),
+        )
+
+    @classmethod
+    def load(cls, path: Path, classes: Sequence[str]) -> PieceResults:
+        """Read what `save` wrote; `classes` are the model's."""
+        with np.load(path, allow_pickle=False) as file:
+            data = {name: file[name] for name in file.files}
+        runs = np.split(data["runs"], np.cumsum(data["run_counts"])[:-1]) if len(data["run_counts"]) else []
+        found, at = [], 0
+        for (height, width), count in zip(data["sizes"].tolist(), data["counts"].tolist(), strict=True):
+            part = slice(at, at + count)
+            labels = data["labels"][part]
+            names = [classes[label] for label in labels]
+            scores, ids = data["scores"][part], data["ids"][part]
+            found.append(Instances((height, width), runs[part], scores, labels, names, ids))
+            at += count
+        pairs = zip(data["seen"].tolist(), data["kernels"], strict=True)
+        return cls(int(data["first"]), found, [(frame, track, kernel) for (frame, track), kernel in pairs])

@@ -1,0 +1,88 @@
+"""A batch on a Ray cluster of two nodes, one of which is killed in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batch_data import (
+    PACKAGES,
+    command,
+    copies,
+    environment,
+    left_over,
+    read_summary,
+    write_video,
+    write_weights,
+)
+
+pytest.importorskip("ray")
+pytest.importorskip("av")
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+SOURCES, FRAMES = 16, 60
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Two nodes with one processor each, as processes of this machine."""
+    monkeypatch.setenv("PYTHONPATH", PACKAGES)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 100 << 20}
+    made = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    try:
+        made.second = made.add_node(**node)
+        yield made
+    finally:
+        made.shutdown()
+
+
+def journal(output: Path) -> list[dict[str, Any]]:
+    path = output / ".batch" / "journal.jsonl"
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def test_a_node_that_is_killed_costs_no_source(cluster: Any, tmp_path: Path) -> None:
+    video, weights = write_video(tmp_path / "v.mp4", FRAMES), write_weights(tmp_path / "tiny.safetensors")
+    copies(video, tmp_path / "clips", SOURCES)
+    out = tmp_path / "out"
+    arguments = ["batch", "clips", "--output", "out", "--weights", weights, "--mp4", "--ray", cluster.address]
+    run = subprocess.Popen(
+        command(*arguments), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    try:
+        deadline = time.monotonic() + 120
+        # Until both nodes' workers have finished something, with much left to do.
+        while len({record["worker"] for record in journal(out)}) < 2 and time.monotonic() < deadline:
+            assert run.poll() is None, run.communicate()
+            time.sleep(0.02)
+        done_before = len(journal(out))
+        assert done_before < SOURCES - 2
+        cluster.remove_node(cluster.second, allow_graceful=False)
+        _, said = run.communicate(timeout=180)
+    finally:
+        run.kill()
+    assert run.returncode == 0, said
+    # Each source came to its end once.
+    ended = journal(out)
+    assert sorted(record["place"] for record in ended) == sorted(str(i) for i in range(SOURCES))
+    records = read_summary(out)
+    assert {record["status"] for record in records.values()} == {"done"}
+    assert left_over(out) == []
+    outputs = {(out / f"{i}.jsonl").read_bytes() for i in range(SOURCES)}
+    assert len(outputs) == 1
+    assert outputs.pop().count(b"\n") == FRAMES
+    from mobileinst.video import open_source
+
+    assert {sum(1 for _ in open_source(out / f"{i}.mp4")) for i in range(SOURCES)} == {FRAMES}
