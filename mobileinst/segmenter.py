@@ -100,6 +100,11 @@ class Segmenter:
         return functools.partial(type(self), threads=self._model.threads, **options), (self.weights,)
 
     @property
+    def threads(self) -> int:
+        """Threads of the network."""
+        return self._model.threads
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Class names; labels are indices into them."""
         return self.weights.classes

@@ -17,7 +17,8 @@ from mobileinst import Segmenter, Tracker, Weights
 from mobileinst.cli import main
 from mobileinst.evaluation import coco, youtube_vis
 from mobileinst.evaluation.files import DataError
-from mobileinst.evaluation.runner import Journal, RunReport, ScoreRecorder, run_coco, run_youtube_vis
+from mobileinst.evaluation.runner import ScoreRecorder, run_coco, run_youtube_vis
+from mobileinst.evaluation.set_run import Journal, RunReport
 from mobileinst.evaluation.validate import validate
 from mobileinst.weights import save_weights
 
@@ -117,6 +118,35 @@ def test_youtube_vis_run(colors: Segmenter, video_set: Path, images: Path, tmp_p
     assert [(r["video_id"], len(r["segmentations"])) for r in results] == [(3, 6), (3, 6), (8, 6), (8, 6)]
     assert all(mask is not None for r in results for mask in r["segmentations"])
     assert youtube_vis.evaluate(video_set, output, classes=["square"])["AP50"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("kind", ["coco", "ytvis"])
+def test_several_processes_give_the_same_results(
+    kind: str, coco_set: Path, video_set: Path, images: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "tiny.safetensors"
+    metadata = make_metadata(classes=["box", "tree"], score_threshold=0.0)
+    save_weights(weights, random_tensors(CONFIG), metadata)
+    annotations = coco_set if kind == "coco" else video_set
+    outputs = []
+    for jobs in (1, 2):
+        outputs.append(tmp_path / f"{jobs}.json")
+        arguments = ["eval", kind, "--annotations", annotations, "--images", images, "--weights", weights]
+        arguments += ["--output", outputs[-1], "--jobs", jobs, "--size", 64, "--min-score", 0]
+        assert main([str(argument) for argument in arguments]) == 0
+    assert json.loads(outputs[0].read_text())
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+    assert (
+        outputs[0].with_suffix(".stats.json").read_text() == outputs[1].with_suffix(".stats.json").read_text()
+    )
+
+
+def test_errors_of_other_processes_are_told(coco_set: Path, images: Path, tmp_path: Path) -> None:
+    weights = Weights(random_tensors(CONFIG), make_metadata(classes=["box", "tree"], score_threshold=0.0))
+    image_module.new("RGB", (90, 60)).save(images / "one" / "3.png")
+    with pytest.raises(DataError, match=r"3\.png: expected \(64, 96\)"):
+        run_coco(Segmenter(weights, threads=1, size=64), coco_set, images, jobs=2)
+    assert list(tmp_path.glob("*partial*")) == []
 
 
 class Stopping:

@@ -1,27 +1,23 @@
-"""Running a Segmenter over an annotated set: resumable, with results in the official formats."""
+"""Running a Segmenter over an annotated set, with results in the official formats."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import functools
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__
 from ..export import coco_results
-from ..io.files import Output
-from ..io.progress import Progress
 from ..results import Instances
 from ..tracking import Detections, Track, Tracker
 from ..video import read_image
 from .files import CategoryMap, DataError, read_annotations
+from .set_run import RunReport, SetRun
 
 if TYPE_CHECKING:
     from ..segmenter import Segmenter
@@ -32,23 +28,6 @@ COCO_SCORE, TRACK_SCORE = 0.001, 0.05
 MOST_TRACKS = 100
 
 
-@dataclass
-class RunReport:
-    """What a run did.
-
-    results: in the official format, in the order of the annotations.
-    mapping: which classes were measured under which category ids.
-    frames, seconds: of this call, without what an earlier one had done.
-    resumed: images or videos that an earlier, interrupted run had done.
-    """
-
-    results: list[dict[str, Any]] = field(default_factory=list)
-    mapping: CategoryMap | None = None
-    frames: int = 0
-    seconds: float = 0.0
-    resumed: int = 0
-
-
 def run_coco(
     segmenter: Segmenter,
     annotations: Any,
@@ -57,6 +36,8 @@ def run_coco(
     output: str | os.PathLike[str] | None = None,
     score_threshold: float = COCO_SCORE,
     quiet: bool = True,
+    jobs: int = 1,
+    ray: str | None = None,
 ) -> RunReport:
     """Segment every image of a set in COCO format.
 
@@ -68,20 +49,21 @@ def run_coco(
             (``NAME.partial.jsonl``), and the same call goes on from there after an interruption.
         score_threshold: results below it are not written.
         quiet: show no progress; otherwise it is shown on standard error if that is a terminal.
+        jobs: processes of this machine that share the images, each with a Segmenter like this one. Results
+            are the same for any number.
+        ray: spread over a Ray cluster instead (``auto``, ``local`` or an address), at most `jobs` images at
+            a time, or with 0 as many as fit; the images' folder must have the same path on all nodes.
 
     Raises:
-        DataError: if an image is missing or is not of the annotated size, or no class fits.
+        DataError: if an image is missing or is not of the annotated size, or no class fits, or an image ends
+            the process that works at it.
     """
     data = read_annotations(annotations, "images")
     mapping = _mapping(segmenter, data)
-
-    def one(image: Mapping[str, Any], progress: Progress) -> list[dict[str, Any]]:
-        found = segmenter.segment(_read(Path(images) / image["file_name"], image), score_threshold)
-        progress.step()
-        return _coco_entries(found, image["id"], segmenter.classes, mapping)
-
+    work = ImageWork(Path(os.path.abspath(images)), mapping, score_threshold)
     settings = {"score_threshold": score_threshold}
-    return _run(segmenter, data["images"], Path(images), one, mapping, output, settings, quiet)
+    run = SetRun(segmenter, data["images"], Path(images), work, jobs, ray)
+    return run.finish(mapping, output, settings, quiet)
 
 
 def run_youtube_vis(
@@ -94,6 +76,8 @@ def run_youtube_vis(
     score_threshold: float = TRACK_SCORE,
     tracker: Callable[[], Tracker] | None = None,
     quiet: bool = True,
+    jobs: int = 1,
+    ray: str | None = None,
 ) -> RunReport:
     """Track through every video of a set in YouTube-VIS format.
 
@@ -102,10 +86,12 @@ def run_youtube_vis(
     video are written.
 
     Args:
-        segmenter, annotations, images, output, quiet: as `run_coco`; `images` holds the videos' folders.
+        segmenter, annotations, images, output, quiet, jobs, ray: as `run_coco`, with videos instead of
+            images; `images` holds the videos' folders.
         keyframe_every: as :meth:`Segmenter.track`.
         score_threshold: from which a track begins, and a result is written.
         tracker: makes the Tracker of each video, to measure other options; None means the default ones.
+            Other processes make a Tracker of the same options.
 
     Raises:
         DataError: as `run_coco`.
@@ -114,28 +100,21 @@ def run_youtube_vis(
     mapping = _mapping(segmenter, data)
     make = Tracker if tracker is None else tracker
 
-    def one(video: Mapping[str, Any], progress: Progress) -> list[dict[str, Any]]:
-        def frames() -> Iterator[NDArray[np.uint8]]:
-            for name in video["file_names"]:
-                yield _read(Path(images) / name, video)
-                progress.step(str(video.get("name", "")))
-
-        return track_video(
-            segmenter,
-            frames(),
-            video["id"],
-            mapping,
-            keyframe_every=keyframe_every,
-            score_threshold=score_threshold,
-            tracker=make(),
-        )
-
+    spread = jobs != 1 or ray is not None
+    work = VideoWork(
+        Path(os.path.abspath(images)),
+        mapping,
+        score_threshold,
+        keyframe_every,
+        functools.partial(Tracker, **make().options) if spread else make,
+    )
     settings = {
         "keyframe_every": keyframe_every,
         "score_threshold": score_threshold,
         "tracker": make().options,
     }
-    return _run(segmenter, data["videos"], Path(images), one, mapping, output, settings, quiet)
+    run = SetRun(segmenter, data["videos"], Path(images), work, jobs, ray)
+    return run.finish(mapping, output, settings, quiet)
 
 
 def track_video(
@@ -242,128 +221,46 @@ def _coco_entries(
     return coco_results(known, image_id, [ids.get(name, -1) for name in classes])
 
 
-def _names(item: Mapping[str, Any]) -> list[str]:
-    """Image files of an image or a video."""
-    return [item["file_name"]] if "file_name" in item else list(item["file_names"])
+@dataclass(frozen=True)
+class ImageWork:
+    """What is done with one image of a COCO set, in this process or another."""
+
+    images: Path
+    mapping: CategoryMap
+    score_threshold: float
+
+    def __call__(
+        self, segmenter: Segmenter, image: Mapping[str, Any], step: Callable[[str], None]
+    ) -> list[dict[str, Any]]:
+        found = segmenter.segment(_read(self.images / image["file_name"], image), self.score_threshold)
+        step("")
+        return _coco_entries(found, image["id"], segmenter.classes, self.mapping)
 
 
-def _run(
-    segmenter: Segmenter,
-    items: Sequence[Mapping[str, Any]],
-    folder: Path,
-    one: Callable[[Mapping[str, Any], Progress], list[dict[str, Any]]],
-    mapping: CategoryMap,
-    output: str | os.PathLike[str] | None,
-    settings: Mapping[str, Any],
-    quiet: bool,
-) -> RunReport:
-    """Run `one` over the items that are not done yet, and write the results of all."""
-    for name in (name for item in items for name in _names(item)):
-        if not (folder / name).is_file():
-            raise DataError(f"{folder / name} is missing; the annotations name it")
-    report = RunReport(mapping=mapping)
-    key = fingerprint(segmenter, items, mapping, settings)
-    with Journal(None if output is None else Path(output), key) as journal:
-        todo = [item for item in items if item["id"] not in journal.done]
-        report.resumed = len(items) - len(todo)
-        progress = Progress(sum(len(_names(item)) for item in todo), quiet=quiet)
-        start = time.perf_counter()
-        try:
-            for item in todo:
-                journal.add(item["id"], one(item, progress))
-        finally:
-            progress.clear()
-        report.frames, report.seconds = progress.frames, time.perf_counter() - start
-        report.results = [entry for item in items for entry in journal.done[item["id"]]]
-        if output is not None:
-            with Output(output) as file:
-                json.dump(report.results, file.open())
-        journal.finished()
-    return report
+@dataclass(frozen=True)
+class VideoWork:
+    """What is done with one video of a YouTube-VIS set, in this process or another."""
 
+    images: Path
+    mapping: CategoryMap
+    score_threshold: float
+    keyframe_every: int
+    tracker: Callable[[], Tracker]
 
-def fingerprint(
-    segmenter: Segmenter,
-    items: Sequence[Mapping[str, Any]],
-    mapping: CategoryMap,
-    settings: Mapping[str, Any],
-) -> str:
-    """What results depend on: weights, size, the set's items and categories, settings, version."""
-    digest = hashlib.sha256()
-    for name in sorted(segmenter.weights.tensors):
-        digest.update(name.encode() + np.ascontiguousarray(segmenter.weights.tensors[name]).tobytes())
-    size = segmenter.size if isinstance(segmenter.size, int) else list(segmenter.size)
-    depends: list[Any] = [__version__, size, segmenter.color, segmenter.duplicate_iou]
-    depends += [
-        segmenter.parts,
-        list(segmenter.classes),
-        mapping.ids,
-        segmenter.weights.mean,
-        segmenter.weights.std,
-        dict(settings),
-    ]
-    depends += [[item["id"], _names(item)] for item in items]
-    digest.update(json.dumps(depends, sort_keys=True).encode())
-    return digest.hexdigest()
+    def __call__(
+        self, segmenter: Segmenter, video: Mapping[str, Any], step: Callable[[str], None]
+    ) -> list[dict[str, Any]]:
+        def frames() -> Iterator[NDArray[np.uint8]]:
+            for name in video["file_names"]:
+                yield _read(self.images / name, video)
+                step(str(video.get("name", "")))
 
-
-class Journal:
-    """Finished items of a run as JSON lines beside its output; a run with the same key goes on from it.
-
-    done: results of each finished item. A line that was cut off by a crash is dropped, and so is a journal
-    of another key: it belongs to other weights, settings or annotations.
-    """
-
-    def __init__(self, output: Path | None, key: str) -> None:
-        self.done: dict[Any, list[dict[str, Any]]] = {}
-        self.path = None if output is None else output.with_name(f"{output.name}.partial.jsonl")
-        self._file: TextIO | None = None
-        if self.path is None:
-            return
-        if self.path.is_file():
-            self.done = self._read(self.path, key)
-        with Output(self.path) as fresh:
-            file = fresh.open()
-            file.write(json.dumps({"key": key}) + "\n")
-            for item, entries in self.done.items():
-                file.write(json.dumps([item, entries]) + "\n")
-        self._file = self.path.open("a", encoding="utf-8")
-
-    @staticmethod
-    def _read(path: Path, key: str) -> dict[Any, list[dict[str, Any]]]:
-        done: dict[Any, list[dict[str, Any]]] = {}
-        with path.open(encoding="utf-8", errors="replace") as file:
-            try:
-                if json.loads(next(file, "{}")).get("key") != key:
-                    return {}
-                for line in file:
-                    item, entries = json.loads(line)
-                    done[item] = entries
-            except (ValueError, AttributeError, TypeError):
-                pass
-        return done
-
-    def add(self, item: Any, entries: list[dict[str, Any]]) -> None:
-        """Note an item as finished; on the disk when this returns, as far as the process is concerned."""
-        self.done[item] = entries
-        if self._file is not None:
-            self._file.write(json.dumps([item, entries]) + "\n")
-            self._file.flush()
-
-    def finished(self) -> None:
-        """The output is written: remove the journal."""
-        self.close()
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Close the file, which stays."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+        return track_video(
+            segmenter,
+            frames(),
+            video["id"],
+            self.mapping,
+            keyframe_every=self.keyframe_every,
+            score_threshold=self.score_threshold,
+            tracker=self.tracker(),
+        )

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import segmenter
+from ..arguments import parse_count, segmenter
 
 if TYPE_CHECKING:
-    from ...evaluation.runner import RunReport
+    from ...evaluation.set_run import RunReport
     from ...evaluation.summary import Evaluation
     from ...segmenter import Segmenter
 
@@ -40,7 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help="results in the official format; the table and the picture go beside it (%(default)s)",
         )
         one.add_argument("--size", type=int, metavar="N", help="shorter side of the network's input")
-        one.add_argument("--threads", type=int, metavar="N")
+        one.add_argument("--threads", type=int, metavar="N", help="of each process (1 with several)")
+        one.add_argument(
+            "--jobs", type=parse_count, metavar="N", help=f"processes that share the {items} (1)"
+        )
+        one.add_argument(
+            "--ray", metavar="ADDRESS", help="spread over a Ray cluster: auto, local, an address"
+        )
         one.add_argument(
             "--classes",
             metavar="A,B",
@@ -94,6 +100,8 @@ def _measure(options: argparse.Namespace) -> int:
     else:
         if options.images is None:
             raise ValueError("expected --images DIR to run the model on, or --results R.json to measure")
+        if options.threads is None and (options.ray is not None or (options.jobs or 1) > 1):
+            options.threads = 1
         model = segmenter(options)
         report = _run(model, options)
         _describe(report, model, options.output)
@@ -116,7 +124,8 @@ def _measure(options: argparse.Namespace) -> int:
 def _run(segmenter: Segmenter, options: argparse.Namespace) -> RunReport:
     from ...evaluation.runner import run_coco, run_youtube_vis
 
-    chosen: dict[str, Any] = {"output": options.output, "quiet": options.quiet}
+    chosen: dict[str, Any] = {"output": options.output, "quiet": options.quiet, "ray": options.ray}
+    chosen["jobs"] = options.jobs or (1 if options.ray is None else 0)
     if options.min_score is not None:
         chosen["score_threshold"] = options.min_score
     run = run_coco
