@@ -1,8 +1,8 @@
 """How well pieces of a video that are tracked apart and joined agree with the whole video's tracks.
 
-For each object in each frame of the whole video's results: whether the joined results have a mask there (of an
-IoU >= 0.5), and whether it has the id that stands for this object (ids are paired one to one so that most
-object-frames agree). Sources are videos or folders of images.
+For each object in each frame of the whole video's results: whether the joined results have a mask there (an
+IoU of at least 0.5), and whether it has the id that stands for this object (ids are paired one to one so that
+most object-frames agree). Sources are videos or folders of images.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +51,7 @@ def track(
     max_frames: int | None = None,
     overlay: Overlay | None = None,
     quiet: bool = False,
+    report: Callable[[int], None] | None = None,
 ) -> Summary:
     """Track a source into files.
 
@@ -62,6 +63,7 @@ def track(
         outputs: the path for each format, by the names of `export_formats("track")`.
         max_frames: where to stop.
         overlay: how frames are drawn. quiet: show no progress on standard error.
+        report: called after each frame with the number of those done.
         tracker, keyframe_every, score_threshold: as for `Segmenter.track`.
 
     Raises:
@@ -88,6 +90,8 @@ def track(
                 summary.frames += 1
                 summary.tracks.update(zip(instances.ids.tolist(), instances.names, strict=True))
                 progress.step(counted(instances.names, "instance"))
+                if report is not None:
+                    report(summary.frames)
                 if interrupt.asked:
                     summary.stopped = KeyboardInterrupt()
                     break

@@ -48,8 +48,11 @@ MAY_IMPORT = {
     "export": {"io", "masks", "results", "video"},
     "pipeline": {"drawing", "export", "io", "results", "segmenter", "tracking", "video"},
     "parallel": set(),
-    "batch": {"drawing", "export", "io", "parallel", "pipeline", "segmenter", "tracking", "video", "weights"},
-    "evaluation": {"_native", "export", "io", "results", "segmenter", "tracking", "video"},
+    "batch": {
+        *("drawing", "export", "io", "parallel", "pipeline", "results", "segmenter", "tracking", "video"),
+        "weights",
+    },
+    "evaluation": {"_native", "export", "io", "parallel", "results", "segmenter", "tracking", "video"},
 }
 #: Who stands above the rooms.
 ABOVE = {"__init__", "cli", "weights_tools"}

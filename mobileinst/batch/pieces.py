@@ -106,16 +106,19 @@ def _index(source: FrameSource) -> _Index | None:
     with source._open() as container:
         stream = container.streams.video[0]
         packets = [packet for packet in container.demux(stream) if packet.size]
-        if not packets or not stream.time_base:
+        # AVI counts packets instead of telling when frames are shown.
+        if not packets or not stream.time_base or "avi" in container.format.name:
             return None
         for packet in packets:
             # Frames that are left out, or have no time of their own, can't be counted by their packets.
-            if packet.pts is None or packet.dts is None or packet.is_discard or packet.is_corrupt:
+            if packet.pts is None or packet.is_discard or packet.is_corrupt:
                 return None
         stamps = sorted(packet.pts for packet in packets)
         if len(set(stamps)) < len(stamps):
             return None
-        entries = sorted((p.pts, min(p.pts, p.dts)) for p in packets if p.is_keyframe)
+        entries = sorted(
+            (p.pts, p.pts if p.dts is None else min(p.pts, p.dts)) for p in packets if p.is_keyframe
+        )
         if not entries or entries[0][0] > stamps[0]:
             return None
         times = [float((stamp - stamps[0]) * stream.time_base) for stamp in stamps]

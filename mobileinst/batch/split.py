@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,7 @@ from ..video import Frame, FrameSource, VideoError, open_source
 from .join import Joiner, join
 from .options import Options
 from .pieces import Piece, cut, track_piece
-from .work import Tracked, TrackJob, Watched, attempt_folder, track_into
+from .work import Tracked, TrackJob, attempt_folder, track_into
 
 #: Files in the attempts' folders: seconds of all frames, and what a piece's tracking gave.
 TIMES, RESULTS = "times.npy", "piece.npz"
@@ -99,7 +99,7 @@ class JoinJob:
         files = [(tracked.piece, Path(tracked.folder) / RESULTS) for tracked in self.tracked]
         replay = Replay(source.name, join(files, segmenter.classes, joiner))
         with attempt_folder(self.attempts, self.name) as folder:
-            joined = track_into(folder, Watched(source, report), cast(Segmenter, replay), self.options, start)
+            joined = track_into(folder, source, cast(Segmenter, replay), self.options, start, report)
         joined.seconds += sum(tracked.seconds for tracked in self.tracked)
         return joined
 
@@ -123,13 +123,16 @@ class Replay:
         self._name = name
         self._instances = instances
 
-    def track(self, frames: Iterable[NDArray[np.uint8]], **options: Any) -> Iterator[Instances]:
-        """The next results, one for each frame."""
-        for _ in frames:
-            found = next(self._instances, None)
-            if found is None:
-                raise VideoError(f"{self._name}: has more frames than its pieces")
-            yield found
+    def stream(self, **options: Any) -> Replay:
+        """As Segmenter.stream; there is one only."""
+        return self
+
+    def step(self, image: NDArray[np.uint8]) -> Instances:
+        """The next results."""
+        found = next(self._instances, None)
+        if found is None:
+            raise VideoError(f"{self._name}: has more frames than its pieces")
+        return found
 
 
 class Split:

@@ -24,7 +24,7 @@ from ..parallel.pool import Report
 from ..pipeline import track
 from ..segmenter import Segmenter
 from ..tracking import Tracker
-from ..video import Frame, FrameSource, open_source
+from ..video import FrameSource, open_source
 from ..weights import Weights
 from .options import Options
 
@@ -94,12 +94,17 @@ class TrackJob:
     def run(self, segmenter: Segmenter, report: Report) -> Tracked:
         start = time.perf_counter()
         with attempt_folder(self.attempts, self.name) as folder:
-            source = Watched(open_source(self.path, rate=self.options.fps), report)
-            return track_into(folder, source, segmenter, self.options, start)
+            source = open_source(self.path, rate=self.options.fps)
+            return track_into(folder, source, segmenter, self.options, start, report)
 
 
 def track_into(
-    folder: Path, source: FrameSource, segmenter: Segmenter, options: Options, start: float
+    folder: Path,
+    source: FrameSource,
+    segmenter: Segmenter,
+    options: Options,
+    start: float,
+    report: Report,
 ) -> Tracked:
     """Track a source into an attempt's folder; `start` is when its work began (time.perf_counter)."""
     files = options.files(folder / "out")
@@ -113,6 +118,7 @@ def track_into(
         max_frames=options.max_frames,
         overlay=Overlay(boxes=options.boxes, labels=options.labels),
         quiet=True,
+        report=lambda frames: report(frames, source.count),
     )
     if isinstance(summary.stopped, KeyboardInterrupt):
         raise summary.stopped
@@ -138,20 +144,6 @@ def attempt_folder(attempts: str, name: str) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-class Watched(FrameSource):
-    """A source that reports each of its frames when the next one is asked for."""
-
-    def __init__(self, source: FrameSource, report: Report) -> None:
-        self.name, self.rate, self.count = source.name, source.rate, source.count
-        self._source = source
-        self._report = report
-
-    def __iter__(self) -> Iterator[Frame]:
-        for number, frame in enumerate(self._source):
-            yield frame
-            self._report(number + 1, self.count)
 
 
 def versions() -> dict[str, str]:
