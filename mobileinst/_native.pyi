@@ -101,7 +101,19 @@ class PlanBuilder:
     def resize(
         self, name: str, x: int, local: int | None, shift: int | None, y: int, activation: str | None = None
     ) -> None: ...
-    def pool(self, name: str, average: bool, x: int, y: int) -> None: ...
+    def pool(self, name: str, average: bool, x: int, y: int, window: int = 0) -> None: ...
+    def select(
+        self,
+        name: str,
+        levels: Sequence[tuple[int, int, int, int]],
+        groups: Sequence[int],
+        candidates: int,
+        overlap: float,
+        margin: float,
+        window_scale: float,
+        least_half: float,
+        y: int,
+    ) -> None: ...
     def layer_norm(self, name: str, x: int, weight: _F32, bias: _F32, eps: float, y: int) -> None: ...
     def attention(
         self,

@@ -27,8 +27,13 @@ CONFIGS = {
     "seaformer_s": ModelConfig("seaformer_s", width=64),
     "seaformer_b": ModelConfig("seaformer_b", width=64),
     "seaformer_l": ModelConfig("seaformer_l", width=64),
+    "yolox_nano": ModelConfig("yolox_nano", width=64, classes=3),
     "stride_32_keys": ModelConfig("topformer_t", width=64, key_stride=32),
 }
+
+
+FEATURES = ("mask_features", "pooled", "x6")
+PREDICTIONS = ("class_logits", "objectness_logits", "kernels")
 
 
 def compile_stages(config: ModelConfig, height: int, width: int) -> Program:
@@ -36,7 +41,10 @@ def compile_stages(config: ModelConfig, height: int, width: int) -> Program:
     graph = Graph()
     ops = NativeOps(graph, parameters)
     found = features(ops, ops.input("image", height, width, 3), config)
-    outputs = {**vars(found), **vars(instances(ops, found, config))}
+    predictions = instances(ops, found, config)
+    outputs = {key: getattr(found, key) for key in FEATURES}
+    outputs |= {key: getattr(predictions, key) for key in PREDICTIONS}
+    outputs["queries_global"] = predictions.queries_global.content
     return compile_program(graph, parameters, outputs, _native.ThreadPool(1))
 
 
@@ -68,10 +76,12 @@ def test_stages_and_masks_equal_pytorch(name: str, size: tuple[int, int]) -> Non
     program = compile_stages(config, *size)
     program.plan.write(program.tensors["image"], x)
     program.plan.run()
-    for key in ("mask_features", "pooled", "x6"):
+    for key in FEATURES:
         np.testing.assert_allclose(program.read(key), getattr(found, key)[0].numpy(), atol=1e-3, err_msg=key)
-    for key in ("class_logits", "objectness_logits", "kernels", "queries_global"):
-        expected = getattr(predictions, key)[0].numpy()
+    tokens = {key: getattr(predictions, key) for key in PREDICTIONS}
+    tokens["queries_global"] = predictions.queries_global.content
+    for key, value in tokens.items():
+        expected = value[0].numpy()
         np.testing.assert_allclose(program.read_tokens(key), expected, atol=1e-3, err_msg=key)
 
     own = program.plan.mask_logits(program.tensors["mask_features"], program.read_tokens("kernels"))
@@ -80,6 +90,28 @@ def test_stages_and_masks_equal_pytorch(name: str, size: tuple[int, int]) -> Non
     expected_masks = upsampled.numpy() > 0
     assert (masks != expected_masks).mean() < 1e-4
     assert 0.3 < expected_masks.mean() < 0.7
+
+
+def test_queries_that_begin_as_places_equal_pytorch() -> None:
+    """As many queries as places: their order, which near-equal scores decide, is then all that may differ."""
+    torch = pytest.importorskip("torch")
+    from weights_tools.torch_ops import MobileInst, load_state
+
+    options = {"key_stride": 32, "query_source": "places", "kinds": (1, 8, 10)}
+    config = ModelConfig("yolox_nano", width=64, classes=3, queries=126, **options)
+    module = MobileInst(config).eval()
+    load_state(module, random_tensors(config))
+    x = random_input(64, 96)
+    with torch.no_grad():
+        found = module.instances(module.features(torch.from_numpy(x)[None]))
+    program = compile_stages(config, 64, 96)
+    program.plan.write(program.tensors["image"], x)
+    program.plan.run()
+    expected = np.concatenate([getattr(found, key)[0].numpy() for key in PREDICTIONS], 1)
+    rows = np.concatenate([program.read_tokens(key) for key in PREDICTIONS], 1)
+    nearest = np.abs(rows[:, None] - expected[None]).max(2)
+    assert nearest.min(1).max() < 1e-3
+    assert len(set(nearest.argmin(1).tolist())) == 126
 
 
 GOLDEN = {

@@ -15,7 +15,7 @@ from mobileinst import _native
 
 Array = NDArray[np.float32]
 SIZES = [1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97]
-ACTIVATIONS = [None, "relu", "relu6", "hard_sigmoid"]
+ACTIVATIONS = [None, "relu", "relu6", "hard_sigmoid", "silu"]
 TIERS = _native.supported_tiers()
 POISON = np.float32(-12345.5)
 
@@ -30,6 +30,8 @@ def activate(x: NDArray[np.float64], activation: str | None) -> NDArray[np.float
         return np.clip(x, 0, 6)
     if activation == "hard_sigmoid":
         return np.clip(x + 3, 0, 6) / 6
+    if activation == "silu":
+        return x / (1 + np.exp(-x))
     return x
 
 

@@ -27,6 +27,8 @@ def activate(x: NDArray[np.float64], activation: str | None) -> NDArray[np.float
         return np.maximum(x, 0)
     if activation == "relu6":
         return np.clip(x, 0, 6)
+    if activation == "silu":
+        return x / (1 + np.exp(-x))
     return np.clip(x + 3, 0, 6) / 6
 
 
@@ -46,7 +48,7 @@ def bilinear(x: Array, height: int, width: int) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("op", ["copy", "add", "multiply", "multiply_add"])
-@pytest.mark.parametrize("activation", [None, "relu", "relu6", "hard_sigmoid"])
+@pytest.mark.parametrize("activation", [None, "relu", "relu6", "hard_sigmoid", "silu"])
 def test_elementwise(tier: str, op: str, activation: str | None) -> None:
     for channels in CHANNELS:
         a, b, c = (4 * make(5, channels, seed=i) for i in range(3))

@@ -402,7 +402,9 @@ def _train_and_note(config, options, group):
     train(config, options, group)
     run = Run(config, options, group)
     data = TrainingSet(
-        CocoSource(Path(config.train.annotations), Path(config.train.images), config.classes), DataConfig(), 0
+        CocoSource(Path(config.train[0].annotations), Path(config.train[0].images), config.classes),
+        DataConfig(),
+        0,
     )
     for step in range(3):
         run.train_step(data.batch([2 * step + group.rank, 2 * step + group.rank + 6], 64), 0.5)

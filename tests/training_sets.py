@@ -119,7 +119,7 @@ def environment() -> dict[str, str]:
 
 def toml(values: dict[str, Any], prefix: str = "") -> str:
     """The little TOML that the tests need."""
-    others = ("phases", "stages")
+    others = ("phases", "stages", "train")
     plain = [
         f"{k} = {json.dumps(v)}" for k, v in values.items() if not isinstance(v, dict) and k not in others
     ]
@@ -129,5 +129,7 @@ def toml(values: dict[str, Any], prefix: str = "") -> str:
     for name, table in values.items():
         if isinstance(table, dict):
             plain.append(f"[{prefix}{name}]\n{toml(table, f'{prefix}{name}.')}")
+    if isinstance(values.get("train"), list):
+        plain += [f"[[train]]\n{toml(part)}" for part in values["train"]]
     plain += [f"[[stages]]\n{toml(stage, 'stages.')}" for stage in values.get("stages", [])]
     return "\n".join(plain)

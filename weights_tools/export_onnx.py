@@ -93,6 +93,8 @@ class ExportOps(TorchOps):
         height, width = self.size(x)
         if height % size[0] == 0 and width % size[1] == 0:
             return F.max_pool2d(x, (height // size[0], width // size[1]))
+        if size == (2 * height, 2 * width):  # each bin is one value
+            return F.interpolate(x, scale_factor=2.0, mode="nearest")
         x = torch.cat([x[:, :, a:b].amax(2, keepdim=True) for a, b in bins(height, size[0])], 2)
         return torch.cat([x[:, :, :, a:b].amax(3, keepdim=True) for a, b in bins(width, size[1])], 3)
 
@@ -170,6 +172,11 @@ def export_onnx(model: MobileInst, path: Path, size: Size, part: Part = "model")
         raise ValueError(f"expected a size of at least 32x32; got {size[0]}x{size[1]}")
     if part not in PARTS:
         raise ValueError(f"part must be one of {', '.join(PARTS)}; got {part!r}")
+    if part == "instances" and model.config.query_source == "places":
+        raise ValueError(
+            "part: queries that begin as places need the detector's maps; expected model, masks, features or "
+            "backbone, got instances"
+        )
     wrapped = ExportedPart(model, part).eval()
     with Output(path) as output, warnings.catch_warnings(), torch.no_grad():
         # The tracer warns of every size that becomes a constant, which is what is wanted here, and that a

@@ -9,6 +9,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 try:
     import torch
     from torch import Tensor, nn
@@ -24,9 +27,11 @@ from mobileinst.network import (
     instance_decoder,
     instances,
     model,
+    selection,
 )
-from mobileinst.network.backbones.features import BackboneFeatures
+from mobileinst.network.backbones.features import BackboneFeatures, Places
 from mobileinst.network.counter import ParameterSpec, parameter_specs
+from mobileinst.network.instance_decoder import Queries
 from mobileinst.network.ops import NORM_EPS, Activation, Size
 from mobileinst.network.position import sine_position_embedding
 
@@ -34,7 +39,12 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": F.relu,
     "relu6": F.relu6,
     "hard_sigmoid": F.hardsigmoid,
+    "silu": F.silu,
 }
+
+
+#: Layers whose sums cancel, computed in float32 in mixed precision too: where the basis of windows passes.
+_EXACT = ("mask_decoder.projection",)
 
 
 class TorchOps:
@@ -64,6 +74,11 @@ class TorchOps:
         zero_init: bool = False,
     ) -> Tensor:
         shift = self._get(f"{name}.bias") if bias else None
+        if name in _EXACT:
+            with torch.autocast(x.device.type, enabled=False):
+                rows = F.linear(x.float().flatten(2).transpose(1, 2), self._get(f"{name}.weight")[:, :, 0, 0])
+                rows = rows if shift is None else rows + shift
+                return rows.transpose(1, 2).unflatten(2, x.shape[2:])
         x = F.conv2d(x, self._get(f"{name}.weight"), shift, stride, kernel // 2, groups=groups)
         if norm is not None:
             x = self._root.get_submodule(norm)(x)
@@ -85,7 +100,11 @@ class TorchOps:
             return x.reshape(x.shape[0], x.shape[1], heads, -1).transpose(1, 2)
 
         q = q.expand(k.shape[0], -1, -1)
-        y = F.scaled_dot_product_attention(per_head(q), per_head(k), per_head(v), scale=scale)
+        if q.device.type == "cpu" and torch.is_grad_enabled():
+            # so few tokens are several times as fast this way, forwards and backwards
+            y = ((per_head(q) * scale) @ per_head(k).transpose(2, 3)).softmax(3).to(v.dtype) @ per_head(v)
+        else:
+            y = F.scaled_dot_product_attention(per_head(q), per_head(k), per_head(v), scale=scale)
         return y.transpose(1, 2).flatten(2)
 
     def axial_attention(self, q: Tensor, k: Tensor, v: Tensor, heads: int, scale: float, name: str) -> Tensor:
@@ -123,6 +142,16 @@ class TorchOps:
     def resize(self, x: Tensor, size: Size, name: str) -> Tensor:
         return F.interpolate(x, size, mode="bilinear", align_corners=False)
 
+    def window_max(self, x: Tensor, kernel: int, name: str) -> Tensor:
+        return F.max_pool2d(x, kernel, stride=1, padding=kernel // 2)
+
+    def constant_map(self, values: NDArray[np.float32], name: str) -> Tensor:
+        device = next(self._root.parameters()).device
+        return torch.from_numpy(values).permute(2, 0, 1)[None].to(device)
+
+    def select(self, places: Sequence[Places[Tensor]], kinds: Sequence[int], count: int, name: str) -> Tensor:
+        return select(places, kinds, count)
+
     def average_pool(self, x: Tensor, size: Size, name: str) -> Tensor:
         return F.adaptive_avg_pool2d(x, size)
 
@@ -130,7 +159,8 @@ class TorchOps:
         return F.adaptive_max_pool2d(x, size)
 
     def concat(self, xs: Sequence[Tensor], name: str) -> Tensor:
-        return torch.cat(list(xs), 1)
+        batch = max(x.shape[0] for x in xs)
+        return torch.cat([x.expand(batch, -1, -1, -1) for x in xs], 1)
 
     def split(self, x: Tensor, widths: Sequence[int]) -> list[Tensor]:
         return list(torch.split(x, list(widths), 1))
@@ -184,22 +214,22 @@ class MobileInst(nn.Module):
         return features(self._ops, images, self.config)
 
     def instances(
-        self, inputs: Features[Tensor], queries_global: Tensor | None = None
+        self, inputs: Features[Tensor], queries_global: Queries[Tensor] | None = None
     ) -> Predictions[Tensor]:
-        """Kernels, class and objectness logits; ``queries_global`` (B, N, hidden) may be another frame's."""
+        """Kernels, class and objectness logits; ``queries_global`` may be another frame's."""
         return instances(self._ops, inputs, self.config, queries_global)
 
-    def decode_heads(self, queries: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Class logits, objectness logits and kernels of any queries (B, N, hidden), for auxiliary losses."""
+    def decode_heads(self, queries: Queries[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Class logits, objectness logits and kernels of any queries, for auxiliary losses."""
         return instance_decoder.heads(self._ops, queries, self.config)
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
+    def forward(self, images: Tensor) -> dict[str, Any]:
         """All outputs of normalised images (B, 3, H, W).
 
         Returns:
             ``class_logits`` (B, N, classes), ``objectness_logits`` (B, N), ``kernels`` (B, N, D),
             ``mask_features`` (B, D, h8, w8), ``mask_logits`` (B, N, h8, w8),
-            ``queries_global`` (B, N, hidden), ``pooled`` and ``x6``.
+            ``queries_global`` (:class:`Queries`), ``pooled`` and ``x6``.
         """
         found = self.features(images)
         out = self.instances(found)
@@ -215,9 +245,74 @@ class MobileInst(nn.Module):
         }
 
 
+def select(places: Sequence[Places[Tensor]], groups: Sequence[int], count: int) -> Tensor:
+    """:func:`mobileinst.network.selection.select` of a batch: tokens (B, count, channels).
+
+    Gradients reach features, boxes and logits of the chosen places, not the choice.
+    """
+
+    def rows(name: str) -> list[Tensor]:
+        return [getattr(p, name).flatten(2).transpose(1, 2).float() for p in places]
+
+    kinds, objectness = torch.cat(rows("kinds"), 1), torch.cat(rows("objectness"), 1)
+    boxes, features = torch.cat(rows("boxes"), 1), rows("features")
+    best = torch.stack([x.amax(2) for x in kinds.split(list(groups), 2)], 2)
+    scores = objectness.sigmoid() * best.sigmoid()
+    order = _best_places(scores.detach().amax(2), boxes.detach(), count)
+    width = features[0].shape[2] + 1
+    padded = []
+    for level, rows_of_level in enumerate(features):
+        known = F.pad(rows_of_level, (0, 1), value=1.0)
+        padded.append(F.pad(known, (level * width, (len(features) - 1 - level) * width)))
+
+    def chosen(x: Tensor) -> Tensor:
+        return x.gather(1, order[..., None].expand(-1, -1, x.shape[2]))
+
+    score = chosen(scores).clamp(selection.MARGIN, 1.0 - selection.MARGIN)
+    box = chosen(boxes)
+    tower = chosen(torch.cat(padded, 1))
+    return torch.cat([tower, torch.logit(score), box, _box_frequencies(box), _windows(box)], 2)
+
+
+def _best_places(scores: Tensor, boxes: Tensor, count: int) -> Tensor:
+    """Indices (B, count) of the places to take, from scores (B, N) and boxes (B, N, 4)."""
+    candidates = min(selection.CANDIDATES, int(scores.shape[1]))
+    order = scores.topk(candidates, 1).indices
+    box = boxes.gather(1, order[..., None].expand(-1, -1, 4))
+    half = box[..., 2:].clamp(-20.0, 20.0).exp() / 2
+    low, high = box[..., :2] - half, box[..., :2] + half
+    sides = torch.minimum(high[:, :, None], high[:, None]) - torch.maximum(low[:, :, None], low[:, None])
+    inter = sides.clamp(min=0.0).prod(3)
+    area = (high - low).prod(2)
+    overlap = inter / (area[:, :, None] + area[:, None] - inter + 1e-9)
+    late = ((overlap > selection.OVERLAP).float().triu(1)).amax(1)
+    rank = torch.arange(candidates, device=scores.device, dtype=torch.float32)
+    first = (-(late * candidates) - rank).topk(min(count, candidates), 1).indices
+    return order.gather(1, first)
+
+
+def _box_frequencies(box: Tensor) -> Tensor:
+    """:func:`mobileinst.network.position.box_frequencies` of boxes (B, N, 4)."""
+    turns = torch.tensor([1.0, 2.0, 4.0, 8.0], device=box.device) * math.pi
+    angle = box[..., :2, None] * turns
+    return torch.cat([angle.sin(), angle.cos()], 3).flatten(2)
+
+
+def _windows(box: Tensor) -> Tensor:
+    """:func:`mobileinst.network.selection.windows` of boxes (B, N, 4)."""
+    half = (box[..., 2:].clamp(-20.0, 20.0).exp() / 2).clamp(min=selection.LEAST_HALF)
+    steep, centre = half.square().reciprocal(), box[..., :2] - 0.5
+    middle = 1.0 - (centre.square() * steep).sum(2, keepdim=True)
+    return torch.cat([2.0 * centre * steep, -steep, middle], 2) * (
+        selection.WINDOW_LOGIT * selection.WINDOW_SCALE
+    )
+
+
 def mask_product(kernels: Tensor, mask_features: Tensor) -> Tensor:
-    """Mask logits (B, N, h, w) of kernels (B, N, D) and mask features (B, D, h, w)."""
-    return (kernels @ mask_features.flatten(2)).reshape(*kernels.shape[:2], *mask_features.shape[2:])
+    """Mask logits (B, N, h, w) of kernels (B, N, D) and mask features (B, D, h, w), in float32."""
+    with torch.autocast(kernels.device.type, enabled=False):
+        product = kernels.float() @ mask_features.float().flatten(2)
+    return product.reshape(*kernels.shape[:2], *mask_features.shape[2:])
 
 
 def _add_parameter(root: nn.Module, name: str, spec: ParameterSpec) -> None:
@@ -259,7 +354,23 @@ def _initialise_heads(root: MobileInst) -> None:
     prior = 0.01
     for name in ("class", "kernel"):
         nn.init.normal_(root.get_parameter(f"instance_decoder.{name}.weight"), std=0.01)
-    nn.init.constant_(root.get_parameter("instance_decoder.class.bias"), -math.log((1 - prior) / prior))
+    bias = root.get_parameter("instance_decoder.class.bias")
+    nn.init.constant_(bias, -math.log((1 - prior) / prior))
+    if root.config.query_source == "places":
+        nn.init.zeros_(bias)
+        _start_from_places(root)
+
+
+@torch.no_grad()
+def _start_from_places(root: MobileInst) -> None:
+    """Class logits of queries that began as places start as those of the places, their masks as ellipses."""
+    nn.init.zeros_(root.get_parameter("instance_decoder.class.weight"))
+    projection = root.get_parameter("mask_decoder.projection.weight")
+    basis = selection.BASIS_CHANNELS
+    projection[: selection.WINDOW_CHANNELS] = 0.0
+    projection[:, -basis:] = 0.0
+    projection[:basis, -basis:, 0, 0] = torch.eye(basis) / selection.WINDOW_SCALE
+    root.get_parameter("mask_decoder.projection.bias")[basis] = 1.0 / selection.WINDOW_SCALE
 
 
 def load_state(root: MobileInst, tensors: dict[str, Any]) -> None:

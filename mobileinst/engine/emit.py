@@ -12,6 +12,7 @@ from mobileinst.engine.backend import layer_key
 from mobileinst.engine.graph import VIEWS, Graph, Node
 from mobileinst.engine.parameters import Parameters
 from mobileinst.engine.passes import simplify
+from mobileinst.network import selection
 from mobileinst.network.ops import NORM_EPS
 
 
@@ -158,7 +159,9 @@ class _Emitter:
         elif node.kind == "resize":
             builder.resize(node.name, x, inputs[1], inputs[2], y, node.activation)
         elif node.kind == "pool":
-            builder.pool(node.name, node.attributes["average"], x, y)
+            builder.pool(node.name, node.attributes["average"], x, y, node.attributes["window"])
+        elif node.kind == "select":
+            self._emit_select(node)
         elif node.kind == "layer_norm":
             prefix = node.attributes["prefix"]
             weight, bias = (self._parameters.array(f"{prefix}.{leaf}") for leaf in ("weight", "bias"))
@@ -190,13 +193,28 @@ class _Emitter:
             self._builder.conv(node.name, x, weights, y, node.activation, residual)
 
     def _takes_xnnpack(self, conv: Node) -> bool:
-        """XNNPACK's operators add no residual and know no hard sigmoid."""
-        if len(conv.inputs) > 1 or conv.activation == "hard_sigmoid":
+        """XNNPACK's operators add no residual and know neither hard sigmoid nor SiLU."""
+        if len(conv.inputs) > 1 or conv.activation in ("hard_sigmoid", "silu"):
             return False
         layer, kernel = conv.attributes["layer"], conv.attributes["kernel"]
         x = conv.inputs[0]
         key = layer_key(*x.shape, conv.channels, kernel=kernel, stride=layer.stride, groups=layer.groups)
         return self._parameters.backend.takes_xnnpack(key)
+
+    def _emit_select(self, node: Node) -> None:
+        ids = [self._tensor(source) for source in node.inputs]
+        levels = [(ids[i], ids[i + 1], ids[i + 2], ids[i + 3]) for i in range(0, len(ids), 4)]
+        self._builder.select(
+            node.name,
+            levels,
+            node.attributes["kinds"],
+            selection.CANDIDATES,
+            selection.OVERLAP,
+            selection.MARGIN,
+            selection.WINDOW_SCALE * selection.WINDOW_LOGIT,
+            selection.LEAST_HALF,
+            self._tensor(node),
+        )
 
     def _emit_axial_attention(self, node: Node) -> None:
         q, k, v = (self._tensor(source) for source in node.inputs)

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobileinst.engine.parameters import ConvLayer, Parameters
+from mobileinst.network.backbones.features import Places
 from mobileinst.network.ops import Activation, Size
 from mobileinst.network.position import interpolate_positions, sine_position_embedding
+from mobileinst.network.selection import token_channels
 
 Kind = Literal[
     "input",
@@ -26,7 +28,8 @@ Kind = Literal[
     "axial_attention",  # heads, scale, positions (row q, row k, column q, column k), encode; inputs: q, k, v
     "elementwise",  # op: "add", "multiply", "multiply_add"
     "resize",  # inputs: x, [local, [shift]]
-    "pool",  # average
+    "pool",  # average, window (0: adaptive)
+    "select",  # kinds; inputs: kinds, objectness, boxes, features of each level
     "concat",
     "slice",  # offset
     "reshape",
@@ -213,11 +216,23 @@ class NativeOps:
     def resize(self, x: Node, size: Size, name: str) -> Node:
         return self._add("resize", name, (*size, x.channels), [x])
 
+    def window_max(self, x: Node, kernel: int, name: str) -> Node:
+        return self._add("pool", name, x.shape, [x], average=False, window=kernel)
+
+    def constant_map(self, values: NDArray[np.float32], name: str) -> Node:
+        rows = values.reshape(-1, values.shape[2])
+        return self._add("constant", name, values.shape, [], values=rows)
+
+    def select(self, places: Sequence[Places[Node]], kinds: Sequence[int], count: int, name: str) -> Node:
+        channels = token_channels(len(places), places[0].features.channels, len(kinds))
+        maps = [x for p in places for x in (p.kinds, p.objectness, p.boxes, p.features)]
+        return self._add("select", name, (1, count, channels), maps, kinds=tuple(kinds))
+
     def average_pool(self, x: Node, size: Size, name: str) -> Node:
-        return self._add("pool", name, (*size, x.channels), [x], average=True)
+        return self._add("pool", name, (*size, x.channels), [x], average=True, window=0)
 
     def max_pool(self, x: Node, size: Size, name: str) -> Node:
-        return self._add("pool", name, (*size, x.channels), [x], average=False)
+        return self._add("pool", name, (*size, x.channels), [x], average=False, window=0)
 
     def concat(self, xs: Sequence[Node], name: str) -> Node:
         height, width = xs[0].height, xs[0].width

@@ -19,6 +19,9 @@ BACKBONES = (
     "seaformer_l",
 )
 
+#: Detectors that serve as backbones, and whose best places may be the first queries (ours).
+DETECTORS = ("yolox_nano",)
+
 _LIMITS = {
     "width": 4096,
     "classes": 100_000,
@@ -35,7 +38,7 @@ class ModelConfig:
     """Everything that fixes the shape of a MobileInst network.
 
     Args:
-        backbone: One of :data:`BACKBONES`.
+        backbone: One of :data:`BACKBONES` or :data:`DETECTORS`.
         width: Channels of the mask decoder; 256 is our reading of the paper, 128 the fast variant.
         classes: Number of classes (80 for COCO, 40 for YouTube-VIS).
         queries: Number of instance queries (paper's sources: 100).
@@ -44,6 +47,9 @@ class ModelConfig:
         ffn: Hidden features of the feed-forward network before the heads.
         kernel_dim: Channels of mask features and kernels.
         key_stride: Stride of the tokens that queries attend to; 64 as in the paper, or 32 for small inputs.
+        query_source: ``"learned"`` as in the paper, or ``"places"``: queries begin as the best places of a
+            detector's backbone (``yolox_nano``; ours).
+        kinds: How many kinds of objects the detector tells apart for each class; one of each if empty.
         use_sim: Use TopFormer's semantic injection modules for X3..X5 (the paper's figure draws none).
 
     Raises:
@@ -60,10 +66,14 @@ class ModelConfig:
     kernel_dim: int = 128
     key_stride: int = 64
     use_sim: bool = False
+    query_source: str = "learned"
+    kinds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.backbone not in BACKBONES:
-            raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}; got {self.backbone!r}")
+        known = (*BACKBONES, *DETECTORS)
+        if self.backbone not in known:
+            raise ValueError(f"backbone must be one of {', '.join(known)}; got {self.backbone!r}")
+        object.__setattr__(self, "kinds", tuple(self.kinds))
         for name, limit in _LIMITS.items():
             value = getattr(self, name)
             if type(value) is not int or not 1 <= value <= limit:
@@ -78,6 +88,23 @@ class ModelConfig:
             raise ValueError(f"use_sim must be true or false; got {self.use_sim!r}")
         if self.use_sim and not self.backbone.startswith("topformer"):
             raise ValueError(f"use_sim needs a TopFormer backbone; got {self.backbone!r}")
+        self._check_places()
+
+    def _check_places(self) -> None:
+        """What concerns backbones that are detectors."""
+        detector = self.backbone in DETECTORS
+        if self.query_source not in ("learned", "places"):
+            raise ValueError(f"query_source must be 'learned' or 'places'; got {self.query_source!r}")
+        if self.query_source == "places" and not detector:
+            raise ValueError(f"query_source 'places' needs the backbone yolox_nano; got {self.backbone!r}")
+        if not detector:
+            if self.kinds:
+                raise ValueError(f"kinds needs the backbone yolox_nano; got {self.backbone!r}")
+            return
+        kinds = self.kinds or (1,) * self.classes
+        if len(kinds) != self.classes or any(type(k) is not int or not 1 <= k <= 1000 for k in kinds):
+            raise ValueError(f"kinds must be {self.classes} integers from 1 to 1000; got {self.kinds}")
+        object.__setattr__(self, "kinds", kinds)
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as a JSON-ready dictionary; inverse of :meth:`from_dict`."""

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mobileinst.network import model
+import numpy as np
+from numpy.typing import NDArray
+
+from mobileinst.network import model, selection
+from mobileinst.network.backbones.features import Places
 from mobileinst.network.config import ModelConfig
 from mobileinst.network.ops import AXIAL_POSITIONS, Activation, Size
 
@@ -142,6 +146,16 @@ class CounterOps:
 
     def resize(self, x: Shape, size: Size, name: str) -> Shape:
         return self._layer(name, "resize", _map(x.channels, size), 0, 0)
+
+    def window_max(self, x: Shape, kernel: int, name: str) -> Shape:
+        return self._layer(name, f"max {kernel}x{kernel}", x, 0, 0)
+
+    def constant_map(self, values: NDArray[np.float32], name: str) -> Shape:
+        return _map(values.shape[2], (values.shape[0], values.shape[1]))
+
+    def select(self, places: Sequence[Places[Shape]], kinds: Sequence[int], count: int, name: str) -> Shape:
+        channels = selection.token_channels(len(places), places[0].features.channels, len(kinds))
+        return self._layer(name, "select", Shape(channels, None, count), 0, 0)
 
     def average_pool(self, x: Shape, size: Size, name: str) -> Shape:
         return self._layer(name, "average pool", _map(x.channels, size), 0, 0)

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import Generic
 
 from mobileinst.network import instance_decoder
-from mobileinst.network.backbones.features import BackboneFeatures
+from mobileinst.network.backbones.features import BackboneFeatures, Places
 from mobileinst.network.backbones.mobilenetv2 import mobilenetv2
 from mobileinst.network.backbones.seaformer import seaformer
 from mobileinst.network.backbones.topformer import topformer
+from mobileinst.network.backbones.yolox import yolox_nano
 from mobileinst.network.config import ModelConfig
+from mobileinst.network.instance_decoder import Queries
 from mobileinst.network.mask_decoder import mask_decoder
 from mobileinst.network.ops import Ops, T
+from mobileinst.network.selection import window_basis
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,13 @@ class Features(Generic[T]):
         mask_features: (h8, w8, kernel_dim); a mask is the product of a kernel with them.
         pooled: X_L, the mask map max-pooled to the keys' grid, (h, w, width).
         x6: Global features of the backbone, (h, w, C).
+        places: What a detector's backbone says of each place, where the queries begin there; else empty.
     """
 
     mask_features: T
     pooled: T
     x6: T
+    places: tuple[Places[T], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,19 +43,21 @@ class Predictions(Generic[T]):
         class_logits: (N, classes).
         objectness_logits: (N, 1).
         kernels: (N, kernel_dim).
-        queries_global: Q_G, the queries between the two decoders (N, hidden), for query passing.
+        queries_global: Q_G, the queries between the two decoders, for query passing.
     """
 
     class_logits: T
     objectness_logits: T
     kernels: T
-    queries_global: T
+    queries_global: Queries[T]
 
 
 def backbone(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "backbone.") -> BackboneFeatures[T]:
     """X3, X4, X5, X6 of the configured backbone."""
     if config.backbone == "mobilenetv2":
         return mobilenetv2(ops, image, prefix=prefix)
+    if config.backbone == "yolox_nano":
+        return yolox_nano(ops, image, config, prefix=prefix)
     if config.backbone.startswith("seaformer"):
         return seaformer(ops, image, config.backbone, prefix=prefix)
     return topformer(ops, image, config.backbone, use_sim=config.use_sim, prefix=prefix)
@@ -66,12 +73,16 @@ def features(ops: Ops[T], image: T, config: ModelConfig) -> Features[T]:
     mask_map = mask_decoder(ops, levels, config.width)
     keys_like = levels.x6 if config.key_stride == 64 else levels.x5
     pooled = ops.max_pool(mask_map, ops.size(keys_like), "mask_decoder.pool")
+    if config.query_source == "places":
+        basis = ops.constant_map(window_basis(ops.size(mask_map)), "mask_decoder.basis")
+        mask_map = ops.concat([mask_map, basis], "mask_decoder.placed")
     mask_features = ops.conv(mask_map, "mask_decoder.projection", config.kernel_dim, bias=True)
-    return Features(mask_features, pooled, levels.x6)
+    places = levels.places if config.query_source == "places" else ()
+    return Features(mask_features, pooled, levels.x6, places)
 
 
 def instances(
-    ops: Ops[T], inputs: Features[T], config: ModelConfig, queries_global: T | None = None
+    ops: Ops[T], inputs: Features[T], config: ModelConfig, queries_global: Queries[T] | None = None
 ) -> Predictions[T]:
     """Dual transformer instance decoder and heads: runs on keyframes.
 
@@ -83,7 +94,8 @@ def instances(
         x6 = inputs.x6
         if config.key_stride != 64:
             x6 = ops.resize(x6, ops.size(inputs.pooled), "instance_decoder.global.resize")
-        queries_global = instance_decoder.global_decoder(ops, x6, config)
+        first = instance_decoder.first_queries(ops, inputs.places, config)
+        queries_global = instance_decoder.global_decoder(ops, first, x6, config)
     queries = instance_decoder.local_decoder(ops, queries_global, inputs.pooled, config)
     class_logits, objectness_logits, kernels = instance_decoder.heads(ops, queries, config)
     return Predictions(class_logits, objectness_logits, kernels, queries_global)

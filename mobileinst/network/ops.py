@@ -7,9 +7,15 @@ them is its own matter: PyTorch uses (B, C, H, W) and (B, N, C), the native engi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-Activation = Literal["relu", "relu6", "hard_sigmoid"]
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from mobileinst.network.backbones.features import Places
+
+Activation = Literal["relu", "relu6", "hard_sigmoid", "silu"]
 Size = tuple[int, int]
 T = TypeVar("T")
 
@@ -95,6 +101,18 @@ class Ops(Protocol[T]):
 
     def resize(self, x: T, size: Size, name: str) -> T:
         """Bilinear resize of a map, half-pixel centres, no antialias."""
+        ...
+
+    def window_max(self, x: T, kernel: int, name: str) -> T:
+        """Maximum over ``kernel`` x ``kernel`` around each place, within the map."""
+        ...
+
+    def constant_map(self, values: NDArray[np.float32], name: str) -> T:
+        """A map (h, w, C) of values that follow from the input's size alone."""
+        ...
+
+    def select(self, places: Sequence[Places[T]], kinds: Sequence[int], count: int, name: str) -> T:
+        """The ``count`` best places of all levels as tokens (ours): :mod:`mobileinst.network.selection`."""
         ...
 
     def average_pool(self, x: T, size: Size, name: str) -> T:

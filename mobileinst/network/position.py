@@ -46,6 +46,22 @@ def sine_position_embedding(size: tuple[int, int], channels: int) -> NDArray[np.
     return grid.reshape(height * width, channels)
 
 
+#: Sines and cosines of 1, 2, 4 and 8 half turns over a side.
+_HALF_TURNS = np.array([1.0, 2.0, 4.0, 8.0]) * np.pi
+
+
+def box_frequencies(centres: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Sines and cosines of centres (N, 2), shares of the image's sides: float32 (N, 16).
+
+    Example:
+        >>> box_frequencies(np.array([[0.0, 0.5]]))[0, [0, 4, 8, 12]].round(2).tolist()
+        [0.0, 1.0, 1.0, 0.0]
+    """
+    angle = centres[:, :, None] * _HALF_TURNS
+    waves = np.concatenate([np.sin(angle), np.cos(angle)], 2)  # (N, 2, 8)
+    return waves.reshape(len(centres), -1).astype(np.float32)
+
+
 def interpolate_positions(table: NDArray[np.float32], length: int) -> NDArray[np.float32]:
     """Learned positions of axial attention at the length of an axis (SeaFormer, linear, half-pixel).
 

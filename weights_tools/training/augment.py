@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,8 @@ class Sample:
         ids: int64 (n,), the same for the same object in both frames of a clip.
         ignore: float32 (S/4, S/4), 1 where nothing is known (crowds, too small objects).
         negative: float32 (classes,), weight of the absence of each class.
+        exact: bool (n,), whether the mask is known; if not, it is the object's box.
+        weights: float32 (n,), how sure the object is.
     """
 
     image: NDArray[np.uint8]
@@ -66,6 +68,8 @@ class Sample:
     ids: NDArray[np.int64]
     ignore: NDArray[np.float32]
     negative: NDArray[np.float32]
+    exact: NDArray[np.bool_]
+    weights: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -100,11 +104,13 @@ class _Canvas:
     labels: list[int] = field(default_factory=list)
     areas: list[float] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
+    items: list[Instance] = field(default_factory=list)
 
-    def add(self, mask: NDArray[np.float32], label: int, area: float, identity: int) -> None:
+    def add(self, mask: NDArray[np.float32], item: Instance, area: float, identity: int) -> None:
         """One more object, of so many pixels were it whole."""
         self.masks.append(mask)
-        self.labels.append(label)
+        self.items.append(item)
+        self.labels.append(item.label)
         self.areas.append(area)
         self.ids.append(identity)
 
@@ -193,7 +199,7 @@ class _Paste:
 
 def _mirrored(pixels: NDArray[np.uint8], item: Instance) -> tuple[NDArray[np.uint8], Instance]:
     x = pixels.shape[1] - item.x - item.mask.shape[1]
-    return pixels[:, ::-1], Instance(np.ascontiguousarray(item.mask[:, ::-1]), x, item.y, item.label)
+    return pixels[:, ::-1], replace(item, mask=np.ascontiguousarray(item.mask[:, ::-1]), x=x)
 
 
 def _paste(canvas: _Canvas, given: _Paste) -> None:
@@ -219,7 +225,7 @@ def _paste(canvas: _Canvas, given: _Paste) -> None:
     area[:] = (drawn * weight + area * (255 - weight)) // 255
     for mask in canvas.masks:
         mask *= 1.0 - visible
-    canvas.add(visible, item.label, float(visible.sum()) * TARGET_STRIDE**2, given.identity)
+    canvas.add(visible, item, float(visible.sum()) * TARGET_STRIDE**2, given.identity)
 
 
 Donor = Callable[[np.random.Generator, int | None], tuple[NDArray[np.uint8], Instance] | None]
@@ -336,7 +342,7 @@ def augment(
                 moved = _moved_object(given, size, config.motion, rng)
                 _paste(canvas, moved)
         elif donor is not None and rng.random() < config.paste:
-            pairs = [(frame.pixels, item) for item in frame.instances if item.label >= 0]
+            pairs = [(frame.pixels, item) for item in frame.instances if item.label >= 0 and item.exact]
             own = [pair for pair in pairs if pair[1].mask.size >= 900]
             pasted = _paste_objects(canvas, donor, own, rng, config)
         canvases.append(canvas)
@@ -364,7 +370,7 @@ def _draw(
             np.maximum(ignore, visible, out=ignore)
             continue
         area = np.count_nonzero(item.mask) * placement.scale_x * placement.scale_y
-        canvas.add(visible, item.label, area, identity)
+        canvas.add(visible, item, area, identity)
     return canvas, ignore
 
 
@@ -410,4 +416,6 @@ def _finish(
         ids,
         np.ascontiguousarray(ignore[..., ::step]),
         negative,
+        np.array([canvas.items[i].exact for i in kept], np.bool_),
+        np.array([canvas.items[i].weight for i in kept], np.float32),
     )

@@ -51,13 +51,24 @@ class AuxiliaryHeads(nn.Module):
 
 
 def halve_targets(targets: Targets) -> Targets:
-    """The same objects at half the resolution (means of 2x2 cells)."""
+    """The objects with known masks at half the resolution (means of 2x2 cells); other boxes are unknown."""
 
     def half(x: Tensor) -> Tensor:
         return F.avg_pool2d(x[:, None], 2)[:, 0] if x.shape[0] else x[:, ::2, ::2]
 
     ignore = None if targets.ignore is None else half(targets.ignore)
-    return Targets(targets.labels, [half(m) for m in targets.masks], targets.negative, ignore)
+    masks = [half(m) for m in targets.masks]
+    if targets.exact is None:
+        return Targets(targets.labels, masks, targets.negative, ignore)
+    boxes = [m[~e].amax(0) if bool((~e).any()) else None for m, e in zip(masks, targets.exact, strict=True)]
+    if ignore is not None:
+        ignore = torch.stack(
+            [i if b is None else torch.maximum(i, b) for i, b in zip(ignore, boxes, strict=True)]
+        )
+    labels = [x[e] for x, e in zip(targets.labels, targets.exact, strict=True)]
+    return Targets(
+        labels, [m[e] for m, e in zip(masks, targets.exact, strict=True)], targets.negative, ignore
+    )
 
 
 def semantic_loss(logits: Tensor, targets: Targets) -> Tensor:

@@ -31,10 +31,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class SetConfig:
-    """An annotated set: COCO JSON file and image folder."""
+    """An annotated set.
+
+    Attributes:
+        annotations: COCO JSON file.
+        images: Folder of its images.
+        pseudo: JSON file of a detector's boxes for the classes that are not labelled, or empty.
+        repeat: How often its images come per epoch, times what ``[data] repeat`` says of their ``image.set``.
+    """
 
     annotations: str
     images: str
+    pseudo: str = ""
+    repeat: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,7 @@ class TrainingConfig:
 
     model: ModelConfig
     classes: tuple[str, ...]
-    train: SetConfig
+    train: tuple[SetConfig, ...]
     images: int
     batch: int = 8
     phases: tuple[Phase, ...] = (Phase(1.0, (512,)),)
@@ -132,6 +141,8 @@ class TrainingConfig:
             )
         if self.temporal.share > 0 and self.batch % 2:
             raise ValueError(f"batch must be even to hold clips of two frames; got {self.batch}")
+        if not self.train:
+            raise ValueError("train needs at least one set")
         if not self.phases or self.phases[-1].until < 1.0:
             raise ValueError("phases must reach until = 1.0")
         for phase in self.phases:
@@ -169,7 +180,8 @@ def parse_config(values: Mapping[str, Any]) -> TrainingConfig:
     given = dict(values)
     try:
         given["model"] = ModelConfig.from_dict(given["model"])
-        given["train"] = _build(SetConfig, given["train"], "train")
+        sets = given["train"] if isinstance(given["train"], list) else [given["train"]]
+        given["train"] = tuple(_build(SetConfig, values, "train") for values in sets)
         given["data"] = data_config(given.get("data", {}))
         for name, kind in (
             ("optimiser", OptimiserConfig),

@@ -26,6 +26,8 @@ class Batch:
         ignore: float32 (B, S/4, S/4).
         negative: float32 (B, classes), weight of the absence of each class.
         ids: B tensors int64 (n_b,), identities within a clip.
+        exact: B tensors bool (n_b,), whether the mask is known; if not, it is the object's box.
+        weights: B tensors float32 (n_b,), how sure the object is.
         clips: Number of clips; if not 0, the first half of the batch holds their first frames, the second
             half their second frames.
     """
@@ -36,6 +38,8 @@ class Batch:
     ignore: Tensor
     negative: Tensor
     ids: list[Tensor]
+    exact: list[Tensor]
+    weights: list[Tensor]
     clips: int = 0
 
     def to(self, device: torch.device) -> Batch:
@@ -47,6 +51,8 @@ class Batch:
             self.ignore.to(device, non_blocking=True),
             self.negative.to(device, non_blocking=True),
             [m.to(device, non_blocking=True) for m in self.ids],
+            [m.to(device, non_blocking=True) for m in self.exact],
+            [m.to(device, non_blocking=True) for m in self.weights],
             self.clips,
         )
 
@@ -75,11 +81,15 @@ class TrainingSet:
     from ``seed`` and k, so that resuming, processes and workers change nothing.
     """
 
-    def __init__(self, source: Source, config: DataConfig, seed: int) -> None:
+    def __init__(
+        self, source: Source, config: DataConfig, seed: int, repeat: Sequence[float] | None = None
+    ) -> None:
         self.source = source
         self.config = config
         self.seed = seed
         self._repeat = np.array([config.repeat.get(info.source, 1.0) for info in source.infos])
+        if repeat is not None:
+            self._repeat = self._repeat * np.asarray(repeat)
         if not len(self._repeat) or self._repeat.max() <= 0:
             raise ValueError("the training set has no images")
         self._epoch_length = max(1, round(float(self._repeat.sum())))
@@ -90,7 +100,7 @@ class TrainingSet:
         """Images with at least one object of a class, per class."""
         donors: list[list[int]] = [[] for _ in self.source.classes]
         for index in range(len(self.source.infos)):
-            for label in {item.label for item in self.source.instances(index) if item.label >= 0}:
+            for label in self.source.donors(index):
                 donors[label].append(index)
         return donors
 
@@ -120,7 +130,9 @@ class TrainingSet:
         for _ in range(6):
             index = self._donors[label][int(rng.integers(len(self._donors[label])))]
             pixels = self.source.image(index)
-            items = [x for x in self.source.instances(index) if x.label == label and _whole(x, pixels)]
+            items = [
+                x for x in self.source.instances(index) if x.label == label and x.exact and _whole(x, pixels)
+            ]
             if items:
                 return pixels, items[int(rng.integers(len(items)))]
         return None
@@ -160,6 +172,8 @@ def collate(samples: Sequence[Sample], mean: Sequence[float], std: Sequence[floa
         torch.from_numpy(np.stack([sample.ignore for sample in samples])),
         torch.from_numpy(np.stack([sample.negative for sample in samples])),
         [torch.from_numpy(sample.ids) for sample in samples],
+        [torch.from_numpy(sample.exact) for sample in samples],
+        [torch.from_numpy(sample.weights) for sample in samples],
         clips,
     )
 

@@ -75,7 +75,9 @@ def card(
     """What a user should know of the weights: data with terms, how long trained, measured AP."""
     validated = [entry["val"] for entry in log if "val" in entry]
     measured: Mapping[str, float] = state.get("val") or (validated[-1] if validated else {})
-    info = json.loads(expand(config.train.annotations).read_text()).get("info", {})
+    sets: dict[str, Any] = {}
+    for part in config.train:
+        sets |= json.loads(expand(part.annotations).read_text()).get("info", {}).get("sets", {})
     sizes = sorted({size for phase in config.phases for size in phase.sizes})
     return {
         "images_seen": int(state["images"]),
@@ -84,7 +86,7 @@ def card(
         "initial_backbone": Path(config.backbone or config.init).name,
         "validation": dict(measured),
         "validation_size": config.validation.size if config.validation else None,
-        "training_sets": info.get("sets", {}),
+        "training_sets": sets,
         "averaged": f"exponential moving average, decay {config.optimiser.ema}",
     }
 

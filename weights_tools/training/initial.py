@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mobileinst.network import ModelConfig
+from mobileinst.network.counter import parameter_specs
 from mobileinst.network.ops import NORM_EPS, Activation
 from mobileinst.network.position import sine_position_embedding
 from mobileinst.weights import read_safetensors, widen_int8
@@ -139,6 +140,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 def load_backbone_file(model: MobileInst, path: Path) -> None:
     """Initialise the backbone from folded ``.npz`` weights or safetensors with this project's names."""
+    if path.suffix == ".onnx":
+        load_yolox(model, path)
+        return
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as arrays:
             load_folded_backbone(model, {name: arrays[name] for name in arrays.files})
@@ -150,8 +154,13 @@ def load_backbone_file(model: MobileInst, path: Path) -> None:
 
 @torch.no_grad()
 def grid_queries(model: MobileInst) -> None:
-    """Give each query a place: sine grid positions, and query projections equal to the key projections."""
+    """Give each query a place: sine grid positions, and query projections equal to the key projections.
+
+    Queries that begin as places of a detector have one already.
+    """
     config = model.config
+    if config.query_source == "places":
+        return
     side = int(np.ceil(np.sqrt(config.queries)))
     grid = sine_position_embedding((side, side), config.hidden)
     chosen = np.linspace(0, len(grid) - 1, config.queries).round().astype(np.int64)
@@ -161,3 +170,57 @@ def grid_queries(model: MobileInst) -> None:
         key = model.get_parameter(f"{prefix}.key.weight")
         model.get_parameter(f"{prefix}.query.weight").copy_(key)
         model.get_parameter(f"{prefix}.norm.weight").fill_(0.3)
+
+
+#: Rows of a COCO detector's class layer that are kinds of person, vehicle and animal, in that order.
+COCO_KINDS = (0, *range(1, 9), *range(14, 24))
+
+
+#: Parameters that come with a trained YOLOX.
+YOLOX_PREFIXES = tuple(
+    f"backbone.{name}"
+    for name in ("stem.", "dark", "lateral_conv0.", "reduce_conv1.", "C3_", "bu_conv", "head.")
+)
+
+
+@torch.no_grad()
+def load_yolox(model: MobileInst, path: Path) -> None:
+    """Initialise a ``yolox_nano`` backbone with its heads from Megvii's ONNX file (BGR, 0 to 255).
+
+    The model's input is RGB / 255. Its kinds must be those of :data:`COCO_KINDS`, or all 80.
+
+    Raises:
+        ValueError: if the file's convolutions are not those of YOLOX-nano.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(str(path)).graph
+    arrays = {x.name: np.array(numpy_helper.to_array(x), np.float32) for x in graph.initializer}
+    layers = [node.input for node in graph.node if node.op_type == "Conv"]
+    if model.config.backbone != "yolox_nano":
+        raise ValueError(f"{path} fits the backbone yolox_nano only; got {model.config.backbone}")
+    specs = parameter_specs(model.config)  # in the order in which the network runs, as the file's layers are
+    names = [
+        k.removesuffix(".weight") for k in specs if k.startswith(YOLOX_PREFIXES) and k.endswith(".weight")
+    ]
+    for name, inputs in zip(names, layers, strict=True):
+        weight, bias = (arrays[key] for key in inputs[1:3])
+        if name == "backbone.stem":
+            weight = _without_focus(weight)
+        if ".cls_preds." in name and sum(model.config.kinds) == len(COCO_KINDS):
+            weight, bias = weight[list(COCO_KINDS)], bias[list(COCO_KINDS)]
+        target = model.get_parameter(f"{name}.weight")
+        if tuple(target.shape) != weight.shape:
+            raise ValueError(f"{inputs[1]} is {weight.shape}, expected {tuple(target.shape)} for {name}")
+        target.copy_(torch.from_numpy(weight))
+        model.get_parameter(f"{name}.bias").copy_(torch.from_numpy(bias))
+
+
+def _without_focus(weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The first layer (16, 12, 3, 3), on 2x2 pixels of BGR at once, as (16, 3, 7, 7) on RGB / 255."""
+    out = np.zeros((weight.shape[0], 3, 7, 7), np.float32)
+    for part, (dy, dx) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
+        block = weight[:, part * 3 : part * 3 + 3]
+        out[:, :, 1 + dy :: 2, 1 + dx :: 2] = block[:, ::-1] * 255.0
+    return out

@@ -12,7 +12,7 @@ from weights_tools.training.config import TrainingConfig, expand
 from weights_tools.training.data import Batch, TrainingSet
 from weights_tools.training.processes import Group
 from weights_tools.training.schedule import Clock, crop_size
-from weights_tools.training.source import open_source
+from weights_tools.training.source import JoinedSource, open_source
 from weights_tools.training.temporal import ClipSet, VideoSource
 
 
@@ -29,9 +29,20 @@ class Batches(torch.utils.data.Dataset[Batch]):
 
     def __init__(self, config: TrainingConfig) -> None:
         cache = expand(config.cache) if config.cache else None
-        train = config.train
-        source = open_source(expand(train.annotations), expand(train.images), config.classes, cache)
-        self._stills = TrainingSet(source, config.data, config.seed)
+        sources = [
+            open_source(
+                expand(part.annotations),
+                expand(part.images),
+                config.classes,
+                cache,
+                expand(part.pseudo) if part.pseudo else None,
+            )
+            for part in config.train
+        ]
+        repeat = [
+            part.repeat for part, source in zip(config.train, sources, strict=True) for _ in source.infos
+        ]
+        self._stills = TrainingSet(JoinedSource(sources), config.data, config.seed, repeat)
         videos = None
         temporal = config.temporal
         if temporal.annotations:

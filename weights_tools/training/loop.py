@@ -19,6 +19,7 @@ from weights_tools.training.checkpoint import BEST, CHECKPOINT, LOG, Log, load_f
 from weights_tools.training.config import TrainingConfig, ValidationConfig, expand
 from weights_tools.training.data import Batch
 from weights_tools.training.initial import (
+    YOLOX_PREFIXES,
     TrainedModel,
     grid_queries,
     load_backbone_file,
@@ -75,6 +76,7 @@ def parameter_groups(model: nn.Module, objective: nn.Module, config: TrainingCon
                 continue
             slow = owner is model and name.startswith("backbone.features.")
             slow = slow or (owner is model and name.startswith(("backbone.tpm.", "backbone.smb")))
+            slow = slow or (owner is model and name.startswith(YOLOX_PREFIXES))
             plain = parameter.ndim < 2 or name.startswith("instance_decoder.query")
             key = (rate * config.optimiser.backbone_lr if slow else rate, 0.0 if plain else decay)
             groups.setdefault(key, []).append(parameter)

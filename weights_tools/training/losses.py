@@ -18,12 +18,16 @@ _IOU_EPSILON = 1e-6
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the terms. The paper says 2 for the mask; SparseInst's code has dice 2 and BCE 5."""
+    """Weights of the terms. The paper says 2 for the mask; SparseInst's code has dice 2 and BCE 5.
+
+    ``boxes`` is for masks of which only the box is known (ours).
+    """
 
     classification: float = 2.0
     dice: float = 2.0
     bce: float = 2.0
     objectness: float = 1.0
+    boxes: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,16 @@ class Targets:
         masks: B tensors float (n_b, h, w), 0 to 1.
         negative: float (B, classes), weight of the absence of each class for unmatched queries; None for 1.
         ignore: float (B, h, w), regions where unmatched queries learn nothing; None for none.
+        exact: B tensors bool (n_b,), whether the mask is known; if not, it is the object's box. None for all.
+        weights: B tensors float (n_b,), how sure each object is; None for 1.
     """
 
     labels: Sequence[Tensor]
     masks: Sequence[Tensor]
     negative: Tensor | None = None
     ignore: Tensor | None = None
+    exact: Sequence[Tensor] | None = None
+    weights: Sequence[Tensor] | None = None
 
     @property
     def count(self) -> int:
@@ -98,14 +106,19 @@ def focal_loss(logits: Tensor, positive: Tensor, weight: Tensor | None = None) -
 
 
 def class_weights(
-    mask_logits: Tensor, assignment: Assignment, targets: Targets, classes: int
+    mask_logits: Tensor,
+    assignment: Assignment,
+    targets: Targets,
+    classes: int,
+    spared: Assignment | None = None,
 ) -> Tensor | None:
     """Weight (B, N, classes) of every class logit, or None where all are 1.
 
     Matched queries learn every class. Unmatched ones learn the absence of the labelled classes only, and
-    nothing if most of their mask lies in an ignored region (our rule for incompletely labelled images).
+    nothing if most of their mask lies in an ignored region (our rule for incompletely labelled images), or if
+    they are ``spared``: further queries that see an object, of which suppression keeps the best.
     """
-    if targets.negative is None and targets.ignore is None:
+    if targets.negative is None and targets.ignore is None and targets.weights is None and spared is None:
         return None
     shape = (*mask_logits.shape[:2], classes)
     weight = mask_logits.new_ones(shape, dtype=torch.float32)
@@ -116,7 +129,12 @@ def class_weights(
         ignore = fit_logits(targets.ignore, tuple(mask_logits.shape[2:]))
         share = torch.einsum("bnp,bp->bn", inside, ignore.flatten(1)) / inside.sum(2).clamp(min=1.0)
         weight = weight * (share < 0.5)[..., None]
+    if spared is not None:
+        weight[spared.image, spared.query] = 0.0
     weight[assignment.image, assignment.query] = 1.0
+    if targets.weights is not None and assignment.image.shape[0]:
+        sure = torch.cat([w[assignment.target[assignment.image == b]] for b, w in enumerate(targets.weights)])
+        weight[assignment.image, assignment.query] = sure[:, None]
     return weight
 
 
@@ -145,6 +163,8 @@ def instance_losses(
     *,
     objects: float,
     assignment: Assignment,
+    near: Assignment | None = None,
+    spared: Assignment | None = None,
 ) -> dict[str, Tensor]:
     """Weighted losses of one set of predictions.
 
@@ -154,6 +174,8 @@ def instance_losses(
         mask_logits: (B, N, h, w), resized to the targets' resolution as SparseInst does (stride 8 to 4).
         objects: Number of objects that sums are divided by (mean over processes, at least 1).
         assignment: From :func:`assign`; may be empty.
+        near: Pairs that learn masks and objectness, if not those of the assignment; all with known masks.
+        spared: Pairs whose queries learn no absence of classes.
 
     Returns:
         ``class``, ``dice``, ``bce``, ``objectness``: scalars; the last three are 0 without objects.
@@ -162,8 +184,10 @@ def instance_losses(
     positive = torch.zeros_like(class_logits)
     labels = assignment.target_labels(targets)
     positive[assignment.image, assignment.query, labels] = 1.0
-    weight = class_weights(mask_logits, assignment, targets, class_logits.shape[2])
+    weight = class_weights(mask_logits, assignment, targets, class_logits.shape[2], spared)
     losses = {"class": weights.classification * focal_loss(class_logits, positive, weight) / objects}
+    if near is not None:
+        assignment, objects = near, max(float(near.image.shape[0]), 1.0)
     masks = assignment.target_masks(targets).float()
     picked = fit_logits(mask_logits[assignment.image, assignment.query].float(), tuple(masks.shape[1:]))
     losses.update(mask_losses(picked, masks, weights, objects=objects))

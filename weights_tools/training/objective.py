@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from mobileinst.network import Features
+from mobileinst.network.instance_decoder import Queries
+from mobileinst.network.selection import WINDOW_CHANNELS
 from weights_tools.torch_ops import MobileInst, mask_product
 from weights_tools.training.auxiliary import AuxiliaryHeads, AuxiliaryWeights, halve_targets
+from weights_tools.training.boxes import assign_by_boxes, box_mask_losses, similar_neighbours
 from weights_tools.training.data import Batch
 from weights_tools.training.losses import (
     Assignment,
@@ -20,6 +25,18 @@ from weights_tools.training.losses import (
     mask_losses,
 )
 from weights_tools.training.temporal import TemporalConfig
+
+#: Most masks per batch that learn from boxes.
+_MOST_BOXES = 24
+
+
+def split_exact(pairs: Assignment, targets: Targets) -> tuple[Assignment, Assignment]:
+    """Pairs whose object's mask is known, and those of which only the box is."""
+    if targets.exact is None or not pairs.image.shape[0]:
+        return pairs, Assignment(pairs.image[:0], pairs.query[:0], pairs.target[:0])
+    known = torch.cat([exact[pairs.target[pairs.image == b]] for b, exact in enumerate(targets.exact)])
+    parts = [Assignment(pairs.image[m], pairs.query[m], pairs.target[m]) for m in (known, ~known)]
+    return parts[0], parts[1]
 
 
 class Objective(nn.Module):
@@ -36,7 +53,8 @@ class Objective(nn.Module):
         self.losses = losses
         self.auxiliary = auxiliary
         self.temporal = temporal or TemporalConfig()
-        self.heads = AuxiliaryHeads(model.config.kernel_dim, model.config.classes)
+        self.basis = WINDOW_CHANNELS if model.config.query_source == "places" else 0
+        self.heads = AuxiliaryHeads(model.config.kernel_dim - self.basis, model.config.classes)
 
     def forward(
         self, model: MobileInst, batch: Batch, objects: float
@@ -46,9 +64,15 @@ class Objective(nn.Module):
         Args:
             objects: Mean number of objects over the processes, at least 1.
         """
-        targets = Targets(batch.labels, batch.masks, batch.negative, batch.ignore)
+        targets = Targets(batch.labels, batch.masks, batch.negative, batch.ignore, batch.exact, batch.weights)
         out = model(batch.images)
-        chosen = assign(out["class_logits"], out["mask_logits"], targets)
+        places, near = out["queries_global"].places, None
+        if places is None:
+            chosen = assign(out["class_logits"], out["mask_logits"], targets)
+        else:
+            chosen, near = assign_by_boxes(places, out["class_logits"], out["mask_logits"], targets)
+        wanted = chosen if near is None else near
+        known, boxed = split_exact(wanted, targets)
         losses = instance_losses(
             out["class_logits"],
             out["objectness_logits"],
@@ -57,24 +81,45 @@ class Objective(nn.Module):
             self.losses,
             objects=objects,
             assignment=chosen,
+            near=known,
+            spared=near,
         )
+        if boxed.image.shape[0] and self.losses.boxes > 0:
+            losses["boxes"] = self.losses.boxes * self._boxes(
+                out["mask_logits"], batch.images, targets, boxed
+            )
         if batch.clips:
             passed = self._passed(model, out, batch, targets, chosen, objects)
             losses.update(passed)
         if self.auxiliary.early_heads > 0:
             losses.update(self._early(model, out, targets, objects))
         if self.auxiliary.semantic > 0 or self.auxiliary.centre > 0:
-            losses.update(self.heads(out["mask_features"], halve_targets(targets), self.auxiliary))
-        return losses, _measures(out["mask_logits"], targets, chosen)
+            learned = out["mask_features"][:, self.basis :]  # beside what windows are made of
+            losses.update(self.heads(learned, halve_targets(targets), self.auxiliary))
+        return losses, _measures(out["mask_logits"], targets, known)
+
+    @staticmethod
+    def _boxes(mask_logits: Tensor, images: Tensor, targets: Targets, pairs: Assignment) -> Tensor:
+        """Mean loss of masks of which only boxes are known."""
+        if pairs.image.shape[0] > _MOST_BOXES:
+            keep = torch.randperm(pairs.image.shape[0])[:_MOST_BOXES].sort().values.to(pairs.image.device)
+            pairs = Assignment(pairs.image[keep], pairs.query[keep], pairs.target[keep])
+        assert targets.weights is not None
+        boxes = pairs.target_masks(targets).float()
+        sure = torch.cat([w[pairs.target[pairs.image == b]] for b, w in enumerate(targets.weights)])
+        alike = similar_neighbours(images, (int(boxes.shape[1]), int(boxes.shape[2])))[pairs.image]
+        logits = mask_logits[pairs.image, pairs.query].float()
+        return box_mask_losses(logits, boxes, sure, alike) / pairs.image.shape[0]
 
     def _early(
-        self, model: MobileInst, out: dict[str, Tensor], targets: Targets, objects: float
+        self, model: MobileInst, out: dict[str, Any], targets: Targets, objects: float
     ) -> dict[str, Tensor]:
         """The same heads and losses on the global decoder's queries, several of them per object."""
         class_logits, objectness, kernels = model.decode_heads(out["queries_global"])
         masks = mask_product(kernels, out["mask_features"])
         copies = self.auxiliary.copies
         chosen = assign(class_logits, masks, targets, copies)
+        known, _ = split_exact(chosen, targets)
         found = instance_losses(
             class_logits,
             objectness[..., 0],
@@ -83,13 +128,14 @@ class Objective(nn.Module):
             self.losses,
             objects=objects * copies,
             assignment=chosen,
+            near=known if targets.exact is not None else None,
         )
         return {f"early_{name}": self.auxiliary.early_heads * loss for name, loss in found.items()}
 
     def _passed(
         self,
         model: MobileInst,
-        out: dict[str, Tensor],
+        out: dict[str, Any],
         batch: Batch,
         targets: Targets,
         chosen: Assignment,
@@ -101,7 +147,13 @@ class Objective(nn.Module):
         """
         count = batch.clips
         later = Features(out["mask_features"][count:], out["pooled"][count:], out["x6"][count:])
-        kernels = model.instances(later, out["queries_global"][:count]).kernels
+        passed = out["queries_global"]
+        first = Queries(
+            passed.content[:count],
+            passed.position if passed.places is None else passed.position[:count],
+            None if passed.places is None else passed.places[:count],
+        )
+        kernels = model.instances(later, first).kernels
         masks = mask_product(kernels, later.mask_features)
         if self.temporal.assignment == "carried":
             pairs = carry(chosen, batch.ids, count)

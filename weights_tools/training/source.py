@@ -19,7 +19,7 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError('training needs Pillow and pycocotools: pip install "mobileinst[train]"') from error
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,16 @@ class Instance:
         mask: uint8 (h, w), 0 or 255: the object's box with a border of one zero pixel around it.
         x, y: Position of the mask's corner in the image (may be -1 because of the border).
         label: Index of the class, or -1 for a region to ignore (crowd).
+        exact: Whether the mask is known; if not, it fills the object's box.
+        weight: How sure it is that the object is there (scores of pseudo boxes).
     """
 
     mask: NDArray[np.uint8]
     x: int
     y: int
     label: int
+    exact: bool = True
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,9 @@ class Source(Protocol):
 
     classes: tuple[str, ...]
     infos: list[ImageInfo]
+
+    def donors(self, index: int) -> set[int]:
+        """Classes of which an image has an object with a known mask."""
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """RGB pixels (H, W, 3)."""
@@ -112,6 +119,16 @@ def crop_instance(mask: NDArray[np.uint8], label: int) -> Instance | None:
     return Instance(np.pad(mask[y0:y1, x0:x1] * np.uint8(255), 1), x0 - 1, y0 - 1, label)
 
 
+def box_instance(box: Sequence[float], label: int, weight: float = 1.0) -> Instance | None:
+    """The instance of which only the box (x, y, width, height) is known, or None if it has no pixel."""
+    x0, y0 = round(box[0]), round(box[1])
+    width, height = round(box[0] + box[2]) - x0, round(box[1] + box[3]) - y0
+    if width < 1 or height < 1:
+        return None
+    mask = np.pad(np.full((height, width), 255, np.uint8), 1)
+    return Instance(mask, x0 - 1, y0 - 1, label, False, weight)
+
+
 class CocoSource:
     """Images of a COCO JSON file, read and decoded at every access.
 
@@ -120,9 +137,15 @@ class CocoSource:
             which classes every instance is marked.
         images: Folder of the image files.
         classes: Names of categories or supercategories, in the order of the model's classes.
+        pseudo: JSON file of boxes that a detector found where a class is not labelled (``category`` is a
+            class, ``score`` its weight), or None.
+
+    Annotations with ``box_only`` have no mask.
     """
 
-    def __init__(self, annotations: Path, images: Path, classes: Sequence[str]) -> None:
+    def __init__(
+        self, annotations: Path, images: Path, classes: Sequence[str], pseudo: Path | None = None
+    ) -> None:
         data = json.loads(annotations.read_text())
         self.classes = tuple(classes)
         self._folder = images
@@ -136,7 +159,15 @@ class CocoSource:
                 crowd = bool(annotation.get("iscrowd", 0))
                 entry = (annotation, -1 if crowd else label)
                 self._annotations[position[int(annotation["image_id"])]].append(entry)
+        if pseudo is not None:
+            self._add_pseudo(json.loads(pseudo.read_text())["annotations"], position)
         self.infos = [self._info(record) for record in self._records]
+
+    def _add_pseudo(self, boxes: Sequence[Mapping[str, Any]], position: Mapping[int, int]) -> None:
+        for box in boxes:
+            if box["category"] in self.classes:
+                entry = ({**box, "box_only": True}, self.classes.index(box["category"]))
+                self._annotations[position[int(box["image_id"])]].append(entry)
 
     def _info(self, record: Mapping[str, Any]) -> ImageInfo:
         labelled = record.get("labelled", "all")
@@ -148,17 +179,47 @@ class CocoSource:
         with Image.open(self._folder / self.infos[index].file_name) as opened:
             return np.asarray(opened.convert("RGB"))
 
+    def donors(self, index: int) -> set[int]:
+        """Classes of which an image has an object with a known mask."""
+        return {label for a, label in self._annotations[index] if label >= 0 and not a.get("box_only", False)}
+
     def instances(self, index: int) -> list[Instance]:
         """Objects of an image, decoded from polygons or run lengths."""
         record = self._records[index]
         height, width = int(record["height"]), int(record["width"])
         found = []
         for annotation, label in self._annotations[index]:
-            mask = decode_mask(annotation["segmentation"], height, width)
-            instance = crop_instance(mask, label)
+            if annotation.get("box_only", False):
+                instance = box_instance(annotation["bbox"], label, float(annotation.get("score", 1.0)))
+            else:
+                instance = crop_instance(decode_mask(annotation["segmentation"], height, width), label)
             if instance is not None:
                 found.append(instance)
         return found
+
+
+class JoinedSource:
+    """Several sources as one, in their order."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.classes = sources[0].classes
+        self.infos = [info for source in sources for info in source.infos]
+        self._places = [(source, i) for source in sources for i in range(len(source.infos))]
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """RGB pixels (H, W, 3)."""
+        source, place = self._places[index]
+        return source.image(place)
+
+    def donors(self, index: int) -> set[int]:
+        """Classes of which an image has an object with a known mask."""
+        source, place = self._places[index]
+        return source.donors(place)
+
+    def instances(self, index: int) -> list[Instance]:
+        """Objects of an image."""
+        source, place = self._places[index]
+        return source.instances(place)
 
 
 class PackedSource:
@@ -174,7 +235,7 @@ class PackedSource:
         self.infos = [ImageInfo(f, s, tuple(known)) for f, s, known in header["infos"]]
         with np.load(folder / "index.npz") as index:
             self._images: NDArray[np.int64] = index["images"]  # offset, height, width, first, last instance
-            self._masks: NDArray[np.int64] = index["masks"]  # offset, height, width, x, y, label
+            self._masks: NDArray[np.int64] = index["masks"]  # offset, height, width, x, y, label, unsure
         self._pixels = np.memmap(folder / "images.bin", np.uint8, "r")
         self._bits = np.memmap(folder / "masks.bin", np.uint8, "r") if len(self._masks) else None
 
@@ -184,13 +245,21 @@ class PackedSource:
         flat = self._pixels[offset : offset + height * width * 3]
         return np.asarray(flat).reshape(height, width, 3)
 
+    def donors(self, index: int) -> set[int]:
+        """Classes of which an image has an object with a known mask."""
+        rows = self._masks[slice(*self._images[index, 3:5])]
+        return set(rows[(rows[:, 5] >= 0) & (rows[:, 6] == 0), 5].tolist())
+
     def instances(self, index: int) -> list[Instance]:
         """Objects of an image; their masks are read-only views."""
         found = []
-        for offset, height, width, x, y, label in self._masks[slice(*self._images[index, 3:5])].tolist():
+        for offset, height, width, x, y, label, unsure in self._masks[
+            slice(*self._images[index, 3:5])
+        ].tolist():
             assert self._bits is not None
             mask = np.asarray(self._bits[offset : offset + height * width]).reshape(height, width)
-            found.append(Instance(mask, x, y, label))
+            weight = 1.0 if unsure <= 1 else (unsure - 1) / 1000
+            found.append(Instance(mask, x, y, label, unsure == 0, weight))
         return found
 
 
@@ -206,7 +275,9 @@ def pack(source: Source, folder: Path) -> None:
             pixels = np.ascontiguousarray(source.image(index))
             first = len(masks)
             for item in source.instances(index):
-                masks.append((mask_end, *item.mask.shape, item.x, item.y, item.label))
+                # 0 for a known mask, 1 for a box, from 2 on a box of less weight
+                unsure = 0 if item.exact else 1 if item.weight == 1.0 else 1 + round(1000 * item.weight)
+                masks.append((mask_end, *item.mask.shape, item.x, item.y, item.label, unsure))
                 mask_file.write(np.ascontiguousarray(item.mask).data)
                 mask_end += item.mask.size
             images.append((pixel_end, *pixels.shape[:2], first, len(masks)))
@@ -215,7 +286,7 @@ def pack(source: Source, folder: Path) -> None:
     np.savez(
         partial / "index.npz",
         images=np.array(images, np.int64).reshape(-1, 5),
-        masks=np.array(masks, np.int64).reshape(-1, 6),
+        masks=np.array(masks, np.int64).reshape(-1, 7),
     )
     infos = [(info.file_name, info.source, info.labelled) for info in source.infos]
     (partial / "index.json").write_text(json.dumps({"classes": source.classes, "infos": infos}))
@@ -223,13 +294,18 @@ def pack(source: Source, folder: Path) -> None:
 
 
 def open_source(
-    annotations: Path, images: Path, classes: Sequence[str], cache: Path | None
+    annotations: Path,
+    images: Path,
+    classes: Sequence[str],
+    cache: Path | None,
+    pseudo: Path | None = None,
 ) -> CocoSource | PackedSource:
     """The images of a COCO JSON file; with ``cache``, packed there under a name made from the content."""
     if cache is None:
-        return CocoSource(annotations, images, classes)
+        return CocoSource(annotations, images, classes, pseudo)
     identity = f"{_FORMAT} {images.resolve()} {list(classes)}".encode() + annotations.read_bytes()
+    identity += pseudo.read_bytes() if pseudo is not None else b""
     folder = cache / f"packed-{hashlib.sha256(identity).hexdigest()[:16]}"
     if not folder.exists():
-        pack(CocoSource(annotations, images, classes), folder)
+        pack(CocoSource(annotations, images, classes, pseudo), folder)
     return PackedSource(folder)

@@ -14,12 +14,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mobileinst.masks.overlap import suppress_duplicates
 from weights_tools.torch_ops import MobileInst
 from weights_tools.training.processes import Group
 from weights_tools.training.source import CocoSource, class_indices
 
 #: Mask threshold of the paper's sources, as a probability (spec c.4).
 MASK_THRESHOLD = 0.45
+#: Of masks that overlap by more only the best is kept, as the runtime does.
+DUPLICATE_IOU = 0.7
+
 _MASK_LOGIT = float(np.log(MASK_THRESHOLD / (1 - MASK_THRESHOLD)))
 
 
@@ -54,8 +58,11 @@ def predict(
         out = model(((image - mean) / std).contiguous(memory_format=torch.channels_last))
     logits = out["mask_logits"][0].float()
     score, labels = scores(out["class_logits"][0], out["objectness_logits"][0], logits)
-    order = score.argsort(descending=True)[:most]
-    order = order[score[order] > 0.005]
+    rough = score.argsort(descending=True)[: 2 * most].cpu()
+    rough = rough[score[rough] > 0.005]
+    masks = (logits[rough] > _MASK_LOGIT).numpy()
+    kept = suppress_duplicates(score[rough].numpy(), masks, DUPLICATE_IOU)
+    order = rough[torch.from_numpy(kept)][:most]
     found = []
     for start in range(0, len(order), 10):
         chosen = order[start : start + 10]

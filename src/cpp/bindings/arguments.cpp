@@ -185,8 +185,11 @@ Activation activation_argument(const py::object& activation) {
     if (name == "hard_sigmoid") {
         return Activation::HardSigmoid;
     }
-    throw std::invalid_argument("activation: expected None, 'relu', 'relu6' or 'hard_sigmoid', got '" + name +
-                                "'");
+    if (name == "silu") {
+        return Activation::Silu;
+    }
+    throw std::invalid_argument(
+        "activation: expected None, 'relu', 'relu6', 'hard_sigmoid' or 'silu', got '" + name + "'");
 }
 
 }  // namespace mobileinst

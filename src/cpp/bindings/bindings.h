@@ -58,7 +58,7 @@ void check_finite(const char* name, const float* values, size_t count);
 /// The named tier, or the active one for None.
 Tier tier_argument(const py::object& tier);
 
-/// None, "relu", "relu6" or "hard_sigmoid".
+/// None, "relu", "relu6", "hard_sigmoid" or "silu".
 Activation activation_argument(const py::object& activation);
 
 enum class Winograd : uint8_t;

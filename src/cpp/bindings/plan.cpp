@@ -1,6 +1,7 @@
 #include "plan/plan.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -275,7 +276,23 @@ void register_builder(py::module_& module) {
                 self.resize(name, x, local, shift, y, activation_argument(activation));
             },
             arg("name"), arg("x"), arg("local"), arg("shift"), arg("y"), arg("activation") = py::none())
-        .def("pool", &PlanBuilder::pool, arg("name"), arg("average"), arg("x"), arg("y"))
+        .def("pool", &PlanBuilder::pool, arg("name"), arg("average"), arg("x"), arg("y"), arg("window") = 0)
+        .def(
+            "select",
+            [](PlanBuilder& self, const std::string& name, const std::vector<std::array<TensorId, 4>>& levels,
+               std::vector<size_t> groups, size_t candidates, float overlap, float margin, float window_scale,
+               float least_half, TensorId y) {
+                std::vector<SelectInputs> inputs;
+                for (const auto& [kinds, objectness, boxes, features] : levels) {
+                    inputs.push_back({kinds, objectness, boxes, features});
+                }
+                self.select(name, std::move(inputs),
+                            {std::move(groups), candidates, overlap, margin, window_scale, least_half}, y);
+            },
+            arg("name"), arg("levels"), arg("groups"), arg("candidates"), arg("overlap"), arg("margin"),
+            arg("window_scale"), arg("least_half"), arg("y"),
+            "The best places of levels, each given by kinds, objectness, boxes and features: see "
+            "mobileinst.network.selection.")
         .def(
             "layer_norm",
             [](PlanBuilder& self, const std::string& name, TensorId x, const py::object& weight,

@@ -5,8 +5,13 @@
 
 namespace mobileinst {
 
-/// HardSigmoid is min(max(x + 3, 0), 6) / 6.
-enum class Activation : uint8_t { None, Relu, Relu6, HardSigmoid };
+/// HardSigmoid is min(max(x + 3, 0), 6) / 6, Silu x / (1 + e^-x).
+enum class Activation : uint8_t { None, Relu, Relu6, HardSigmoid, Silu };
+
+/// Whether an activation is no more than limits.
+constexpr bool only_limits(Activation activation) {
+    return activation != Activation::HardSigmoid && activation != Activation::Silu;
+}
 
 /// What a kernel does with its sums before it stores them: y = activation(sum + bias) + residual.
 struct Epilogue {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 
 #include "core/activation.h"
@@ -17,6 +18,8 @@ inline double activate_ref(double x, Activation activation) {
             return std::min(std::max(x, 0.0), 6.0);
         case Activation::HardSigmoid:
             return std::min(std::max(x + 3.0, 0.0), 6.0) / 6.0;
+        case Activation::Silu:
+            return x / (1.0 + std::exp(-x));
     }
     return x;
 }

@@ -133,9 +133,11 @@ class ResizeNode final : public Node {
 
 class PoolNode final : public Node {
   public:
-    PoolNode(std::string name, Tier tier, bool average, TensorId x, TensorId y)
+    PoolNode(std::string name, Tier tier, bool average, size_t window, TensorId x, TensorId y)
         : Node(std::move(name), average ? "average pool" : "max pool", {x}, y),
-          run_(average ? pool_kernels(tier).average : pool_kernels(tier).maximum) {}
+          run_(average ? pool_kernels(tier).average : pool_kernels(tier).maximum) {
+        args_.window = window;
+    }
 
     void bind(const std::vector<Tensor>& tensors) override {
         x_ = tensors[inputs()[0]];
@@ -259,8 +261,9 @@ std::unique_ptr<Node> make_resize_node(std::string name, Tier tier, TensorId x, 
     return std::make_unique<ResizeNode>(std::move(name), tier, x, local, shift, y, activation);
 }
 
-std::unique_ptr<Node> make_pool_node(std::string name, Tier tier, bool average, TensorId x, TensorId y) {
-    return std::make_unique<PoolNode>(std::move(name), tier, average, x, y);
+std::unique_ptr<Node> make_pool_node(std::string name, Tier tier, bool average, size_t window, TensorId x,
+                                     TensorId y) {
+    return std::make_unique<PoolNode>(std::move(name), tier, average, window, x, y);
 }
 
 std::unique_ptr<Node> make_layer_norm_node(std::string name, Tier tier, TensorId x, AlignedBuffer weight,

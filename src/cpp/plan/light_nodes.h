@@ -21,8 +21,9 @@ std::unique_ptr<Node> make_elementwise_node(std::string name, Tier tier, Element
 std::unique_ptr<Node> make_resize_node(std::string name, Tier tier, TensorId x, std::optional<TensorId> local,
                                        std::optional<TensorId> shift, TensorId y, Activation activation);
 
-/// Adaptive pooling of `x` to the size of `y`.
-std::unique_ptr<Node> make_pool_node(std::string name, Tier tier, bool average, TensorId x, TensorId y);
+/// Pooling of `x` to the size of `y`: adaptive, or with a window of odd size if that is not 0.
+std::unique_ptr<Node> make_pool_node(std::string name, Tier tier, bool average, size_t window, TensorId x,
+                                     TensorId y);
 
 /// Layer norm over channels; weight and bias hold as many floats.
 std::unique_ptr<Node> make_layer_norm_node(std::string name, Tier tier, TensorId x, AlignedBuffer weight,

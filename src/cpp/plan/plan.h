@@ -15,6 +15,7 @@
 #include "plan/axial_attention_node.h"
 #include "plan/conv_weights.h"
 #include "plan/node.h"
+#include "plan/select_node.h"
 
 namespace mobileinst {
 
@@ -72,7 +73,10 @@ class PlanBuilder {
                      std::optional<TensorId> c, TensorId y, Activation activation);
     void resize(const std::string& name, TensorId x, std::optional<TensorId> local,
                 std::optional<TensorId> shift, TensorId y, Activation activation);
-    void pool(const std::string& name, bool average, TensorId x, TensorId y);
+    /// Adaptive, or of an odd `window` around each pixel if that is not 0.
+    void pool(const std::string& name, bool average, TensorId x, TensorId y, size_t window);
+    /// Rows of `y` from the best places of all levels.
+    void select(const std::string& name, std::vector<SelectInputs> levels, SelectChoice choice, TensorId y);
     void layer_norm(const std::string& name, TensorId x, AlignedBuffer weight, AlignedBuffer bias, float eps,
                     TensorId y);
     void attention(const std::string& name, TensorId q, TensorId k, TensorId v, size_t heads, float scale,

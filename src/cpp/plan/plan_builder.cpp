@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "kernels/select/select.h"
 #include "plan/conv_nodes.h"
 #include "plan/inverted_residual_node.h"
 #include "plan/light_nodes.h"
@@ -146,9 +147,36 @@ void PlanBuilder::resize(const std::string& name, TensorId x, std::optional<Tens
     push(make_resize_node(name, tier_, x, local, shift, y, activation));
 }
 
-void PlanBuilder::pool(const std::string& name, bool average, TensorId x, TensorId y) {
+void PlanBuilder::pool(const std::string& name, bool average, TensorId x, TensorId y, size_t window) {
     expect(at(x).channels == at(y).channels, name, "as many channels out as in", {x, y});
-    push(make_pool_node(name, tier_, average, x, y));
+    expect(window == 0 || (window % 2 == 1 && same_shape(x, y)), name,
+           "an odd window, and an output of the input's shape", {x, y});
+    push(make_pool_node(name, tier_, average, window, x, y));
+}
+
+void PlanBuilder::select(const std::string& name, std::vector<SelectInputs> levels, SelectChoice choice,
+                         TensorId y) {
+    expect(!levels.empty() && !choice.groups.empty() && choice.candidates > 0, name,
+           "levels, groups and candidates", {});
+    size_t kinds = 0;
+    for (const size_t group : choice.groups) {
+        expect(group > 0, name, "groups of at least one kind", {});
+        kinds += group;
+    }
+    const size_t features = at(levels[0].features).channels;
+    for (const SelectInputs& level : levels) {
+        const size_t places = at(level.kinds).pixels();
+        expect(at(level.kinds).channels == kinds && at(level.objectness).channels == 1 &&
+                   at(level.boxes).channels == 4 && at(level.features).channels == features &&
+                   at(level.objectness).pixels() == places && at(level.boxes).pixels() == places &&
+                   at(level.features).pixels() == places,
+               name, "kinds, objectness, boxes and features of the same places",
+               {level.kinds, level.objectness, level.boxes, level.features});
+    }
+    expect(at(y).channels == levels.size() * (features + 1) + choice.groups.size() +
+                                 SelectArgs::kBoxChannels + SelectArgs::kWindowChannels,
+           name, "an output that holds a selected place", {y});
+    push(make_select_node(name, std::move(levels), std::move(choice), y));
 }
 
 void PlanBuilder::layer_norm(const std::string& name, TensorId x, AlignedBuffer weight, AlignedBuffer bias,

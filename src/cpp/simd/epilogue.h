@@ -5,13 +5,25 @@
 #include <limits>
 
 #include "core/activation.h"
+#include "simd/math.h"
 #include "simd/vec.h"
 
 namespace mobileinst {
 namespace {
 
+inline Vec<float> silu(Vec<float> x) { return x * sigmoid(x); }
+
+/// silu() of many vectors in memory: once in the program, not in every tile of every kernel.
+[[maybe_unused]] __attribute__((noinline)) void silu_all(Vec<float>* x, int count) {
+    for (int i = 0; i < count; ++i) {
+        x[i] = silu(x[i]);
+    }
+}
+
 /// An Epilogue readied for vectors; sums begin at bias(), so that it costs nothing.
 struct VecEpilogue {
+    static constexpr int kMostVectors = 32;
+
     const float* bias_values;
     const float* residual;
     size_t residual_ld;
@@ -23,7 +35,9 @@ struct VecEpilogue {
           residual(epilogue.residual),
           residual_ld(epilogue.residual_ld),
           activation(epilogue.activation),
-          low(activation == Activation::None ? -std::numeric_limits<float>::infinity() : 0.0f),
+          low(activation == Activation::None || activation == Activation::Silu
+                  ? -std::numeric_limits<float>::infinity()
+                  : 0.0f),
           high(activation == Activation::Relu6 || activation == Activation::HardSigmoid
                    ? 6.0f
                    : std::numeric_limits<float>::infinity()) {}
@@ -34,6 +48,9 @@ struct VecEpilogue {
     }
 
     Vec<float> activate(Vec<float> x) const {
+        if (activation == Activation::Silu) {
+            return silu(x);
+        }
         if (activation == Activation::HardSigmoid) {
             return clamp(x + Vec<float>::fill(3.0f), Vec<float>::fill(low), Vec<float>::fill(high)) *
                    Vec<float>::fill(1.0f / 6.0f);
@@ -51,6 +68,19 @@ struct VecEpilogue {
 #pragma GCC unroll 32
             for (int i = 0; i < count; ++i) {
                 x[i] = at_least(x[i], zero);
+            }
+            return;
+        }
+        if (activation == Activation::Silu) {
+            Vec<float> copies[kMostVectors];  // x itself stays in registers, having no address
+#pragma GCC unroll 32
+            for (int i = 0; i < count; ++i) {
+                copies[i] = x[i];
+            }
+            silu_all(copies, count);
+#pragma GCC unroll 32
+            for (int i = 0; i < count; ++i) {
+                x[i] = copies[i];
             }
             return;
         }

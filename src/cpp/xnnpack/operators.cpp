@@ -27,9 +27,10 @@ Range range_of(Activation activation) {
         case Activation::Relu6:
             return {0.0f, 6.0f};
         case Activation::HardSigmoid:
+        case Activation::Silu:
             break;
     }
-    throw std::invalid_argument("XNNPACK: expected no activation, relu or relu6, got hard_sigmoid");
+    throw std::invalid_argument("XNNPACK: expected no activation, relu or relu6, got another");
 }
 
 void check(xnn_status status, const char* step) {

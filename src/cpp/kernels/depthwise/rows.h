@@ -267,7 +267,7 @@ void inner_row(const DepthwiseArgs& args, const VecEpilogue& finish, const RowWi
     size_t done = 0;
     if constexpr (kLeastTextPixels<KERNEL> > 0) {
         if (strips.low >= kLeastTextPixels<KERNEL> && finish.residual == nullptr &&
-            finish.activation != Activation::HardSigmoid) {
+            only_limits(finish.activation)) {
             done = inner_row_by_text<KERNEL, STRIDE>(args, finish, window, y, interior.begin, strips);
         }
     }

@@ -59,7 +59,7 @@ struct EpilogueRows {
             finish->residual == nullptr ? nullptr : finish->residual + row * finish->residual_ld + column,
             finish->residual_ld,
             finish->activation};
-        return columns >= kPanelColumns && finish->activation != Activation::HardSigmoid;
+        return columns >= kPanelColumns && only_limits(finish->activation);
     }
 
     EpilogueRows below(size_t rows) const {

@@ -14,7 +14,7 @@ struct TileTarget {
     size_t ldc;
     const float* residual;  // added at the end, or null
     size_t residual_ld;
-    Activation activation;  // not HardSigmoid
+    Activation activation;  // only_limits()
 };
 
 /// Every row's sums begin with the same vectors.

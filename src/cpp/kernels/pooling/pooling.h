@@ -7,14 +7,16 @@
 
 namespace mobileinst {
 
-/// Adaptive pooling of one map: output row i reads input rows floor(i * in / out) to ceil((i + 1) * in /
-/// out), as PyTorch does; columns likewise. Output must not overlap input.
+/// Pooling of one map. Adaptive: output row i reads input rows floor(i * in / out) to ceil((i + 1) * in /
+/// out), as PyTorch does; columns likewise. With a window, of odd size, it reads as many around row i.
+/// Output must not overlap input.
 struct PoolArgs {
     const float* input = nullptr;  ///< (height, width, channels)
     size_t input_ld = 0;
     float* output = nullptr;  ///< (out_height, out_width, channels)
     size_t output_ld = 0;
     size_t height = 0, width = 0, out_height = 0, out_width = 0, channels = 0;  ///< each >= 1
+    size_t window = 0;                                                          ///< 0: adaptive
 };
 
 /// Rows or columns [begin, end) that an output position reads.
@@ -22,7 +24,11 @@ struct PoolBin {
     size_t begin, end;
 };
 
-static inline PoolBin pool_bin(size_t position, size_t in, size_t out) {
+static inline PoolBin pool_bin(size_t position, size_t in, size_t out, size_t window) {
+    if (window > 0) {
+        const size_t reach = window / 2, end = position + reach + 1;
+        return {position < reach ? 0 : position - reach, end < in ? end : in};
+    }
     return {position * in / out, ((position + 1) * in + out - 1) / out};
 }
 

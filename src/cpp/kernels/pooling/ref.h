@@ -10,8 +10,8 @@ namespace {
 template <typename Reduce>
 void pooling_pool_ref(const PoolArgs& args, size_t begin, size_t end, const Reduce& reduce) {
     for (size_t pixel = begin; pixel < end; ++pixel) {
-        const PoolBin rows = pool_bin(pixel / args.out_width, args.height, args.out_height);
-        const PoolBin columns = pool_bin(pixel % args.out_width, args.width, args.out_width);
+        const PoolBin rows = pool_bin(pixel / args.out_width, args.height, args.out_height, args.window);
+        const PoolBin columns = pool_bin(pixel % args.out_width, args.width, args.out_width, args.window);
         for (size_t channel = 0; channel < args.channels; ++channel) {
             args.output[pixel * args.output_ld + channel] = reduce(rows, columns, channel);
         }

@@ -43,8 +43,8 @@ inline void pool_channels(const PoolArgs& args, const PoolBin& rows, const PoolB
 template <bool kAverage>
 void pool(const PoolArgs& args, size_t begin, size_t end) {
     for (size_t pixel = begin; pixel < end; ++pixel) {
-        const PoolBin rows = pool_bin(pixel / args.out_width, args.height, args.out_height);
-        const PoolBin columns = pool_bin(pixel % args.out_width, args.width, args.out_width);
+        const PoolBin rows = pool_bin(pixel / args.out_width, args.height, args.out_height, args.window);
+        const PoolBin columns = pool_bin(pixel % args.out_width, args.width, args.out_width, args.window);
         float* output = args.output + pixel * args.output_ld;
         size_t c = 0;
         for (; c + 4 * Vec<float>::kWidth <= args.channels; c += 4 * Vec<float>::kWidth) {

@@ -1,0 +1,140 @@
+"""Which places of a detector become queries, and what they know (ours).
+
+A place's score is sigmoid(objectness) times that of its best kind. Of the :data:`CANDIDATES` best places,
+those whose box overlaps that of a better candidate by more than :data:`OVERLAP` come last (parallel
+suppression, YOLACT's fast NMS, arXiv 1904.02689); the first ``count`` of that order are taken.
+
+A token holds, for each level, the tower features of its place and a 1, or zeros for the levels that it is not
+of; then the logit of each class (of the score with the class's best kind); then the box: centre, logarithms
+of extents, and :func:`~mobileinst.network.position.box_frequencies` of its centre; then :func:`windows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobileinst.network.position import box_frequencies
+
+CANDIDATES = 300
+OVERLAP = 0.65
+
+#: Channels of a box in a token.
+BOX_CHANNELS = 20
+
+#: Channels of a window in a token, and of :func:`window_basis` without the 1.
+WINDOW_CHANNELS = 5
+BASIS_CHANNELS = 4
+
+#: Windows are this much smaller in tokens and kernels, and larger in the basis, so that kernels are compared
+#: by the rest of them.
+WINDOW_SCALE = 1e-3
+
+#: Mask logit that a window has in its middle.
+WINDOW_LOGIT = 2.0
+
+#: Half extents of a window, as shares of the image's sides, are at least this.
+LEAST_HALF = 0.01
+
+#: Probabilities are kept this far from 0 and 1.
+MARGIN = 1e-4
+
+Array = NDArray[np.float32]
+
+
+def token_channels(levels: int, features: int, classes: int) -> int:
+    """Channels of a token."""
+    return levels * (features + 1) + classes + BOX_CHANNELS + WINDOW_CHANNELS
+
+
+def class_offset(levels: int, features: int) -> int:
+    """Where the class logits begin in a token."""
+    return levels * (features + 1)
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + e^-x)."""
+    return (1.0 / (1.0 + np.exp(-np.clip(x, -80.0, 80.0)))).astype(np.float32)
+
+
+def overlaps(boxes: Array) -> Array:
+    """IoU (N, N) of boxes (N, 4): centre x, y and logarithms of width and height."""
+    half = np.exp(np.clip(boxes[:, 2:], -20.0, 20.0)) / 2
+    low, high = boxes[:, :2] - half, boxes[:, :2] + half
+    sides = np.minimum(high[:, None], high[None]) - np.maximum(low[:, None], low[None])
+    inter = np.maximum(sides, 0).prod(2)
+    area = (high - low).prod(1)
+    return np.asarray(inter / (area[:, None] + area[None] - inter + 1e-9), np.float32)
+
+
+def suppressed(boxes: Array) -> NDArray[np.bool_]:
+    """Which of boxes (N, 4), best first, overlap a better one."""
+    return np.asarray(np.triu(overlaps(boxes) > OVERLAP, 1).any(0))
+
+
+def windows(boxes: Array) -> Array:
+    """How a box (N, 4) rates pixels: products of these rows (N, 5) with a pixel's basis and 1.
+
+    WINDOW_LOGIT * (1 - dx^2 - dy^2), where dx and dy are distances from the centre in half extents: 0 on
+    the ellipse within the box, positive inside and far below 0 elsewhere.
+    """
+    half = np.maximum(np.exp(np.clip(boxes[:, 2:], -20.0, 20.0)) / 2, LEAST_HALF)
+    steep = 1.0 / np.square(half)
+    centre = boxes[:, :2] - 0.5
+    middle = 1.0 - (np.square(centre) * steep).sum(1, keepdims=True)
+    out = np.concatenate([2.0 * centre * steep, -steep, middle], 1)
+    return np.asarray(out * (WINDOW_LOGIT * WINDOW_SCALE), np.float32)
+
+
+def window_basis(size: tuple[int, int]) -> Array:
+    """x, y, x^2 and y^2 of each pixel's middle, from the image's, as shares of the sides: (h, w, 4)."""
+    y = (np.arange(size[0]) + 0.5) / size[0] - 0.5
+    x = (np.arange(size[1]) + 0.5) / size[1] - 0.5
+    plane = np.stack(np.broadcast_arrays(x[None, :], y[:, None]), -1)
+    return np.concatenate([plane, np.square(plane)], 2).astype(np.float32)
+
+
+def select(
+    kinds: Sequence[Array],
+    objectness: Sequence[Array],
+    boxes: Sequence[Array],
+    features: Sequence[Array],
+    groups: Sequence[int],
+    count: int,
+) -> Array:
+    """Tokens (count, channels) of the best places.
+
+    Args:
+        kinds, objectness, boxes, features: For each level (n, K), (n,), (n, 4) and (n, F).
+        groups: How many of the K kinds belong to each class.
+
+    Returns:
+        float32; rows of zeros follow where there are fewer than ``count`` places.
+    """
+    starts = np.concatenate([[0], np.cumsum(groups)[:-1]]).astype(np.int64)
+    best = np.maximum.reduceat(np.concatenate(list(kinds)), starts, axis=1)
+    scores = sigmoid(np.concatenate(list(objectness)))[:, None] * sigmoid(best)
+    top = scores.max(1)
+    order = np.argsort(-top, kind="stable")[:CANDIDATES]
+    box = np.concatenate(list(boxes))
+    late = suppressed(box[order])
+    order = order[np.argsort(late, kind="stable")][:count]
+    level_of = np.repeat(np.arange(len(features)), [len(f) for f in features])
+    firsts = np.concatenate([[0], np.cumsum([len(f) for f in features])])
+    width = features[0].shape[1] + 1
+    out = np.zeros((count, token_channels(len(features), width - 1, len(groups))), np.float32)
+    for row, place in enumerate(order):
+        level = int(level_of[place])
+        start = level * width
+        out[row, start : start + width - 1] = features[level][place - firsts[level]]
+        out[row, start + width - 1] = 1.0
+    offset = len(features) * width
+    chosen = np.clip(scores[order], MARGIN, 1.0 - MARGIN)
+    out[: len(order), offset : offset + len(groups)] = np.log(chosen / (1.0 - chosen))
+    offset += len(groups)
+    out[: len(order), offset : offset + 4] = box[order]
+    out[: len(order), offset + 4 : offset + BOX_CHANNELS] = box_frequencies(box[order, :2])
+    out[: len(order), offset + BOX_CHANNELS :] = windows(box[order])
+    return out

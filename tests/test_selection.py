@@ -1,0 +1,153 @@
+"""Which places become queries: NumPy's statement, the native node and PyTorch agree; windows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mobileinst import _native
+from mobileinst.network import ModelConfig, selection
+
+Array = NDArray[np.float32]
+GRIDS = ((6, 9), (3, 5), (2, 3))
+GROUPS = (1, 3, 2)
+FEATURES = 7
+
+
+def make(seed: int = 0) -> dict[str, list[Array]]:
+    """Levels of places with logits, boxes and features."""
+    rng = np.random.default_rng(seed)
+    counts = [height * width for height, width in GRIDS]
+    boxes = [np.concatenate([rng.uniform(0, 1, (n, 2)), rng.uniform(-4, -0.5, (n, 2))], 1) for n in counts]
+    return {
+        "kinds": [rng.normal(0, 2, (n, sum(GROUPS))).astype(np.float32) for n in counts],
+        "objectness": [rng.normal(0, 2, (n, 1)).astype(np.float32) for n in counts],
+        "boxes": [box.astype(np.float32) for box in boxes],
+        "features": [rng.normal(0, 1, (n, FEATURES)).astype(np.float32) for n in counts],
+    }
+
+
+def numpy_rows(levels: dict[str, list[Array]], count: int) -> Array:
+    flat = [x[:, 0] for x in levels["objectness"]]
+    return selection.select(levels["kinds"], flat, levels["boxes"], levels["features"], GROUPS, count)
+
+
+@pytest.mark.parametrize("count", [1, 20, 200])
+def test_the_native_node_selects_what_numpy_does(count: int) -> None:
+    levels = make(count)
+    builder = _native.PlanBuilder()
+    inputs, ids = [], []
+    for index, (height, width) in enumerate(GRIDS):
+        names = ("kinds", "objectness", "boxes", "features")
+        tensors = [builder.tensor(height, width, levels[name][index].shape[1]) for name in names]
+        ids.append(tuple(tensors))
+        inputs += [(tensor, levels[name][index]) for tensor, name in zip(tensors, names, strict=True)]
+    expected = numpy_rows(levels, count)
+    y = builder.tensor(1, count, expected.shape[1])
+    for tensor, _ in inputs:
+        builder.keep(tensor, True)
+    builder.keep(y)
+    scale = selection.WINDOW_SCALE * selection.WINDOW_LOGIT
+    builder.select(
+        "s",
+        ids,
+        GROUPS,
+        selection.CANDIDATES,
+        selection.OVERLAP,
+        selection.MARGIN,
+        scale,
+        selection.LEAST_HALF,
+        y,
+    )
+    plan = builder.build(_native.ThreadPool(1))
+    for tensor, values in inputs:
+        height, width = next(g for g in GRIDS if g[0] * g[1] == len(values))
+        plan.write(tensor, np.ascontiguousarray(values.reshape(height, width, -1).transpose(2, 0, 1)))
+    plan.run(0)
+    np.testing.assert_allclose(plan.read_tokens(y), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_pytorch_selects_what_numpy_does() -> None:
+    torch = pytest.importorskip("torch")
+    from mobileinst.network.backbones.features import Places
+    from weights_tools.torch_ops import select
+
+    batch = [make(seed) for seed in (1, 2)]
+
+    def maps(name: str, level: int) -> Any:
+        rows = [torch.from_numpy(levels[name][level]) for levels in batch]
+        return torch.stack([x.T.reshape(-1, *GRIDS[level]) for x in rows])
+
+    names = ("kinds", "objectness", "boxes", "features")
+    places = [Places(*(maps(name, level) for name in names)) for level in range(len(GRIDS))]
+    found = select(places, GROUPS, 20)
+    for image, levels in enumerate(batch):
+        np.testing.assert_allclose(found[image].numpy(), numpy_rows(levels, 20), rtol=1e-4, atol=1e-5)
+
+
+def test_places_that_overlap_a_better_one_come_last() -> None:
+    levels = make()
+    for boxes in levels["boxes"]:
+        boxes[:] = (0.5, 0.5, -1.0, -1.0)
+    levels["boxes"][1][4] = (0.1, 0.1, -2.0, -2.0)
+    rows = numpy_rows(levels, 2)
+    box = rows[:, -selection.BOX_CHANNELS - selection.WINDOW_CHANNELS :][:, :4]
+    assert sorted(box[:, 0].tolist()) == pytest.approx([0.1, 0.5])
+
+
+def test_a_window_is_positive_on_the_ellipse_within_its_box() -> None:
+    box = np.array([[0.4, 0.6, np.log(0.3), np.log(0.2)]], np.float32)
+    basis = selection.window_basis((40, 50))
+    basis = np.concatenate([basis, np.ones((40, 50, 1), np.float32)], 2) / selection.WINDOW_SCALE
+    logits = basis @ selection.windows(box)[0]
+    y, x = (np.mgrid[:40, :50] + 0.5) / np.array([40, 50])[:, None, None]
+    inside = np.square((x - 0.4) / 0.15) + np.square((y - 0.6) / 0.1) < 1
+    np.testing.assert_array_equal(logits > 0, inside)
+    assert logits.max() <= selection.WINDOW_LOGIT
+
+
+def test_the_builder_refuses_places_that_do_not_fit() -> None:
+    builder = _native.PlanBuilder()
+    level = tuple(builder.tensor(2, 3, channels) for channels in (6, 1, 4, FEATURES))
+    y = builder.tensor(1, 5, selection.token_channels(1, FEATURES, 3))
+    with pytest.raises(ValueError, match="s: expected kinds"):
+        builder.select("s", [level], (1, 3, 3), 300, 0.65, 1e-4, 1e-3, 0.01, y)
+    with pytest.raises(ValueError, match="s: expected an output"):
+        builder.select("s", [level], GROUPS, 300, 0.65, 1e-4, 1e-3, 0.01, builder.tensor(1, 5, 9))
+
+
+@pytest.mark.parametrize("tier", _native.supported_tiers())
+@pytest.mark.parametrize("window", [1, 3, 5])
+def test_window_maxima(tier: str, window: int) -> None:
+    x = np.random.default_rng(3).standard_normal((5, 4, 7)).astype(np.float32)
+    builder = _native.PlanBuilder(tier)
+    given, found = builder.tensor(4, 7, 5), builder.tensor(4, 7, 5)
+    builder.keep(given, True)
+    builder.keep(found)
+    builder.pool("p", False, given, found, window)
+    plan = builder.build(_native.ThreadPool(1))
+    plan.write(given, x)
+    plan.run(0)
+    reach = window // 2
+    padded = np.pad(x, ((0, 0), (reach, reach), (reach, reach)), constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (window, window), (1, 2))
+    np.testing.assert_array_equal(plan.read(found), windows.max((3, 4)))
+    builder = _native.PlanBuilder(tier)
+    given, found = builder.tensor(4, 4, 1), builder.tensor(4, 4, 1)
+    with pytest.raises(ValueError, match="odd window"):
+        builder.pool("p", False, given, found, 2)
+
+
+def test_configurations_name_what_does_not_fit() -> None:
+    with pytest.raises(ValueError, match="needs the backbone yolox_nano"):
+        ModelConfig("mobilenetv2", query_source="places")
+    with pytest.raises(ValueError, match="kinds must be 3 integers"):
+        ModelConfig("yolox_nano", classes=3, kinds=(1, 2))
+    with pytest.raises(ValueError, match="query_source must be"):
+        ModelConfig("yolox_nano", query_source="elsewhere")
+    config = ModelConfig("yolox_nano", classes=3)
+    assert config.kinds == (1, 1, 1)
+    assert ModelConfig.from_dict(config.to_dict()) == config
