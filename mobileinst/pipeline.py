@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,29 +17,39 @@ from numpy.typing import NDArray
 from .drawing import Overlay
 from .export import Sink, export_formats, owner_map
 from .export.annotations import AnnotationFolder
+from .export.at_end import AtEndSink
 from .io.interrupt import Interrupt
 from .io.png import write_png
 from .io.progress import Progress
+from .io.stopwatch import Stopwatch
 from .results import Instances
 from .segmenter import Segmenter
 from .tracking import Tracker
 from .video import IMAGE_SUFFIXES, FolderSource, FrameSource, VideoError, read_image
+from .zones import ZoneCounter, counts_suffix
 
 STDOUT = "-"
 
 
 @dataclass
 class Summary:
-    """What a run did. `stopped` says why it ended before its source did."""
+    """What a run did.
+
+    tracks: class of each track by its id. stopped: why it ended before its source did. dropped: frames that
+    a live source left out. seconds: time by stage.
+    """
 
     frames: int = 0
     rate: float = 0.0
     tracks: dict[int, str] = field(default_factory=dict)
     stopped: VideoError | KeyboardInterrupt | None = None
+    dropped: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         frames = "1 frame" if self.frames == 1 else f"{self.frames} frames"
-        return f"{frames}, {counted(self.tracks.values(), 'track')}, {self.rate:.1f} frames/s"
+        dropped = f" ({self.dropped} dropped)" if self.dropped else ""
+        return f"{frames}{dropped}, {counted(self.tracks.values(), 'track')}, {self.rate:.1f} frames/s"
 
 
 def track(
@@ -50,6 +62,8 @@ def track(
     score_threshold: float | None = None,
     max_frames: int | None = None,
     overlay: Overlay | None = None,
+    zones: ZoneCounter | None = None,
+    sinks: Sequence[Sink] = (),
     quiet: bool = False,
     report: Callable[[int], None] | None = None,
 ) -> Summary:
@@ -60,10 +74,13 @@ def track(
 
     Args:
         source: from `mobileinst.video.open_source`.
-        outputs: the path for each format, by the names of `export_formats("track")`.
+        outputs: the path for each format, by the names of `export_formats("track")`; for "counts", what
+            `zones` counts (.csv or .json), and for "timings", the seconds of each stage (JSON).
         max_frames: where to stop.
         overlay: how frames are drawn. quiet: show no progress on standard error.
         report: called after each frame with the number of those done.
+        zones: lines and zones at which tracks are counted; they are drawn, too.
+        sinks: further ones, which are finished or discarded with those of the outputs.
         tracker, keyframe_every, score_threshold: as for `Segmenter.track`.
 
     Raises:
@@ -71,8 +88,12 @@ def track(
     """
     stream = segmenter.stream(keyframe_every=keyframe_every, score_threshold=score_threshold, tracker=tracker)
     overlay = overlay or Overlay()
-    sinks = _open_sinks("track", outputs, source)
-    summary = Summary()
+    watch = Stopwatch()
+    summary = Summary(seconds=watch.seconds)
+    texts = {"timings": lambda: json.dumps({"frames": summary.frames, "seconds": watch.seconds}, indent=1)}
+    if zones is not None and "counts" in outputs:
+        texts["counts"] = partial(zones.to_text, counts_suffix(outputs["counts"]))
+    sinks = [*_open_sinks("track", outputs, source, texts), *sinks]
     progress = Progress(_least(source.count, max_frames), quiet=quiet)
     try:
         frames = iter(source)
@@ -85,13 +106,23 @@ def track(
                     break
                 if frame is None:
                     break
+                watch.lap("read")
                 instances = stream.step(frame.image)
-                _write(sinks, overlay, frame.image, instances, summary.frames, frame.time)
+                watch.lap("segment and track")
+                if zones is not None:
+                    zones.update(instances, frame.time)
+                drawn = _drawn(sinks, overlay, frame.image, instances, zones)
+                watch.lap("draw")
+                for sink in sinks:
+                    sink.write(summary.frames, frame.time, instances, None, drawn)
                 summary.frames += 1
                 summary.tracks.update(zip(instances.ids.tolist(), instances.names, strict=True))
-                progress.step(counted(instances.names, "instance"))
+                summary.dropped = getattr(source, "dropped", 0)
+                dropped = f"{summary.dropped} dropped, " if summary.dropped else ""
+                progress.step(dropped + counted(instances.names, "instance"))
                 if report is not None:
                     report(summary.frames)
+                watch.lap("write")
                 if interrupt.asked:
                     summary.stopped = KeyboardInterrupt()
                     break
@@ -145,7 +176,9 @@ def segment(
                 write_png(folder / f"{stem}-masks.png", owner_map(instances).astype(np.uint16))
             if annotations is not None:
                 annotations.add(path, instances)
-            _write(sinks, overlay, image, instances, number, 0.0, path.name)
+            drawn = _drawn(sinks, overlay, image, instances)
+            for sink in sinks:
+                sink.write(number, 0.0, instances, path.name, drawn)
             yield path, instances, place
         for sink in sinks:
             sink.finish()
@@ -180,37 +213,43 @@ def counted(names: Iterable[str], what: str) -> str:
 
 
 def _open_sinks(
-    command: str, outputs: Mapping[str, str | os.PathLike[str]], source: FrameSource | None = None
+    command: str,
+    outputs: Mapping[str, str | os.PathLike[str]],
+    source: FrameSource | None = None,
+    texts: Mapping[str, Callable[[], str]] | None = None,
 ) -> list[Sink]:
-    """The sinks of the outputs, all or none."""
+    """The sinks of the outputs, all or none. `texts` makes those that are written at the end."""
+    texts = texts or {}
     formats = export_formats(command)
     if source is not None:
         _check_distinct(outputs, [source.name, *(source.paths if isinstance(source, FolderSource) else [])])
     sinks: list[Sink] = []
     try:
         for name, path in outputs.items():
-            if name not in formats:
-                raise ValueError(f"expected formats among {', '.join(formats)}; got {name!r}")
-            sinks.append(formats[name].sink.open(os.fspath(path), source))
+            if name in texts:
+                sinks.append(AtEndSink(path, texts[name]))
+            elif name in formats:
+                sinks.append(formats[name].sink.open(os.fspath(path), source))
+            else:
+                raise ValueError(f"expected formats among {', '.join([*formats, *texts])}; got {name!r}")
     except BaseException:
         _discard(sinks)
         raise
     return sinks
 
 
-def _write(
+def _drawn(
     sinks: Sequence[Sink],
     overlay: Overlay,
     image: NDArray[np.uint8],
     instances: Instances,
-    number: int,
-    time: float,
-    name: str | None = None,
-) -> None:
-    wanted = any(sink.wants_overlay(instances) for sink in sinks)
-    drawn = overlay.draw(image, instances) if wanted else None
-    for sink in sinks:
-        sink.write(number, time, instances, name, drawn)
+    zones: ZoneCounter | None = None,
+) -> NDArray[np.uint8] | None:
+    """The frame with all that is drawn on it, if a sink wants it."""
+    if not any(sink.wants_overlay(instances) for sink in sinks):
+        return None
+    drawn = overlay.draw(image, instances)
+    return drawn if zones is None else zones.draw(drawn)
 
 
 def _discard(sinks: Sequence[Sink]) -> None:

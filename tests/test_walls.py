@@ -46,7 +46,8 @@ MAY_IMPORT = {
     "zones": {"drawing", "inputs", "io", "masks", "results"},
     "video": {"inputs", "io"},
     "export": {"io", "masks", "results", "video"},
-    "pipeline": {"drawing", "export", "io", "results", "segmenter", "tracking", "video"},
+    "pipeline": {"drawing", "export", "io", "results", "segmenter", "tracking", "video", "zones"},
+    "report": {"drawing", "io", "results", "video"},
     "parallel": set(),
     "batch": {
         *("drawing", "export", "io", "parallel", "pipeline", "results", "segmenter", "tracking", "video"),

@@ -44,7 +44,9 @@ def add_tracking(parser: argparse.ArgumentParser) -> None:
         "--iou-weight", type=float, default=1.0, metavar="W", help="weight of place against looks (1)"
     )
     tracking.add_argument("--max-frames", type=parse_count, metavar="N", help="stop after so many frames")
-    tracking.add_argument("--fps", type=parse_rate, metavar="R", help="frame rate of a folder of images (30)")
+    tracking.add_argument(
+        "--fps", type=parse_rate, metavar="R", help="frame rate of a folder of images (30), or of a camera"
+    )
 
 
 def add_drawing(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +60,8 @@ def overlay(options: argparse.Namespace) -> Overlay:
     """What :func:`add_drawing`'s options ask for."""
     from ..drawing import Overlay
 
-    return Overlay(boxes=options.boxes, labels=not options.no_labels)
+    more = {name: getattr(options, name) for name in ("legend", "trails") if hasattr(options, name)}
+    return Overlay(boxes=options.boxes, labels=not options.no_labels, **more)
 
 
 def add_outputs(parser: argparse._ArgumentGroup | argparse.ArgumentParser, command: str) -> None:
@@ -91,6 +94,13 @@ def parse_rate(text: str) -> float:
     if not 0 < rate <= 1000:
         raise argparse.ArgumentTypeError(f"expected frames per second up to 1000, got {text!r}")
     return rate
+
+
+def parse_camera(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"expected width and height as 1280x720, got {text!r}")
+    return int(match[1]), int(match[2])
 
 
 def parse_size(text: str) -> int | tuple[int, int]:

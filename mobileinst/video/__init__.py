@@ -1,5 +1,6 @@
 """Frames from videos, folders of images, single images and cameras, and videos written from frames."""
 
+from .live import NewestFrames
 from .sources import (
     IMAGE_SUFFIXES,
     CameraSource,
@@ -22,6 +23,7 @@ __all__ = [
     "Frame",
     "FrameSource",
     "ImageSource",
+    "NewestFrames",
     "VideoError",
     "VideoSource",
     "VideoWriter",

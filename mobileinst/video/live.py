@@ -49,6 +49,10 @@ class NewestFrames(FrameSource):
         if self._error is not None:
             raise self._error
 
+    def cancel(self) -> None:
+        """End a running iteration soon, as if the source ended; may be called by a signal handler."""
+        self._stopped = self._ended = True
+
     def _next(self) -> Frame | None:
         with self._ready:
             while self._newest is None and not self._ended:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -56,12 +57,20 @@ class FrameSource(ABC):
         return (frame.image for frame in self)
 
 
-def open_source(source: str | os.PathLike[str] | int, *, rate: float | Fraction | None = None) -> FrameSource:
+def open_source(
+    source: str | os.PathLike[str] | int,
+    *,
+    rate: float | Fraction | None = None,
+    camera_size: tuple[int, int] | None = None,
+) -> FrameSource:
     """Open a video file or address, a folder of images (in natural order), an image, or a camera.
 
     Args:
-        source: path; address with ``://``; or index of a camera, as int or digits.
-        rate: frames per second that a folder of images stands for; default 30.
+        source: path; address with ``://``; index of a camera, as int or digits; "picamera2" or "rpicam-vid",
+            the Raspberry Pi's camera (with the number of another one behind a colon); "ffmpeg:" and what
+            the program ffmpeg is to read, which serves for videos where PyAV is missing, too.
+        rate: frames per second that a folder of images stands for, default 30; or asked of a camera.
+        camera_size: (width, height) asked of a camera.
 
     Raises:
         VideoError: if there is nothing that can be read.
@@ -76,9 +85,15 @@ def open_source(source: str | os.PathLike[str] | int, *, rate: float | Fraction 
     if isinstance(source, int) or (
         isinstance(source, str) and source.isdigit() and not Path(source).exists()
     ):
-        return CameraSource(int(source))
+        return CameraSource(int(source), size=camera_size, rate=rate)
+    if isinstance(source, str) and not Path(source).exists():
+        from .cameras import named_source
+
+        named = named_source(source, camera_size, rate)
+        if named is not None:
+            return named
     if isinstance(source, str) and "://" in source:
-        return VideoSource(source)
+        return _video(source)
     path = Path(source)
     if not path.exists():
         raise VideoError(f"{path} does not exist")
@@ -86,7 +101,19 @@ def open_source(source: str | os.PathLike[str] | int, *, rate: float | Fraction 
         return FolderSource(path, Fraction(rate).limit_denominator(1001) if rate else DEFAULT_RATE)
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return ImageSource(path)
-    return VideoSource(str(path))
+    return _video(str(path))
+
+
+def _video(name: str) -> FrameSource:
+    """A video by PyAV, or where that is missing by the program ffmpeg."""
+    try:
+        return VideoSource(name)
+    except ImportError:
+        from .pipes import FfmpegSource
+
+        if shutil.which("ffmpeg") is None:
+            raise
+        return FfmpegSource(name)
 
 
 class VideoSource(FrameSource):
@@ -169,10 +196,17 @@ class VideoSource(FrameSource):
 
 
 class CameraSource(FrameSource):
-    """A camera by its index, through FFmpeg's devices."""
+    """A camera by its index, through FFmpeg's devices.
 
-    def __init__(self, index: int) -> None:
+    size: (width, height) and rate: frames per second asked of it; None leaves them to its driver.
+    """
+
+    def __init__(
+        self, index: int, *, size: tuple[int, int] | None = None, rate: float | Fraction | None = None
+    ) -> None:
         self.name = f"camera {index}"
+        self._options = {"video_size": f"{size[0]}x{size[1]}"} if size else {}
+        self._options |= {"framerate": f"{float(rate):g}"} if rate else {}
         self._av = import_av()
         if sys.platform.startswith("linux"):
             self._file, self._format = f"/dev/video{index}", "v4l2"
@@ -187,7 +221,7 @@ class CameraSource(FrameSource):
 
     def __iter__(self) -> Iterator[Frame]:
         try:
-            container = self._av.open(self._file, format=self._format)
+            container = self._av.open(self._file, format=self._format, options=self._options)
         except (OSError, ValueError) as error:
             raise VideoError(f"{self.name}: {self._file} can't be opened: {_reason(error)}") from None
         with container:

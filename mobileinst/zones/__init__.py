@@ -7,7 +7,7 @@
 >>> counter.write("counts.json")                                    # doctest: +SKIP
 """
 
-from .counter import ZoneCounter, ZoneEvent
+from .counter import ZoneCounter, ZoneEvent, counts_suffix
 from .places import Line, Zone, parse_line, parse_zone
 
-__all__ = ["Line", "Zone", "ZoneCounter", "ZoneEvent", "parse_line", "parse_zone"]
+__all__ = ["Line", "Zone", "ZoneCounter", "ZoneEvent", "counts_suffix", "parse_line", "parse_zone"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 from collections import Counter
@@ -148,7 +149,8 @@ class ZoneCounter:
 
     def _point(self, box: NDArray[np.float32]) -> NDArray[np.float64]:
         x0, y0, x1, y1 = box.astype(np.float64)
-        return np.array([(x0 + x1) / 2, y1 if self.anchor == "bottom" else (y0 + y1) / 2])
+        # Within the lowest row of pixels: feet at the frame's lower edge are in the frame.
+        return np.array([(x0 + x1) / 2, y1 - 0.5 if self.anchor == "bottom" else (y0 + y1) / 2])
 
     def _cross(
         self,
@@ -275,16 +277,20 @@ class ZoneCounter:
             ValueError: for another suffix.
             OSError: if the file can't be written.
         """
-        check_counts_path(path)
+        suffix = counts_suffix(path)
         with Output(path) as output:
-            if Path(path).suffix.lower() == ".json":
-                json.dump(self.to_dict(), output.open(), indent=1)
-                return
-            # csv ends lines itself.
-            writer = csv.writer(output.open(), lineterminator="\n")
-            columns = ("frame", "time", "place", "event", "id", "label", "seconds")
-            writer.writerow(columns)
-            writer.writerows([getattr(event, column) for column in columns] for event in self.events)
+            output.open().write(self.to_text(suffix))
+
+    def to_text(self, suffix: str) -> str:
+        """What `write` writes to a file of such a suffix."""
+        if suffix == ".json":
+            return json.dumps(self.to_dict(), indent=1)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        columns = ("frame", "time", "place", "event", "id", "label", "seconds")
+        writer.writerow(columns)
+        writer.writerows([getattr(event, column) for column in columns] for event in self.events)
+        return text.getvalue()
 
     def draw(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A copy of the image, uint8 (H, W, 3), with lines, zones and counts drawn on it."""
@@ -304,10 +310,16 @@ class ZoneCounter:
         return captions
 
 
-def check_counts_path(path: str | os.PathLike[str]) -> None:
-    """Raise ValueError unless the name ends in .csv or .json."""
-    if Path(path).suffix.lower() not in (".csv", ".json"):
+def counts_suffix(path: str | os.PathLike[str]) -> str:
+    """The suffix of a file for counts, ".csv" or ".json".
+
+    Raises:
+        ValueError: for another name.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in (".csv", ".json"):
         raise ValueError(f"{path}: expected a name that ends in .csv or .json")
+    return suffix
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -114,6 +114,12 @@ def test_the_anchor_may_be_the_centre() -> None:
     assert counts == {"bottom": (1, 0), "center": (0, 0)}
 
 
+def test_feet_at_the_edge_of_the_frame_are_in_it() -> None:
+    counter = ZoneCounter(zones=[Zone([(0, 50), (200, 50), (200, 100), (0, 100)])])
+    counter.update(frame(t1=(100, 100)), 0)
+    assert counter.inside("zone") == [1]
+
+
 def test_instances_without_tracks_are_not_counted() -> None:
     counter = ZoneCounter([Line((0, 50), (200, 50))], [Zone([(0, 0), (200, 0), (200, 99)])])
     for y in (30, 70):

@@ -16,47 +16,129 @@ from ..arguments import (
     add_tracking,
     outputs,
     overlay,
+    parse_camera,
+    parse_count,
     segmenter,
 )
 from ..status import FAILED, INTERRUPTED, fail
 
 if TYPE_CHECKING:
     from ...pipeline import Summary
+    from ...zones import ZoneCounter
 
 HELP = "track objects through a video, a folder of images or a camera"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help="video file, folder of images, or index of a camera")
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="video, address, folder of images, number of a camera, picamera2, rpicam-vid, or ffmpeg:...",
+    )
     add_model(parser)
     add_score(parser)
     group = parser.add_argument_group("outputs (without any: SOURCE-tracked.mp4 in the current folder)")
     add_outputs(group, "track")
+    group.add_argument("--timings", metavar="JSON", help="seconds that each stage took")
     add_tracking(parser)
+    _add_zones(parser)
+    _add_live(parser)
     add_drawing(parser)
+    parser.add_argument("--legend", action="store_true", help="list what is visible in a corner")
+    parser.add_argument(
+        "--trails", type=parse_count, default=0, metavar="N", help="draw each track's way over N frames"
+    )
+
+
+def _add_zones(parser: argparse.ArgumentParser) -> None:
+    from ...zones.counter import ANCHORS
+
+    group = parser.add_argument_group(
+        "counting (pixels, or per cent as 50%; NAME: may stand in front; any number)"
+    )
+    group.add_argument(
+        "--count-line",
+        action="append",
+        default=[],
+        metavar="X0,Y0,X1,Y1",
+        help="count who crosses",
+    )
+    group.add_argument(
+        "--zone",
+        action="append",
+        default=[],
+        metavar="X,Y,X,Y,X,Y...",
+        help="count who is inside",
+    )
+    group.add_argument("--counts", metavar="FILE", help="counts as .json, or events as .csv")
+    group.add_argument("--anchor", choices=ANCHORS, default=ANCHORS[0], help="point that counts (bottom)")
+
+
+def _add_live(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("cameras")
+    group.add_argument(
+        "--live", action="store_true", help="take the newest frame, drop those that come meanwhile"
+    )
+    group.add_argument(
+        "--preview", type=int, metavar="PORT", help="show it at http://127.0.0.1:PORT/ (no video is written)"
+    )
+    group.add_argument("--camera-size", type=parse_camera, metavar="WxH", help="size asked of the camera")
 
 
 def run(options: argparse.Namespace) -> int:
     from ... import pipeline
+    from ...export.preview import PreviewSink
     from ...tracking import Tracker
-    from ...video import open_source
+    from ...video import NewestFrames, open_source
+    from ...video.preview import Preview
 
-    source = open_source(options.source, rate=options.fps)
+    source = open_source(options.source, rate=options.fps, camera_size=options.camera_size)
+    if options.live:
+        # What has an end is no camera: it is played at its own speed.
+        source = NewestFrames(source, paced=source.count is not None)
     chosen = outputs(options, "track")
-    if not chosen:
+    zones = _zones(options)
+    chosen |= {name: getattr(options, name) for name in ("counts", "timings") if getattr(options, name)}
+    if not chosen and options.preview is None:
         chosen["video"] = re.sub(r"[^\w.-]+", "_", Path(source.name).stem) + "-tracked.mp4"
+    model = segmenter(options)
+    sinks = []
+    if options.preview is not None:
+        preview = Preview(options.preview)
+        sinks.append(PreviewSink(preview, source))
+        if not options.quiet:
+            print(f"preview at {preview.address}", file=sys.stderr)
     summary = pipeline.track(
         source,
-        segmenter(options),
+        model,
         chosen,
         tracker=Tracker(forget_after=options.forget_after, iou_weight=options.iou_weight),
         keyframe_every=options.keyframe_every,
         score_threshold=options.score_threshold,
         max_frames=options.max_frames,
         overlay=overlay(options),
+        zones=zones,
+        sinks=sinks,
         quiet=options.quiet,
     )
-    return report(summary, chosen, quiet=options.quiet)
+    code = report(summary, chosen, quiet=options.quiet)
+    if zones is not None and not options.quiet:
+        where = sys.stderr if pipeline.STDOUT in chosen.values() else sys.stdout
+        print("\n".join(zones.captions()), file=where)
+    return code
+
+
+def _zones(options: argparse.Namespace) -> ZoneCounter | None:
+    """The counter that the options ask for."""
+    from ...zones import ZoneCounter, parse_line, parse_zone
+
+    lines = [parse_line(text) for text in options.count_line]
+    zones = [parse_zone(text) for text in options.zone]
+    if not lines and not zones:
+        if options.counts:
+            raise ValueError("--counts needs a --count-line or a --zone")
+        return None
+    return ZoneCounter(lines, zones, anchor=options.anchor)
 
 
 def report(summary: Summary, outputs: dict[str, str], *, quiet: bool) -> int:

@@ -1,0 +1,49 @@
+"""Overlays on the page of a `Preview`, while they are made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..results import Instances
+from ..video.preview import Preview
+from .sink import Sink
+
+if TYPE_CHECKING:
+    from ..video import FrameSource
+
+
+class PreviewSink(Sink):
+    """Shows each frame, with counts of its classes and of the frames that `source` dropped.
+
+    Args:
+        preview: where; `finish` and `discard` close it.
+        source: from `mobileinst.video`.
+    """
+
+    def __init__(self, preview: Preview, source: FrameSource | None = None) -> None:
+        self._preview, self._source = preview, source
+
+    def wants_overlay(self, instances: Instances) -> bool:
+        return True
+
+    def write(
+        self,
+        frame: int,
+        time: float,
+        instances: Instances,
+        name: str | None = None,
+        overlay: NDArray[np.uint8] | None = None,
+    ) -> None:
+        assert overlay is not None
+        found = ", ".join(f"{count} {label}" for label, count in Counter(instances.names).most_common())
+        self._preview.show(overlay, found or "nothing", getattr(self._source, "dropped", 0))
+
+    def finish(self) -> None:
+        self._preview.close()
+
+    def discard(self) -> None:
+        self._preview.close()
