@@ -26,12 +26,12 @@ def draw_places(image: NDArray[np.uint8], counter: ZoneCounter) -> NDArray[np.ui
         start, end = line.points(size)
         draw_cased_line(canvas, start.tolist(), end.tolist(), WHITE, thickness)
         _draw_arrow(canvas, start, end, thickness, height)
-        _write(canvas, (start + end) / 2, next(captions), height)
+        _write(canvas, start + 0.85 * (end - start), next(captions), height)
     for zone in counter.zones:
         corners = zone.points(size)
         for a, b in zip(corners, np.roll(corners, -1, 0), strict=True):
             draw_cased_line(canvas, a.tolist(), b.tolist(), WHITE, thickness)
-        _write(canvas, corners.mean(0), next(captions), height)
+        _write(canvas, corners[np.lexsort(corners.T)[0]], next(captions), height)
     return canvas
 
 

@@ -13,7 +13,10 @@ from .font import GLYPH_HEIGHT, render_text
 
 #: Letters are this part of the shorter side of a frame high, with their ascenders and descenders.
 _SHARE = 1 / 36
-_LEAST = 13
+_LEAST = 16
+
+#: Letters are drawn so many times larger and made small: their places aren't rounded to whole pixels.
+_FINER = 4
 
 
 def text_height(size: tuple[int, int]) -> int:
@@ -34,7 +37,7 @@ def text_coverage(text: str, height: int) -> NDArray[np.uint8]:
 
 
 def _bitmap(text: str, height: int) -> NDArray[np.uint8]:
-    scale = max(1, height // (GLYPH_HEIGHT + 2))
+    scale = max(1, height // GLYPH_HEIGHT)
     letters = render_text(text, scale)[:, :-scale]
     spare = max(0, height - letters.shape[0])
     padded = np.pad(letters, ((spare - spare // 2, spare // 2), (0, 0)))
@@ -46,20 +49,21 @@ def _smooth(text: str, height: int, font: Any) -> NDArray[np.uint8]:
     from PIL import Image, ImageDraw
 
     ascent, descent = font.getmetrics()
-    width = max(1, math.ceil(font.getlength(text)) + 1)
-    picture = Image.new("L", (width, height))
-    baseline = (height - ascent - descent) // 2 + ascent
+    width = math.ceil(font.getlength(text) / _FINER) + 1
+    picture = Image.new("L", (_FINER * width, _FINER * height))
+    # Capitals and descenders are centred, not the room for accents above.
+    baseline = (_FINER * height - ascent - descent) // 2 + ascent - _FINER * height // 12
     ImageDraw.Draw(picture).text((0, baseline), text, fill=255, font=font, anchor="ls")
-    return np.array(picture, np.uint8)
+    return np.array(picture.resize((width, height), Image.Resampling.BOX), np.uint8)
 
 
 @functools.lru_cache(maxsize=16)
 def _font(height: int) -> Any:
-    """Pillow's font at the size whose lines are so high; None without Pillow, or with one that has none."""
+    """Pillow's font for lines so high, `_FINER` times enlarged; None where there is no such font."""
     try:
         from PIL import ImageFont
 
-        font: Any = ImageFont.load_default(0.86 * height)
+        font: Any = ImageFont.load_default(0.86 * _FINER * height)
         font.getmetrics()
     except (ImportError, OSError, TypeError, AttributeError):
         # Pillow before 10.1 has no scalable font, one without FreeType neither.

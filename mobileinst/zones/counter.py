@@ -107,9 +107,9 @@ class ZoneCounter:
         >>> for row in (2, 7):
         ...     mask = np.zeros(100, np.uint32).reshape(10, 10)
         ...     runs = [40 + row, 1, 59 - row]  # One pixel in column 4.
-        ...     counter.update(Instances((10, 10), [runs], [1], [0], ["ant"], [1]), row)
-        []
-        [ZoneEvent(frame=1, time=7.0, place='line', event='in', id=1, label='ant', seconds=None)]
+        ...     happened = counter.update(Instances((10, 10), [runs], [1], [0], ["ant"], [1]), row)
+        >>> happened[0].event, counter.crossed("line")
+        ('in', (1, 0))
     """
 
     def __init__(

@@ -22,11 +22,11 @@ def fresh() -> Iterator[None]:
 
 
 def test_text_grows_with_the_frame() -> None:
-    assert text_height((240, 426)) == text_height((10, 10)) == 13
+    assert text_height((240, 426)) == text_height((10, 10)) == 16
     assert text_height((2160, 3840)) == text_height((3840, 2160)) == 60
 
 
-@pytest.mark.parametrize("height", [13, 20, 60])
+@pytest.mark.parametrize("height", [16, 20, 60])
 def test_letters_are_anti_aliased_with_pillow(height: int) -> None:
     font = pytest.importorskip("PIL.ImageFont")
     if not hasattr(font.load_default(20), "getmetrics"):
@@ -40,7 +40,7 @@ def test_letters_are_anti_aliased_with_pillow(height: int) -> None:
     assert line[0].max() == line[-1].max() == line[:, -1].max() == 0
 
 
-@pytest.mark.parametrize("height", [13, 20, 60])
+@pytest.mark.parametrize("height", [16, 20, 60])
 def test_the_bitmap_font_takes_its_place(height: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PIL", "PIL.ImageFont"):
         monkeypatch.setitem(sys.modules, name, None)
