@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +14,14 @@ from .engine import (
     CACHED_SESSIONS,
     Graph,
     NativeOps,
-    Node,
     Parameters,
     Program,
     compile_program,
     thread_pool,
 )
 from .inputs import check_network_input
-from .network.backbones.mobilenetv2 import mobilenetv2_pyramid
-from .network.backbones.topformer import inject, topformer_pyramid
-from .network.model import backbone
-from .weights import BACKBONE_PREFIX, Weights, check_weights, load_weights, required_shapes
+from .network.backbones import ARCHITECTURES
+from .weights import BACKBONE_PREFIX, Weights, check_weights, is_whole, load_weights
 
 
 class Backbone:
@@ -89,26 +85,16 @@ class Backbone:
         if size not in self._programs:
             graph = Graph()
             ops = NativeOps(graph, self._parameters)
-            levels = _levels(ops, ops.input("image", *size, 3), self.weights)
+            config = self.weights.config
+            levels = ARCHITECTURES[config.backbone].maps(
+                ops,
+                ops.input("image", *size, 3),
+                config,
+                prefix=BACKBONE_PREFIX,
+                whole=is_whole(config, self.weights.tensors),
+            )
             self._programs[size] = compile_program(graph, self._parameters, levels, self._pool)
         self._programs.move_to_end(size)
         while len(self._programs) > CACHED_SESSIONS:
             self._programs.popitem(last=False)
         return self._programs[size]
-
-
-def _levels(ops: NativeOps, image: Node, weights: Weights) -> dict[str, Node]:
-    config = weights.config
-    shapes = required_shapes(config, "backbone", weights.tensors)
-    if config.backbone == "mobilenetv2" and f"{BACKBONE_PREFIX}embed.c.weight" not in shapes:
-        pyramid = mobilenetv2_pyramid(ops, image, prefix=BACKBONE_PREFIX)
-        return dict(zip(("x3", "x4", "x5"), pyramid[1:], strict=True))
-    if not config.use_sim:
-        return _named("x", backbone(ops, image, config))
-    plain = topformer_pyramid(ops, image, config.backbone, prefix=BACKBONE_PREFIX)
-    injected = inject(ops, plain, config.backbone, prefix=BACKBONE_PREFIX)
-    return {**_named("x", plain), **{k: v for k, v in _named("sim", injected).items() if k != "sim6"}}
-
-
-def _named(prefix: str, levels: Any) -> dict[str, Node]:
-    return {f"{prefix}{i}": getattr(levels, f"x{i}") for i in (3, 4, 5, 6)}

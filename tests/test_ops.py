@@ -49,10 +49,18 @@ def convolution(x, weight, bias, stride, groups) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "name", ["network.position", "ops.attentions", "ops.convolutions", "ops.maps", "tracking.tracker"]
+    "name",
+    [
+        "network.position",
+        "ops.attentions",
+        "ops.convolutions",
+        "ops.interpreter",
+        "ops.maps",
+        "tracking.tracker",
+    ],
 )
 def test_examples(name: str) -> None:
-    result = doctest.testmod(importlib.import_module(f"mobileinst.{name}"))
+    result = doctest.testmod(importlib.import_module(f"mobileinst.{name}"), extraglobs={"np": np})
     assert result.attempted > 0
     assert result.failed == 0
 

@@ -10,19 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobileinst.network import BACKBONES, ModelConfig
+from mobileinst.network import ModelConfig
+from mobileinst.network.backbones import ARCHITECTURES
 from mobileinst.network.ops import NORM_EPS
 from mobileinst.weights import BACKBONE_PREFIX, required_shapes
 
 Arrays = Mapping[str, NDArray[Any]]
 Shapes = Mapping[str, tuple[int, ...]]
 
-#: A name that only one family has, as it stands behind any prefix.
-SIGNATURES = {
-    "topformer": "tpm.stem.0.c.weight",
-    "seaformer": "smb1.stem_block.0.c.weight",
-    "mobilenetv2": "features.0.0.weight",
-}
+#: Per family the name of a tensor that only it has, as it stands behind any prefix.
+SIGNATURES = {one.family: one.signature for one in ARCHITECTURES.values() if one.signature is not None}
 _WHOLE = "instance_decoder.query.weight"
 _COUNTER = "num_batches_tracked"
 _NORM_LEAVES = ("weight", "bias", "running_mean", "running_var")
@@ -87,10 +84,11 @@ def recognise(
     kind, start = ("model", whole[0]) if whole else ("backbone", root)
     if kind == "model":
         settings = _decoder_settings(tensors, start) | settings
-    if "use_sim" not in settings and family == "topformer":
+    members = {name: one for name, one in ARCHITECTURES.items() if one.family == family}
+    if "use_sim" not in settings and any(one.injects for one in members.values()):
         settings["use_sim"] = any(name.startswith(f"{root}SIM.") for name in tensors)
     backbones = [settings.pop("backbone")] if "backbone" in settings else []
-    backbones = backbones or [name for name in BACKBONES if name.startswith(family)]
+    backbones = backbones or list(members)
     matches = [_match(tensors, kind, ModelConfig(name, **settings), start) for name in backbones]
     fewest = min(match.problems for match in matches)
     best = [match for match in matches if match.problems == fewest]
@@ -117,7 +115,7 @@ def _find_family(tensors: Arrays, prefix: str | None) -> tuple[str, str]:
     if not found:
         some = ", ".join(list(tensors)[:4]) or "nothing"
         raise RecognitionError(
-            "no TopFormer, SeaFormer or MobileNetV2 (torchvision's names) in the checkpoint"
+            f"none of {', '.join(SIGNATURES)} in the checkpoint"
             f"{f' under the prefix {prefix!r}' if prefix is not None else ''}; it has {some}, ..."
         )
     if len(found) > 1:

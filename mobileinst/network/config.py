@@ -7,20 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mobileinst.network.backbones import ARCHITECTURES
+
 #: The backbones of the paper's Table 1 in all their official sizes, and MobileNetV2 1.0.
-BACKBONES = (
-    "mobilenetv2",
-    "topformer_t",
-    "topformer_s",
-    "topformer_b",
-    "seaformer_t",
-    "seaformer_s",
-    "seaformer_b",
-    "seaformer_l",
-)
+BACKBONES = tuple(name for name, one in ARCHITECTURES.items() if not one.detects)
 
 #: Detectors that serve as backbones, and whose best places may be the first queries (ours).
-DETECTORS = ("yolox_nano",)
+DETECTORS = tuple(name for name, one in ARCHITECTURES.items() if one.detects)
 
 _LIMITS = {
     "width": 4096,
@@ -70,9 +63,8 @@ class ModelConfig:
     kinds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        known = (*BACKBONES, *DETECTORS)
-        if self.backbone not in known:
-            raise ValueError(f"backbone must be one of {', '.join(known)}; got {self.backbone!r}")
+        if self.backbone not in ARCHITECTURES:
+            raise ValueError(f"backbone must be one of {', '.join(ARCHITECTURES)}; got {self.backbone!r}")
         object.__setattr__(self, "kinds", tuple(self.kinds))
         for name, limit in _LIMITS.items():
             value = getattr(self, name)
@@ -86,7 +78,7 @@ class ModelConfig:
             raise ValueError(f"key_stride must be 32 or 64; got {self.key_stride!r}")
         if type(self.use_sim) is not bool:
             raise ValueError(f"use_sim must be true or false; got {self.use_sim!r}")
-        if self.use_sim and not self.backbone.startswith("topformer"):
+        if self.use_sim and not ARCHITECTURES[self.backbone].injects:
             raise ValueError(f"use_sim needs a TopFormer backbone; got {self.backbone!r}")
         self._check_places()
 

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from typing import Generic
 
 from mobileinst.network import instance_decoder
-from mobileinst.network.backbones.features import BackboneFeatures, Places
-from mobileinst.network.backbones.mobilenetv2 import mobilenetv2
-from mobileinst.network.backbones.seaformer import seaformer
-from mobileinst.network.backbones.topformer import topformer
-from mobileinst.network.backbones.yolox import yolox_nano
+from mobileinst.network.backbones import ARCHITECTURES, BackboneFeatures
+from mobileinst.network.backbones.features import Places
 from mobileinst.network.config import ModelConfig
 from mobileinst.network.instance_decoder import Queries
 from mobileinst.network.mask_decoder import mask_decoder
@@ -54,13 +51,7 @@ class Predictions(Generic[T]):
 
 def backbone(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "backbone.") -> BackboneFeatures[T]:
     """X3, X4, X5, X6 of the configured backbone."""
-    if config.backbone == "mobilenetv2":
-        return mobilenetv2(ops, image, prefix=prefix)
-    if config.backbone == "yolox_nano":
-        return yolox_nano(ops, image, config, prefix=prefix)
-    if config.backbone.startswith("seaformer"):
-        return seaformer(ops, image, config.backbone, prefix=prefix)
-    return topformer(ops, image, config.backbone, use_sim=config.use_sim, prefix=prefix)
+    return ARCHITECTURES[config.backbone].build(ops, image, config, prefix=prefix)
 
 
 def features(ops: Ops[T], image: T, config: ModelConfig) -> Features[T]:

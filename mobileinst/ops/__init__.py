@@ -6,13 +6,15 @@ Inputs may have any strides and are never changed. The kernels work on (H, W, C)
 the way in and out, which costs about one pass over each; inside the engine nothing is transposed.
 
 Every function raises TypeError for what is no float32 array and ValueError, naming the argument, for shapes
-that don't fit. ``MOBILEINST_TIER`` chooses the kernels (see ``mobileinst doctor``).
+that don't fit. ``MOBILEINST_TIER`` chooses the kernels (see ``mobileinst doctor``). `NumpyOps` runs the whole
+network by these functions.
 """
 
 from ..network.position import interpolate_positions, sine_position_embedding
 from ..tracking import associate_kernels, cosine_similarity
-from .attentions import attention, axial_attention, squeeze_axial_attention
+from .attentions import attention, axial_attention
 from .convolutions import conv2d, fold_batch_norm, linear
+from .interpreter import NumpyOps, semantic_enhancer, squeeze_axial_attention
 from .maps import (
     adaptive_average_pool,
     adaptive_max_pool,
@@ -23,10 +25,11 @@ from .maps import (
     relu6,
     resize_bilinear,
     run_lengths,
-    semantic_enhancer,
+    silu,
 )
 
 __all__ = [
+    "NumpyOps",
     "adaptive_average_pool",
     "adaptive_max_pool",
     "associate_kernels",
@@ -45,6 +48,7 @@ __all__ = [
     "resize_bilinear",
     "run_lengths",
     "semantic_enhancer",
+    "silu",
     "sine_position_embedding",
     "squeeze_axial_attention",
 ]

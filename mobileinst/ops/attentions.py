@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from .. import _native
 from ..network.position import interpolate_positions
 from .arrays import Array, attention_scale, float_array, to_pixels, to_planes
-from .convolutions import conv2d, fold_batch_norm
 from .node import run_node, run_token_node
 
 
@@ -104,62 +100,3 @@ def axial_attention(
         lambda plan, q, k, v, y: plan.axial_attention("axial_attention", q, k, v, heads, scale, *axes, y),
     )
     return to_planes(y)
-
-
-def squeeze_axial_attention(
-    x: Array, tensors: Mapping[str, Array], heads: int, key_dim: int, *, prefix: str = ""
-) -> Array:
-    """SeaFormer's whole attention block: axial attention gates a detail branch (spec b, steps 1 to 5).
-
-    Args:
-        x: Map (C, H, W).
-        tensors: Parameters under official names: ``to_q.c.weight``, ``to_q.bn.weight``, ...,
-            ``pos_emb_rowq.pos_embed`` (1, heads * key_dim, 16), ``proj_encode_row.1.c.weight``, ...
-        heads, key_dim: As in the configuration; values have 2 * key_dim channels per head.
-        prefix: What stands before the names, such as ``backbone.trans1.transformer_blocks.0.attn.``.
-
-    Returns:
-        (C, H, W), before the residual is added.
-
-    Raises:
-        KeyError: if a tensor is missing.
-
-    Example:
-        >>> weights = mobileinst.load_weights("seaformer.safetensors", kind=None)  # doctest: +SKIP
-        >>> name = "backbone.trans1.transformer_blocks.0.attn."  # doctest: +SKIP
-        >>> y = squeeze_axial_attention(x, weights.tensors, 4, 16, prefix=name)  # doctest: +SKIP
-    """
-
-    def layer(name: str) -> tuple[Array, Array]:
-        gamma, beta, mean, variance = (
-            tensors[f"{prefix}{name}.bn.{leaf}"] for leaf in ("weight", "bias", "running_mean", "running_var")
-        )
-        return fold_batch_norm(tensors[f"{prefix}{name}.c.weight"], None, gamma, beta, mean, variance)
-
-    def positions(axis: str) -> tuple[Array, Array]:
-        q, k = (tensors[f"{prefix}pos_emb_{axis}{part}.pos_embed"][0] for part in "qk")
-        return q, k
-
-    def encode(axis: str) -> tuple[Array, Array]:
-        weight, bias = layer(f"proj_encode_{axis}.1")
-        return weight[:, :, 0, 0], bias
-
-    q, k, v = (conv2d(x, *layer(f"to_{part}")) for part in "qkv")
-    if len(q) != heads * key_dim:
-        raise ValueError(f"heads * key_dim: expected {len(q)}, got {heads} * {key_dim}")
-    joined = np.concatenate([q, k, v])
-    detail = conv2d(joined, *layer("dwconv"), groups=len(joined), activation="relu6")
-    detail = conv2d(detail, *layer("pwconv"))
-    gate = axial_attention(
-        q,
-        k,
-        v,
-        heads,
-        row_positions=positions("row"),
-        column_positions=positions("column"),
-        row_layer=encode("row"),
-        column_layer=encode("column"),
-        scale=key_dim**-0.5,
-    )
-    gate = conv2d(gate, *layer("proj.1"), activation="hard_sigmoid")
-    return np.multiply(detail, gate, out=detail)

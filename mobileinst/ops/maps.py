@@ -121,32 +121,14 @@ def hard_sigmoid(x: Array, *, out: Array | None = None) -> Array:
     return _activate(x, "hard_sigmoid", out)
 
 
-def semantic_enhancer(local: Array, semantics: Array) -> Array:
-    """The paper's semantic enhancer (Fig. 3): ``local * semantics + semantics``.
-
-    Args:
-        local: Map (C, H, W).
-        semantics: Map (C, h, w); resized to (H, W) if it has another size.
-
-    Returns:
-        (C, H, W).
+def silu(x: Array, *, out: Array | None = None) -> Array:
+    """x / (1 + e^-x) of an array of any shape. ``out`` may be ``x``.
 
     Example:
-        >>> semantic_enhancer(np.float32([[[2, 0]]]), np.float32([[[5]]]))
-        array([[[15.,  5.]]], dtype=float32)
+        >>> silu(np.float32([-100, 0, 100]))
+        array([ -0.,   0., 100.], dtype=float32)
     """
-    for name, x in (("local", local), ("semantics", semantics)):
-        float_array(x, name, 3)
-    if len(local) != len(semantics):
-        raise ValueError(f"semantics: expected {len(local)} channels, got {len(semantics)}")
-    if semantics.shape != local.shape:
-        semantics = resize_bilinear(semantics, (local.shape[1], local.shape[2]))
-    a, b = (np.ascontiguousarray(x).reshape(len(local), -1) for x in (local, semantics))
-    return run_token_node(
-        [a, b],
-        a.shape,
-        lambda plan, a, b, y: plan.elementwise("semantic_enhancer", "multiply_add", a, b, b, y),
-    ).reshape(local.shape)
+    return _activate(x, "silu", out)
 
 
 def mask_product(kernels: Array, mask_features: Array) -> Array:

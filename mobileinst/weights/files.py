@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..network.backbones import ARCHITECTURES
 from ..network.config import ModelConfig
 from ..network.counter import tensor_shapes
 from .metadata import Weights
@@ -120,18 +121,29 @@ def required_shapes(
 ) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the tensors that a file must hold.
 
-    MobileNetV2 alone may come without the transformer that this project puts behind it (X6): then `tensors`
-    has none of its names.
+    MobileNetV2 alone may come without the transformer that this project puts behind it (X6), see `is_whole`.
     """
     shapes = tensor_shapes(config)
     if kind == "model":
         return shapes
     shapes = {name: shape for name, shape in shapes.items() if name.startswith(BACKBONE_PREFIX)}
-    if config.backbone == "mobilenetv2":
-        pyramid = f"{BACKBONE_PREFIX}features."
-        if not any(name in shapes and not name.startswith(pyramid) for name in tensors):
-            shapes = {name: shape for name, shape in shapes.items() if name.startswith(pyramid)}
+    if not is_whole(config, tensors):
+        official = _official_prefix(config)
+        shapes = {name: shape for name, shape in shapes.items() if name.startswith(official)}
     return shapes
+
+
+def is_whole(config: ModelConfig, tensors: Collection[str]) -> bool:
+    """Whether a backbone's `tensors` have names of more than the official part of its weights."""
+    official = _official_prefix(config)
+    ours = (name for name in tensor_shapes(config) if name.startswith(BACKBONE_PREFIX))
+    return official == BACKBONE_PREFIX or any(
+        name in tensors for name in ours if not name.startswith(official)
+    )
+
+
+def _official_prefix(config: ModelConfig) -> str:
+    return BACKBONE_PREFIX + (ARCHITECTURES[config.backbone].official or "")
 
 
 def widen_int8(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

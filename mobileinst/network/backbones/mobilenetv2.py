@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mobileinst.network.backbones.blocks import TransformerSpec, pyramid_pool, transformer
 from mobileinst.network.backbones.features import BackboneFeatures
+from mobileinst.network.backbones.registry import Architecture, named, register
 from mobileinst.network.ops import Ops, T, conv_bn
+
+if TYPE_CHECKING:
+    from mobileinst.network.config import ModelConfig
 
 #: Rows (expansion, channels, repeats, stride) of the MobileNetV2 paper's Table 2.
 _STAGES = (
@@ -65,10 +71,32 @@ def mobilenetv2_pyramid(ops: Ops[T], image: T, *, prefix: str = "") -> list[T]:
     return pyramid
 
 
-def mobilenetv2(ops: Ops[T], image: T, *, prefix: str = "") -> BackboneFeatures[T]:
+def mobilenetv2(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "") -> BackboneFeatures[T]:
     """X3, X4, X5 (strides 8, 16, 32) and X6 (stride 64)."""
     pyramid = mobilenetv2_pyramid(ops, image, prefix=prefix)
     pooled = pyramid_pool(ops, pyramid, f"{prefix}ppa")
     x6 = conv_bn(ops, pooled, f"{prefix}embed", X6_CHANNELS)
     x6 = transformer(ops, x6, f"{prefix}trans", _TRANSFORMER)
     return BackboneFeatures(pyramid[1], pyramid[2], pyramid[3], x6)
+
+
+def _levels(
+    ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "", whole: bool = True
+) -> dict[str, T]:
+    """x3 to x6, or x3 to x5 of weights from elsewhere: the transformer behind X6 is this project's."""
+    if whole:
+        return named("x", mobilenetv2(ops, image, config, prefix=prefix))
+    pyramid = mobilenetv2_pyramid(ops, image, prefix=prefix)
+    return dict(zip(("x3", "x4", "x5"), pyramid[1:], strict=True))
+
+
+register(
+    ["mobilenetv2"],
+    Architecture(
+        "MobileNetV2 (torchvision's names)",
+        "features.0.0.weight",
+        mobilenetv2,
+        levels=_levels,
+        official="features.",
+    ),
+)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mobileinst.network.backbones.blocks import DROP_PATH, InvertedResidual, inverted_residual, mlp
 from mobileinst.network.backbones.features import BackboneFeatures
+from mobileinst.network.backbones.registry import Architecture, register
 from mobileinst.network.ops import Ops, T, conv_bn
+
+if TYPE_CHECKING:
+    from mobileinst.network.config import ModelConfig
 
 
 class Stage(NamedTuple):
@@ -87,9 +91,9 @@ def transformer(ops: Ops[T], x: T, name: str, stage: Stage) -> T:
     return x
 
 
-def seaformer(ops: Ops[T], image: T, variant: str, *, prefix: str = "") -> BackboneFeatures[T]:
+def seaformer(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "") -> BackboneFeatures[T]:
     """X3 = smb2, X4 = smb3 (L: its transformer), X5 and X6 = the transformers at strides 32 and 64."""
-    spec = SEAFORMER[variant]
+    spec = SEAFORMER[config.backbone]
     x = conv_bn(ops, image, f"{prefix}smb1.stem_block.0", spec.stem, kernel=3, stride=2, activation="relu")
     levels = []
     # official keys count the transformers from 1, whatever stage they follow
@@ -101,3 +105,6 @@ def seaformer(ops: Ops[T], image: T, variant: str, *, prefix: str = "") -> Backb
             x = transformer(ops, x, names[i], spec.transformers[i])
         levels.append(x)
     return BackboneFeatures(levels[1], levels[2], levels[3], levels[4])
+
+
+register(SEAFORMER, Architecture("SeaFormer", "smb1.stem_block.0.c.weight", seaformer))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mobileinst.network.backbones.blocks import (
     InvertedResidual,
@@ -12,7 +12,11 @@ from mobileinst.network.backbones.blocks import (
     transformer,
 )
 from mobileinst.network.backbones.features import BackboneFeatures
+from mobileinst.network.backbones.registry import Architecture, named, register
 from mobileinst.network.ops import Ops, T, conv_bn
+
+if TYPE_CHECKING:
+    from mobileinst.network.config import ModelConfig
 
 
 class TopFormerSpec(NamedTuple):
@@ -100,9 +104,22 @@ def inject(
     return BackboneFeatures(injected[0], injected[1], injected[2], levels.x6)
 
 
-def topformer(
-    ops: Ops[T], image: T, variant: str, *, use_sim: bool = False, prefix: str = ""
-) -> BackboneFeatures[T]:
+def topformer(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "") -> BackboneFeatures[T]:
     """X3, X4, X5 (strides 8, 16, 32) and X6 (stride 64); X3..X5 injected with semantics if ``use_sim``."""
-    levels = topformer_pyramid(ops, image, variant, prefix=prefix)
-    return inject(ops, levels, variant, prefix=prefix) if use_sim else levels
+    levels = topformer_pyramid(ops, image, config.backbone, prefix=prefix)
+    return inject(ops, levels, config.backbone, prefix=prefix) if config.use_sim else levels
+
+
+def _levels(
+    ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "", whole: bool = True
+) -> dict[str, T]:
+    """x3 to x6, and with ``use_sim`` sim3 to sim5, the injected maps (the official outputs)."""
+    plain = topformer_pyramid(ops, image, config.backbone, prefix=prefix)
+    levels = named("x", plain)
+    if config.use_sim:
+        levels |= named("sim", inject(ops, plain, config.backbone, prefix=prefix))
+        del levels["sim6"]
+    return levels
+
+
+register(TOPFORMER, Architecture("TopFormer", "tpm.stem.0.c.weight", topformer, levels=_levels, injects=True))

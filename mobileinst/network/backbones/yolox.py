@@ -7,15 +7,19 @@ layer with its 3x3 convolution is one 7x7 convolution whose first row and column
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobileinst.network.backbones.blocks import TransformerSpec, pyramid_pool, transformer
 from mobileinst.network.backbones.features import BackboneFeatures, Places
-from mobileinst.network.config import ModelConfig
+from mobileinst.network.backbones.registry import Architecture, register
 from mobileinst.network.ops import Ops, Size, T, conv_bn
 from mobileinst.network.position import box_frequencies
+
+if TYPE_CHECKING:
+    from mobileinst.network.config import ModelConfig
 
 #: Channels at strides 4, 8, 16, 32 of the trunk; half of them inside its blocks.
 _CHANNELS = (32, 64, 128, 256)
@@ -164,3 +168,6 @@ def yolox_nano(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "") 
     x6 = conv_bn(ops, pooled, f"{prefix}embed", X6_CHANNELS)
     x6 = transformer(ops, x6, f"{prefix}trans", _TRANSFORMER)
     return BackboneFeatures(joined[0], joined[1], joined[2], x6, tuple(places))
+
+
+register(["yolox_nano"], Architecture("YOLOX", None, yolox_nano, detects=True))
