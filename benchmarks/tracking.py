@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.support import charts
 from benchmarks.support.charts import Figure, Panel
@@ -32,11 +31,10 @@ from mobileinst.evaluation import identity, youtube_vis
 from mobileinst.evaluation.files import CategoryMap
 from mobileinst.evaluation.identity import IdentityCounts, best_class_only
 from mobileinst.evaluation.run_lengths import intersections
-from mobileinst.evaluation.runner import ScoreRecorder, track_video
+from mobileinst.evaluation.runner import track_video
 from mobileinst.evaluation.youtube_vis import track_of
 from mobileinst.masks.overlap import mask_iou
-from mobileinst.tracking import Detections
-from mobileinst.tracking.assignment import linear_assignment
+from mobileinst.tracking import Keyframe, Tracker, eligible, pair
 
 INTERVALS = (1, 2, 3, 5, 8)
 MIN_OVERLAP = 0.1
@@ -44,35 +42,22 @@ MIN_OVERLAP = 0.1
 AP_SCORE = 0.1
 
 
-class OverlapTracker(ScoreRecorder):
+def overlap_association(tracker: Tracker, keyframe: Keyframe) -> list[tuple[int, int]]:
     """Associates by the overlap of masks alone, as trackers by detection do."""
-
-    def _pairs(
-        self,
-        detections: Detections,
-        sure: NDArray[np.bool_],
-        thresholds: NDArray[np.float32],
-        predicted: NDArray[np.bool_] | None,
-    ) -> list[tuple[int, int]]:
-        if predicted is None or not self.tracks or not len(detections):
-            return []
-        overlap = mask_iou(predicted, detections.masks)
-        was_visible = np.array([track.missed == 1 for track in self.tracks])
-        labels = [track.label for track in self.tracks]
-        kept = self.keep_ratio * thresholds[labels][:, None] <= detections.class_scores[:, labels].T
-        allowed = (overlap >= MIN_OVERLAP) & (sure | (was_visible[:, None] & kept))
-        rows, columns = linear_assignment(np.where(allowed, -overlap, 0))
-        return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if allowed[r, c]]
+    if keyframe.predicted is None:
+        return []
+    overlap = mask_iou(keyframe.predicted, keyframe.detections.masks)
+    return pair(overlap, (overlap >= MIN_OVERLAP) & eligible(tracker, keyframe))
 
 
 #: How tracks are continued: name in tables -> tracker.
-ASSOCIATIONS: dict[str, Callable[[], ScoreRecorder]] = {
-    "paper": lambda: ScoreRecorder(
+ASSOCIATIONS: dict[str, Callable[[], Tracker]] = {
+    "paper": lambda: Tracker(
         iou_weight=0, min_cosine=-1, keep_ratio=0.02, min_own=0, return_cosine=-1, forget_after=10**6
     ),
-    "cosine": lambda: ScoreRecorder(iou_weight=0),
-    "IoU": lambda: OverlapTracker(),
-    "both": lambda: ScoreRecorder(),
+    "cosine": lambda: Tracker(iou_weight=0),
+    "IoU": lambda: Tracker(association=overlap_association),
+    "both": lambda: Tracker(),
 }
 EXPLAINED = {
     "paper": "cosine without a gate: every track goes on while any candidate is left, none is ever dropped",

@@ -56,7 +56,7 @@ def convolution(x, weight, bias, stride, groups) -> np.ndarray:
         "ops.convolutions",
         "ops.interpreter",
         "ops.maps",
-        "tracking.tracker",
+        "tracking.association",
     ],
 )
 def test_examples(name: str) -> None:

@@ -173,8 +173,8 @@ class ScoreRecorder(Tracker):
 
     @classmethod
     def like(cls, tracker: Tracker) -> ScoreRecorder:
-        """With the options of another Tracker."""
-        return cls(**tracker.options)
+        """With the options and the association of another Tracker."""
+        return cls(**tracker.options, association=tracker.association)
 
     def update(
         self,

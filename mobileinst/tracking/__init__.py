@@ -1,5 +1,26 @@
 """Identities from frame to frame: the tracker, its association of kernels, and one-to-one assignment."""
 
-from .tracker import Detections, Track, Tracker, associate_kernels, cosine_similarity
+from .association import (
+    Association,
+    Detections,
+    Keyframe,
+    associate_kernels,
+    cosine_similarity,
+    eligible,
+    kernel_association,
+    pair,
+)
+from .tracker import Track, Tracker
 
-__all__ = ["Detections", "Track", "Tracker", "associate_kernels", "cosine_similarity"]
+__all__ = [
+    "Association",
+    "Detections",
+    "Keyframe",
+    "Track",
+    "Tracker",
+    "associate_kernels",
+    "cosine_similarity",
+    "eligible",
+    "kernel_association",
+    "pair",
+]

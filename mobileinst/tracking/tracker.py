@@ -1,4 +1,4 @@
-"""Kernel association (paper: keyframes' kernels matched by cosine similarity) and the tracks made from it."""
+"""Tracks, and what makes them begin, go on and end. Which candidate goes on which track: `association`."""
 
 from __future__ import annotations
 
@@ -7,71 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..inputs import check_count, check_number
-from ..masks.overlap import mask_iou, own_share
-from .assignment import linear_assignment
+from ..masks.overlap import own_share
+from .association import Association, Detections, Keyframe, kernel_association
 
 #: Keyframes over which a track's class scores are averaged, at most.
 CLASS_MEMORY = 10
-
-
-def cosine_similarity(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cosine of the angles between kernels (m, D) and (n, D): float32 (m, n), 0 where a kernel is zero.
-
-    Example:
-        >>> cosine_similarity(np.float32([[2, 0]]), np.float32([[1, 0], [0, 3], [-1, 0]])).tolist()
-        [[1.0, 0.0, -1.0]]
-    """
-    return np.asarray(_normalised(a) @ _normalised(b).T, np.float32)
-
-
-def associate_kernels(previous: ArrayLike, current: ArrayLike) -> NDArray[np.int64]:
-    """The paper's kernel association: all queries, one to one, no thresholds.
-
-    Kernels are L2-normalised and paired so that the summed cosine similarity is greatest (Hungarian). The
-    formula is MinVIS's query matching applied to kernels, as the paper describes it.
-
-    Args:
-        previous: kernels of the last keyframe in their order of tracks, (m, D).
-        current: kernels of this keyframe, (n, D).
-
-    Returns:
-        int64 (m,): for each previous kernel the index of its current one, -1 if there are fewer (n < m).
-
-    Raises:
-        ValueError: if the shapes don't fit or a value is not finite.
-
-    Example:
-        >>> associate_kernels([[1, 0], [0, 1]], [[0.1, 2], [3, 0]]).tolist()
-        [1, 0]
-    """
-    before, now = np.asarray(previous, np.float64), np.asarray(current, np.float64)
-    if before.ndim != 2 or now.ndim != 2 or before.shape[1] != now.shape[1]:
-        raise ValueError(f"expected kernels (m, D) and (n, D), got shapes {before.shape} and {now.shape}")
-    if not (np.isfinite(before).all() and np.isfinite(now).all()):
-        raise ValueError("expected finite kernels, got NaN or infinity")
-    rows, columns = linear_assignment(1 - _normalised(before) @ _normalised(now).T)
-    found = np.full(len(before), -1, np.int64)
-    found[rows] = columns
-    return found
-
-
-@dataclass
-class Detections:
-    """Candidates of one keyframe.
-
-    kernels: float32 (n, D). class_scores: float32 (n, classes), maskness included. masks: bool (n, h, w) at
-    the resolution of the mask features.
-    """
-
-    kernels: NDArray[np.float32]
-    class_scores: NDArray[np.float32]
-    masks: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.kernels)
 
 
 @dataclass
@@ -124,6 +67,9 @@ class Tracker:
         forget_after: keyframes without the object after which its track is dropped. Up: objects get their id
             back after a longer absence, and more work is done on tracks that are gone; down: they come back
             with a new id.
+        association: rule that pairs tracks with a keyframe's candidates: called with the tracker and a
+            :class:`Keyframe`, it returns indices of tracks and candidates, one to one. None means
+            :func:`kernel_association`, to which the first three parameters belong.
 
     Raises:
         ValueError: for a parameter out of range.
@@ -139,6 +85,7 @@ class Tracker:
         min_own: float = 0.5,
         return_cosine: float = 0.6,
         forget_after: int = 30,
+        association: Association | None = None,
     ) -> None:
         share = "above 0 and at most 1"
         self.min_cosine = check_number("min_cosine", min_cosine, -1, 1, "in -1..1")
@@ -148,11 +95,12 @@ class Tracker:
         self.min_own = check_number("min_own", min_own, 0, 1, "in 0..1")
         self.return_cosine = check_number("return_cosine", return_cosine, -1, 1, "in -1..1")
         self.forget_after = check_count("forget_after", forget_after, 0)
+        self.association = kernel_association if association is None else association
         self.reset()
 
     @property
     def options(self) -> dict[str, Any]:
-        """The parameters that it was made with, by name."""
+        """The numbers that it was made with, by name."""
         names = ("min_cosine", "iou_weight", "min_overlap", "keep_ratio", "min_own", "return_cosine")
         return {name: getattr(self, name) for name in (*names, "forget_after")}
 
@@ -230,7 +178,7 @@ class Tracker:
         ranks = scores.copy()
         for track in self.tracks:
             track.missed += 1
-        for row, chosen in self._pairs(detections, sure, thresholds, predicted):
+        for row, chosen in self._pairs(Keyframe(detections, sure, thresholds, predicted)):
             self._continue(self.tracks[row], detections, chosen)
             free[chosen] = False
             ranks[chosen] /= self.keep_ratio
@@ -240,42 +188,19 @@ class Tracker:
             self._begin(detections, int(column), float(scores[column]))
         return self.visible
 
-    def _pairs(
-        self,
-        detections: Detections,
-        sure: NDArray[np.bool_],
-        thresholds: NDArray[np.float32],
-        predicted: NDArray[np.bool_] | None,
-    ) -> list[tuple[int, int]]:
-        """One-to-one pairs (track, candidate) of the greatest summed similarity above the gate."""
-        if not self.tracks or not len(detections):
+    def _pairs(self, keyframe: Keyframe) -> list[tuple[int, int]]:
+        """Pairs (track, candidate) by the rule of association, checked to be one to one."""
+        if not self.tracks or not len(keyframe.detections):
             return []
-        cosine = cosine_similarity(self.kernels(), detections.kernels)
-        gain = cosine - self.min_cosine
-        was_visible = np.array([track.missed == 1 for track in self.tracks])
-        labels = [track.label for track in self.tracks]
-        kept = self.keep_ratio * thresholds[labels][:, None] <= detections.class_scores[:, labels].T
-        least = np.where(was_visible, self.min_cosine, max(self.min_cosine, self.return_cosine))
-        allowed = (cosine >= least[:, None]) & (sure | (was_visible[:, None] & kept))
-        if self.iou_weight and predicted is not None:
-            reached = mask_iou(predicted, detections.masks)
-            stayed, comparable = self._stayed(detections.masks)
-            gain = gain + self.iou_weight * (reached + stayed)
-            allowed &= ~comparable[:, None] | (np.maximum(reached, stayed) >= self.min_overlap)
-        # Worth 0 outside the gate: such a pair never displaces one that counts.
-        rows, columns = linear_assignment(np.where(allowed, -gain, 0))
-        return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if allowed[r, c]]
-
-    def _stayed(self, masks: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """IoU of each track's mask in the frame before with the candidates' masks (0 where there is none of
-        the same size), and for which tracks there is one."""
-        overlap = np.zeros((len(self.tracks), len(masks)), np.float32)
-        comparable = np.zeros(len(self.tracks), np.bool_)
-        for row, track in enumerate(self.tracks):
-            if track.missed == 1 and track.mask.shape == masks.shape[1:]:
-                comparable[row] = True
-                overlap[row] = mask_iou(track.mask[None], masks)[0]
-        return overlap, comparable
+        pairs = [(int(row), int(column)) for row, column in self.association(self, keyframe)]
+        rows, columns = {row for row, _ in pairs}, {column for _, column in pairs}
+        once = len(rows) == len(columns) == len(pairs)
+        if not (once and rows <= {*range(len(self.tracks))} and columns <= {*range(len(keyframe.sure))}):
+            raise ValueError(
+                f"an association of {len(self.tracks)} tracks with {len(keyframe.sure)} candidates must be "
+                f"one to one, got {pairs}"
+            )
+        return pairs
 
     def _continue(self, track: Track, detections: Detections, column: int) -> None:
         track.kernel = detections.kernels[column].copy()
@@ -292,8 +217,3 @@ class Tracker:
         mask = detections.masks[column].copy()
         self.tracks.append(Track(self._next_id, kernel, mask, class_scores, score, detection=column))
         self._next_id += 1
-
-
-def _normalised(kernels: NDArray[Any]) -> NDArray[Any]:
-    norms = np.sqrt((kernels * kernels).sum(1, keepdims=True))
-    return kernels / np.where(norms > 0, norms, 1)
