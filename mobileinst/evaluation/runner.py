@@ -99,6 +99,7 @@ def run_youtube_vis(
     data = read_annotations(annotations, "videos")
     mapping = _mapping(segmenter, data)
     make = Tracker if tracker is None else tracker
+    options, rule = make().options, make().association
 
     spread = jobs != 1 or ray is not None
     work = VideoWork(
@@ -106,12 +107,12 @@ def run_youtube_vis(
         mapping,
         score_threshold,
         keyframe_every,
-        functools.partial(Tracker, **make().options) if spread else make,
+        functools.partial(Tracker, **options, association=rule) if spread else make,
     )
     settings = {
         "keyframe_every": keyframe_every,
         "score_threshold": score_threshold,
-        "tracker": make().options,
+        "tracker": {**options, "association": getattr(rule, "__qualname__", repr(rule))},
     }
     run = SetRun(segmenter, data["videos"], Path(images), work, jobs, ray)
     return run.finish(mapping, output, settings, quiet)
