@@ -151,3 +151,27 @@ def test_configurations_name_what_does_not_fit() -> None:
     config = ModelConfig("yolox_nano", classes=3)
     assert config.kinds == (1, 1, 1)
     assert ModelConfig.from_dict(config.to_dict()) == config
+
+
+def test_masks_end_where_windows_do() -> None:
+    boxes = np.array([[0.4, 0.6, np.log(0.3), np.log(0.2)], [0.9, 0.1, np.log(0.1), np.log(0.5)]], np.float32)
+    rng = np.random.default_rng(5)
+    kernels = np.concatenate([selection.windows(boxes), rng.standard_normal((2, 9)).astype(np.float32)], 1)
+    logits = rng.standard_normal((2, 40, 50)).astype(np.float32)
+    found = selection.within_windows(logits, kernels)
+    y, x = (np.mgrid[:40, :50] + 0.5) / np.array([40, 50])[:, None, None]
+    half = np.exp(boxes[:, 2:]) / 2 * (1 + selection.WINDOW_MARGIN) + 0.5 / np.array([50, 40])
+    for i in range(2):
+        inside = (np.abs(x - boxes[i, 0]) <= half[i, 0]) & (np.abs(y - boxes[i, 1]) <= half[i, 1])
+        np.testing.assert_array_equal(found[i], np.where(inside, logits[i], selection.OUTSIDE_LOGIT))
+
+
+def test_pytorch_ends_masks_where_numpy_does() -> None:
+    torch = pytest.importorskip("torch")
+    from weights_tools.torch_ops import within_windows
+
+    boxes = np.random.default_rng(6).uniform((0, 0, -4, -4), (1, 1, 0, 0), (12, 4)).astype(np.float32)
+    logits = np.random.default_rng(7).standard_normal((12, 31, 47)).astype(np.float32)
+    windows = selection.windows(boxes)
+    found = within_windows(torch.from_numpy(logits)[None], torch.from_numpy(windows)[None])[0].numpy()
+    assert (found != selection.within_windows(logits, windows)).mean() < 1e-3

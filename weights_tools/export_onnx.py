@@ -28,7 +28,7 @@ from mobileinst.io.files import Output
 from mobileinst.network.model import Features
 from mobileinst.network.ops import Size
 from weights_tools.loading import torch_model
-from weights_tools.torch_ops import MobileInst, TorchOps
+from weights_tools.torch_ops import MobileInst, TorchOps, within_windows
 
 Part = Literal["model", "masks", "features", "instances", "backbone"]
 PARTS: tuple[Part, ...] = ("model", "masks", "features", "instances", "backbone")
@@ -137,6 +137,8 @@ class ExportedPart(nn.Module):
         depth, height, width = (int(n) for n in mask_features.shape)
         masks = kernels @ mask_features.reshape(depth, height * width)
         masks = masks.reshape(int(kernels.shape[0]), height, width)
+        if self.model.config.query_source == "places":
+            masks = within_windows(masks[None], found.kernels)[0]
         logits = (found.class_logits[0], found.objectness_logits[0, :, 0])
         return (*logits, kernels, *((mask_features,) if self.part == "model" else ()), masks)
 

@@ -233,12 +233,15 @@ class MobileInst(nn.Module):
         """
         found = self.features(images)
         out = self.instances(found)
+        mask_logits = mask_product(out.kernels, found.mask_features)
+        if self.config.query_source == "places":
+            mask_logits = within_windows(mask_logits, out.kernels)
         return {
             "class_logits": out.class_logits,
             "objectness_logits": out.objectness_logits[..., 0],
             "kernels": out.kernels,
             "mask_features": found.mask_features,
-            "mask_logits": mask_product(out.kernels, found.mask_features),
+            "mask_logits": mask_logits,
             "queries_global": out.queries_global,
             "pooled": found.pooled,
             "x6": found.x6,
@@ -306,6 +309,21 @@ def _windows(box: Tensor) -> Tensor:
     return torch.cat([2.0 * centre * steep, -steep, middle], 2) * (
         selection.WINDOW_LOGIT * selection.WINDOW_SCALE
     )
+
+
+def within_windows(mask_logits: Tensor, kernels: Tensor) -> Tensor:
+    """:func:`mobileinst.network.selection.within_windows` of logits (B, N, h, w) and kernels (B, N, D)."""
+    windows = kernels.detach().float() / (selection.WINDOW_LOGIT * selection.WINDOW_SCALE)
+    steep = -windows[..., 2:4]
+    centre = windows[..., :2] / (2.0 * steep) + 0.5
+    reach = steep.rsqrt() * (1.0 + selection.WINDOW_MARGIN)
+    inside = []
+    for axis, count in ((0, int(mask_logits.shape[3])), (1, int(mask_logits.shape[2]))):
+        middles = (torch.arange(count, device=kernels.device) + 0.5) / count
+        distance = (middles - centre[..., axis : axis + 1]).abs()
+        inside.append(distance <= reach[..., axis : axis + 1] + 0.5 / count)
+    kept = inside[1][..., :, None] & inside[0][..., None, :]
+    return torch.where(kept, mask_logits, torch.full_like(mask_logits, selection.OUTSIDE_LOGIT))
 
 
 def mask_product(kernels: Tensor, mask_features: Tensor) -> Tensor:

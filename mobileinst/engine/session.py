@@ -15,6 +15,7 @@ from mobileinst.engine.graph import Graph, NativeOps
 from mobileinst.engine.parameters import Parameters
 from mobileinst.engine.processors import PIECES_WHERE_CORES_DIFFER, default_threads, usable_processors
 from mobileinst.network import features, instances
+from mobileinst.network.selection import within_windows
 from mobileinst.weights import Weights, check_weights
 
 Array = NDArray[np.float32]
@@ -100,6 +101,7 @@ class Session:
         predictions = instances(ops, found, weights.config)
         # Masks need no mask features: kernels are projected instead of all the map's pixels.
         graph.postpone(found.mask_features, _MASK_FEATURES)
+        self._windows = weights.config.query_source == "places"
         self._postponed = found.mask_features.name
         self._kernel_projection = _kernel_projection(parameters, self._postponed)
         outputs = {
@@ -163,7 +165,8 @@ class Session:
         Raises:
             TypeError, ValueError: for kernels of another dtype or shape.
         """
-        return self._plan.mask_logits(self._tensors["mask_map"], kernels, self._kernel_projection)
+        logits = self._plan.mask_logits(self._tensors["mask_map"], kernels, self._kernel_projection)
+        return within_windows(logits, kernels) if self._windows else logits
 
     def read(self, name: str) -> Array:
         """An inner map of the last run, ``"pooled"`` or ``"x6"``, as float32 (C, h, w)."""

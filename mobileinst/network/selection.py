@@ -35,6 +35,10 @@ WINDOW_SCALE = 1e-3
 #: Mask logit that a window has in its middle.
 WINDOW_LOGIT = 2.0
 
+#: Masks end where a box does, enlarged by this share of it; beyond is this logit.
+WINDOW_MARGIN = 0.15
+OUTSIDE_LOGIT = -8.0
+
 #: Half extents of a window, as shares of the image's sides, are at least this.
 LEAST_HALF = 0.01
 
@@ -94,6 +98,23 @@ def window_basis(size: tuple[int, int]) -> Array:
     x = (np.arange(size[1]) + 0.5) / size[1] - 0.5
     plane = np.stack(np.broadcast_arrays(x[None, :], y[:, None]), -1)
     return np.concatenate([plane, np.square(plane)], 2).astype(np.float32)
+
+
+def within_windows(logits: Array, kernels: Array) -> Array:
+    """Mask logits (N, h, w) that are :data:`OUTSIDE_LOGIT` beyond the boxes that kernels (N, D) begin with.
+
+    A box is that of its :func:`windows`, :data:`WINDOW_MARGIN` larger, and half a pixel of the map.
+    """
+    steep = -kernels[:, 2:4] / (WINDOW_LOGIT * WINDOW_SCALE)
+    centre = kernels[:, :2] / (2.0 * WINDOW_LOGIT * WINDOW_SCALE * steep) + 0.5
+    reach = (1.0 + WINDOW_MARGIN) / np.sqrt(steep)
+    inside = []
+    for axis, count in ((0, logits.shape[2]), (1, logits.shape[1])):
+        middles = (np.arange(count, dtype=np.float32) + 0.5) / count
+        distance = np.abs(middles - centre[:, axis : axis + 1])
+        inside.append(distance <= reach[:, axis : axis + 1] + 0.5 / count)
+    kept = inside[1][:, :, None] & inside[0][:, None, :]
+    return np.where(kept, logits, np.float32(OUTSIDE_LOGIT)).astype(np.float32)
 
 
 def select(
