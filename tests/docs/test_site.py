@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -83,6 +84,58 @@ def test_commands(page: str) -> None:
         words = shlex.split(line.replace("--preview 8000", "--preview 0"))
         assert words[0] == "mobileinst"
         assert cli.main(words[1:]) == 0, line
+
+
+@needs_default_weights
+def test_evaluation(files: Path) -> None:
+    """Its commands measure a model on one image of which everything is known to be right: its own results."""
+    pytest.importorskip("pycocotools")
+    from mobileinst import Segmenter
+    from mobileinst.export import coco_results
+    from mobileinst.video import read_image
+
+    image = read_image(files / "frames" / "0.png")
+    (files / "images").mkdir()
+    shutil.copy(files / "frames" / "0.png", files / "images")
+    seg = Segmenter()
+    found = seg.segment(image)
+    results = coco_results(found, 1)
+    height, width = found.size
+    truth = {
+        "images": [{"id": 1, "file_name": "0.png", "height": height, "width": width}],
+        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(seg.classes)],
+        "annotations": [
+            {**entry, "id": i + 1, "iscrowd": 0, "area": int(found.areas[i])}
+            for i, entry in enumerate(results)
+        ],
+    }
+    (files / "instances.json").write_text(json.dumps(truth))
+    (files / "gt.json").write_text(json.dumps(truth))
+    lines = [line for block in blocks("evaluation.md", "sh") for line in block.splitlines()]
+    assert len(lines) == 4
+    for line in lines:
+        if "ytvis" not in line:  # Annotations of videos have another form.
+            assert cli.main(shlex.split(line, comments=True)[1:]) == 0, line
+    assert json.loads((files / "results.stats.json").read_text())["AP"] == pytest.approx(1)
+
+
+def test_options_of_scripts_exist() -> None:
+    """Commands that take hours aren't run: each of their options is one of the module's."""
+    lines = []
+    for page in ("training.md", "tracking.md", "performance.md"):
+        for block in blocks(page, "sh"):
+            lines += block.replace("\\\n", " ").splitlines()
+    checked = 0
+    for line in lines:
+        module = re.search(r"-m ([\w.]+)", line)
+        if module is None:
+            continue
+        folder = ROOT / module[1].partition(".")[0]
+        code = "".join(path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.py")))
+        for option in re.findall(r"--[a-z-]+", line[module.end() :].partition("#")[0]):
+            assert f'"{option}"' in code, (line, option)
+            checked += 1
+    assert checked > 5
 
 
 def test_every_message_that_is_explained_exists() -> None:
