@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support import ROOT
 
 
 def _prefer_installed_package() -> None:
-    """Put the checkout last on the path where it has no extension module: the benchmarks are still found."""
-    if any((ROOT / "mobileinst").glob("_native*.so")):
+    """Move the checkout, where tests and benchmarks lie, to the end of the path if another copy of the
+    package is meant: one that PYTHONPATH names, or an installed one since this has no extension module."""
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    is_built = any((ROOT / "mobileinst").glob("_native*.so"))
+    if is_built and not any(Path(entry, "mobileinst").is_dir() for entry in named if entry):
         return
     elsewhere = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
     sys.path[:] = [*elsewhere, str(ROOT)]

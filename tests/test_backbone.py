@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from random_weights import random_input, random_tensors
 
 from mobileinst import Backbone, Segmenter, WeightsError, load_weights
 from mobileinst.network import BACKBONES, ModelConfig
 from mobileinst.weights import Weights, required_shapes, save_weights
+from tests.support.random_weights import random_input, random_tensors
 
 #: Whole models carry their decoder along; it is kept small here.
 SMALL = {"width": 16, "classes": 1, "queries": 2, "hidden": 16, "ffn": 16, "heads": 2, "kernel_dim": 8}

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_model import ColorModel, scene
-from test_weights import CONFIG, make_metadata, make_tensors
 
 from mobileinst import Backbone, Segmenter, Tracker, Weights
 from mobileinst.segmenter import network_size
 from mobileinst.weights import WeightsError, available_weights, save_weights
+from tests.support.fake_model import ColorModel, scene
+from tests.weights.test_weights import CONFIG, make_metadata, make_tensors
 
 FAKE_METADATA = make_metadata(classes=["square", "other"], score_threshold=0.5)
 

@@ -1,19 +1,13 @@
-"""Write recorded.npz with the PyTorch interpreter: python tests/golden/make_recorded.py"""
+"""Write recorded.npz with the PyTorch interpreter: python -m tests.golden.make_recorded"""
 
 from __future__ import annotations
-
-import sys
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from random_weights import random_input, random_tensors
-from recorded_models import CASES, OUTPUTS, PATH, Case
-
+from tests.support.random_weights import random_input, random_tensors
+from tests.support.recorded_models import CASES, OUTPUTS, PATH, Case
 from weights_tools.torch_ops import MobileInst, load_state
 
 

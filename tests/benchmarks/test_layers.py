@@ -1,0 +1,173 @@
+"""The benchmarks of layers on tiny sizes: shapes, comparison before timing, roofline."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import layers, shapes
+from benchmarks.contestants import base
+from mobileinst import _native
+from mobileinst.engine.backend import read_layer_times
+from mobileinst.network import ModelConfig
+from mobileinst.network.counter import count_layers
+from tests.support.benchmark_scripts import ORIGIN, run
+from tests.support.kernel_bindings import timing
+
+pytestmark = pytest.mark.usefixtures("same_packages")
+
+
+@pytest.mark.parametrize("backbone", ["topformer_b", "mobilenetv2"])
+def test_shapes_hold_all_multiply_adds_of_convolutions_and_linear_layers(backbone: str) -> None:
+    config = ModelConfig(backbone, width=128)
+    found = shapes.layer_shapes(config, 200, 333)
+    layers = count_layers(config, 200, 333)
+    counted = sum(x.macs for x in layers if x.op.startswith(("conv", "depthwise", "linear")))
+    assert sum(shape.macs * shape.count for shape in found) == counted
+
+
+def test_networks_are_named_by_backbone_width_and_size() -> None:
+    config = ModelConfig("topformer_t", width=16)
+    assert shapes.network_shapes("topformer_t-w16-64") == shapes.layer_shapes(config, 64, 64)
+    assert shapes.network_shapes("topformer_t-w16-64x96") == shapes.layer_shapes(config, 64, 96)
+    for name in ("topformer_t", "topformer_t-16-64", "topformer_t-w16-64x", "topformer_t-w16-64x96x3"):
+        with pytest.raises(ValueError, match="expected a network as in"):
+            shapes.network_shapes(name)
+
+
+def test_roofline_adds_up(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="random weights are made with PyTorch")
+    output, table = tmp_path / "roofline.json", tmp_path / "roofline.md"
+    sizes = ("--width", "16", "24", "--size", "64", "--rounds", "3")
+    done = run("roofline", "topformer_t", *sizes, "--output", str(output), "--table", str(table))
+    assert done.returncode == 0, done.stderr
+    networks = json.loads(output.read_text())["networks"]
+    assert list(networks) == ["topformer_t w16 64x64", "topformer_t w24 64x64"]
+    assert all(name in table.read_text() for name in networks)
+    found = networks["topformer_t w16 64x64"]
+    assert 0 < found["best_ms"] <= found["median_ms"]
+    kinds = sum(kind["limit_ms"] for kind in found["kinds"].values())
+    masks = 2e-6 * 100 * 16 * 8 * 8 / found["peak_gflops"]
+    assert found["limit_ms"] == pytest.approx(kinds + masks, rel=1e-6)
+    assert 0 < found["limit_of_tiles_ms"] != found["limit_ms"]
+
+
+def test_roofline_counts_the_products_of_whole_tiles() -> None:
+    pytest.importorskip("torch", reason="random weights are made with PyTorch")
+    from benchmarks.roofline import winograd_products
+
+    # two 3x3 convolutions on each of the maps of 80, 40 and 20 pixels, in 10x10, 5x5 and 5x5 tiles
+    assert [_native.winograd_tile(side, side) for side in (80, 40, 20)] == [8, 8, 4]
+    products = 2 * 16 * 16 * ((100 + 25) * 100 + 25 * 36)
+    assert winograd_products(ModelConfig("topformer_t", width=16), 640) == products
+
+
+def test_layers_runs_every_kernel_and_names_who_is_skipped(tmp_path: Path) -> None:
+    output = tmp_path / "layers.json"
+    names = ("topformer_t-w16-64", "--contestants", "ref", "nosuch")
+    done = run("layers", *names, "--quick", "--output", str(output))
+    assert done.returncode == 0, done.stderr
+    assert "Skipped: nosuch (unknown" in done.stdout
+    written = json.loads(output.read_text(encoding="utf-8"))
+    assert {layer["kernel"] for layer in written["layers"]} == {"gemm", "conv3x3", "conv_direct", "depthwise"}
+    assert written["peak_gflops"] > 0.1
+    assert all(layer["seconds"]["ref"] > 0 for layer in written["layers"])
+    assert written["machine"]["cores"] >= 1
+
+
+@pytest.mark.parametrize("peaks", [[30.0, 20.0], [20.0, 30.0]])
+def test_the_higher_peak_of_beginning_and_end_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, peaks: list[float]
+) -> None:
+    measured = iter(peaks)
+    output = tmp_path / "layers.json"
+    monkeypatch.setattr(timing, "peak_gflops", lambda: next(measured))
+    one = shapes.LayerShape("gemm", (10, 8, 12), 2, "a")
+    monkeypatch.setattr(layers, "network_shapes", lambda name: [one])
+    command = ["layers", "net", "--quick", "--contestants", "ref", "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", command)
+    layers.main()
+    assert json.loads(output.read_text(encoding="utf-8"))["peak_gflops"] == 30
+
+
+def test_pytorch_is_compiled_with_frozen_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    inductor = importlib.import_module("torch._inductor.config")
+    from benchmarks.contestants import torch_engine
+
+    monkeypatch.setattr(torch_engine, "load_module", lambda files, part: torch.nn.Identity())
+    monkeypatch.setattr(torch, "compile", lambda module: module)
+    case = base.Case("topformer_t", 32, 64, 64, "model", torch.get_num_threads())
+    for name, frozen in (("torch", False), ("torch-compiled", True)):
+        monkeypatch.setattr(inductor, "freezing", False)
+        torch_engine.make(name).load(base.Files(tmp_path, tmp_path), case)
+        assert inductor.freezing is frozen
+
+
+def test_layers_compare_all_tiers_with_pytorch(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    names, _ = layers.find_contestants(None)
+    assert "torch" in names
+    shape = shapes.LayerShape("conv_direct", (17, 12, 3, 16, 3, 2), 1, "stem")
+    found = layers.measure_shape(shape, [*names, "ref"], rounds=1, milliseconds=0.1)
+    assert set(found["difference"]) == {*names, "ref"}
+
+
+def test_shapes_of_several_networks_are_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = ("gemm", (1, 2, 3)), ("gemm", (4, 5, 6))
+    networks = {
+        "a": [shapes.LayerShape(*one, 2, "a"), shapes.LayerShape(*other, 1, "b")],
+        "b": [shapes.LayerShape(*one, 5, "c")],
+    }
+    monkeypatch.setattr(layers, "network_shapes", networks.__getitem__)
+    found = layers.all_shapes(["a", "b"])
+    assert found == [shapes.LayerShape(*one, 7, "a"), shapes.LayerShape(*other, 1, "b")]
+
+
+def test_layer_times_are_written_as_the_package_reads_them(tmp_path: Path) -> None:
+    tier = _native.supported_tiers()[-1]
+    layer = {"kernel": "gemm", "extents": (1, 2, 3), "seconds": {tier: 2.5e-5, "xnnpack": 1e-3, "torch": 9.0}}
+    result = {"contestants": [tier, "xnnpack"], "layers": [layer], "networks": ["net"], **ORIGIN}
+    layers.write_times(result, tmp_path / "folder" / "times.txt")
+    text = (tmp_path / "folder" / "times.txt").read_text(encoding="utf-8")
+    assert f"our {tier} kernel" in text
+    assert "A CPU, Linux; 2026-01-01; commit abc" in text
+    assert read_layer_times(tmp_path / "folder" / "times.txt") == {"gemm 1 2 3": (25.0, 1000.0)}
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_layer_times_want_the_fastest_tier_and_xnnpack(tmp_path: Path, missing: int) -> None:
+    names = [_native.supported_tiers()[-1], "xnnpack"]
+    names[missing] = "torch"
+    with pytest.raises(ValueError, match="and xnnpack to be timed, got"):
+        layers.write_times({"contestants": names, "layers": []}, tmp_path / "times.txt")
+
+
+def test_a_contestant_that_computes_something_else_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = shapes.LayerShape("gemm", (4, 8, 8), 1, "a")
+    right = layers.native_runner
+
+    def wrong(*arguments: Any) -> Any:
+        seconds, output = right(*arguments[:3], "ref")(1)
+        return lambda repeats: (seconds, output + (1.0 if arguments[3] == "wrong" else 0.0))
+
+    monkeypatch.setattr(layers, "native_runner", wrong)
+    with pytest.raises(RuntimeError, match="wrong differs by 1"):
+        layers.measure_shape(shape, ["ref", "wrong"], rounds=1, milliseconds=0.1)
+
+
+def test_the_peak_of_a_faster_tier_is_not_lower() -> None:
+    tiers = _native.supported_tiers()
+    peaks = [timing.peak_gflops(tier, 30) for tier in tiers]
+    assert min(peaks) > 0.1
+    assert peaks[-1] > 0.5 * max(peaks)
+    with pytest.raises(ValueError, match="tier"):
+        timing.peak_gflops("nosuch")
+    with pytest.raises(ValueError, match="milliseconds"):
+        timing.peak_gflops(None, 0)

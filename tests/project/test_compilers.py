@@ -1,0 +1,39 @@
+"""The sources compile with Clang for aarch64, as on Termux; elsewhere the tests build them with GCC only."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+SOURCES = ROOT / "src/cpp"
+CROSS = Path("/usr/aarch64-linux-gnu/include")
+FOLDERS = ("core", "plan", "tiers", "*/*")
+OTHERS = sorted(path for folder in FOLDERS for path in SOURCES.glob(f"{folder}/*.cpp"))
+PLAIN = [path for path in OTHERS if path.stem not in ("neon", "avx2", "avx512")]
+
+
+def compile_with_clang(path: Path, *options: str) -> None:
+    compiler = shutil.which("clang++")
+    headers = sorted(CROSS.glob("c++/*"))
+    if compiler is None or not headers:
+        pytest.skip("needs clang++ and g++-aarch64-linux-gnu")
+    line = [compiler, "--target=aarch64-linux-gnu", "-std=c++17", "-Wall", "-Wextra", "-Werror"]
+    line += ["-ffp-contract=off", f"-I{SOURCES}"]
+    for folder in (headers[-1], headers[-1] / "aarch64-linux-gnu", CROSS):
+        line += ["-isystem", str(folder)]
+    done = subprocess.run([*line, *options, str(path)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def test_clang_assembles_the_neon_kernels(tmp_path: Path) -> None:
+    compile_with_clang(SOURCES / "tiers/neon.cpp", "-O1", "-c", "-o", str(tmp_path / "out.o"))
+
+
+@pytest.mark.parametrize("path", PLAIN, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_clang_understands_the_rest(path: Path) -> None:
+    compile_with_clang(path, "-fsyntax-only")

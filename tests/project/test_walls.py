@@ -1,0 +1,129 @@
+"""The walls between the rooms of the code, read from its imports and includes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+CPP = ROOT / "src" / "cpp"
+PYTHON = [
+    path for folder in ("mobileinst", "weights_tools") for path in sorted((ROOT / folder).rglob("*.py"))
+]
+SOURCES = [path for path in sorted(CPP.rglob("*")) if path.suffix in (".cpp", ".h")]
+
+#: Which folders of src/cpp a folder may include from, besides the standard library.
+MAY_INCLUDE = {
+    "core": {"core"},
+    "simd": {"core", "simd"},
+    "kernels": {"core", "kernels", "simd"},
+    "tiers": {"core", "kernels", "tiers"},
+    "xnnpack": {"core", "kernels", "xnnpack"},
+    "plan": {"core", "kernels", "plan", "xnnpack"},
+    "bindings": {"bindings", "core", "kernels", "plan", "xnnpack"},
+    "testing": {"bindings", "core", "kernels", "testing", "xnnpack"},
+}
+
+#: Which rooms of mobileinst (its folders, its modules in the open, the extension) a room may import from.
+#: Every room may import itself and the version; nothing but `__main__` imports the command line.
+MAY_IMPORT = {
+    "inputs": set(),
+    "io": set(),
+    "network": set(),
+    "masks": {"_native"},
+    "weights": {"io", "network"},
+    "engine": {"_native", "network", "weights"},
+    "tracking": {"inputs", "masks"},
+    "ops": {"_native", "network", "tracking"},
+    "backbone": {"_native", "engine", "inputs", "network", "weights"},
+    "results": {"_native", "drawing", "inputs", "masks"},
+    "segmenter": {"_native", "engine", "inputs", "masks", "network", "results", "tracking", "weights"},
+    "drawing": {"inputs", "results", "zones"},
+    "zones": {"drawing", "inputs", "io", "masks", "results"},
+    "video": {"inputs", "io"},
+    "export": {"io", "masks", "results", "video"},
+    "pipeline": {"drawing", "export", "io", "results", "segmenter", "tracking", "video", "zones"},
+    "report": {"drawing", "io", "results", "video"},
+    "parallel": set(),
+    "batch": {
+        *("drawing", "export", "io", "parallel", "pipeline", "results", "segmenter", "tracking", "video"),
+        "weights",
+    },
+    "evaluation": {"_native", "export", "io", "parallel", "results", "segmenter", "tracking", "video"},
+}
+#: Who stands above the rooms.
+ABOVE = {"__init__", "cli", "weights_tools"}
+
+_INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Full names of the modules that a file imports anywhere, with `from a import b` giving `a` and `a.b`."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _within(module: str, *packages: str) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in PYTHON if _within(p.relative_to(ROOT).parts[0], "mobileinst")], ids=_name
+)
+def test_runtime_needs_neither_torch_nor_its_tools(path: Path) -> None:
+    assert [m for m in _imports(path) if _within(m, "torch", "torchvision", "weights_tools")] == []
+
+
+@pytest.mark.parametrize("path", [p for p in PYTHON if p.name != "__main__.py"], ids=_name)
+def test_imports_stay_within_walls(path: Path) -> None:
+    room = _room(path.relative_to(ROOT).with_suffix("").parts)
+    rooms = {_room(module.split(".")) for module in _imports(path) if _within(module, "mobileinst")}
+    permitted = set(MAY_IMPORT) if room in ABOVE else MAY_IMPORT[room]
+    assert rooms - {room, "mobileinst", "__version__", *permitted} == set()
+
+
+def _room(parts: Sequence[str]) -> str:
+    """The folder of mobileinst, or the module in the open, that a module belongs to; else its package."""
+    return parts[1] if parts[0] == "mobileinst" and len(parts) > 1 else parts[0]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "mobileinst" / "network").rglob("*.py")), ids=_name)
+def test_network_knows_no_backend(path: Path) -> None:
+    ours = [m for m in _imports(path) if _within(m, "mobileinst")]
+    assert [m for m in ours if not _within(m, "mobileinst.network")] == []
+    assert [m for m in _imports(path) if _within(m, "torch", "onnx")] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_includes_stay_within_walls(path: Path) -> None:
+    room = path.relative_to(CPP).parts[0]
+    includes = _INCLUDE.findall(path.read_text(encoding="utf-8"))
+    ours = [include for include in includes if (CPP / include).is_file()]
+    assert [include for include in ours if include.partition("/")[0] not in MAY_INCLUDE[room]] == []
+    foreign = ("pybind11/", "Python.h", "numpy/")
+    if room != "bindings":
+        assert [include for include in includes if include.startswith(foreign)] == []
+    if room != "xnnpack":
+        assert [include for include in includes if include.startswith(("xnnpack.h", "pthreadpool.h"))] == []
+
+
+def test_walls_are_looked_at() -> None:
+    """Guards the checks above against an empty list of files."""
+    assert len(PYTHON) > 10
+    assert len(SOURCES) > 5

@@ -1,0 +1,39 @@
+"""Small models whose outputs, computed by the PyTorch interpreter, are kept in `golden/recorded.npz`.
+
+They let the native engine be checked where PyTorch is not to be had: under emulation, on small boards.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mobileinst.network.config import ModelConfig
+from tests.support import ROOT
+
+PATH = ROOT / "tests" / "golden" / "recorded.npz"
+
+#: What is kept of each case.
+OUTPUTS = ("class_logits", "objectness_logits", "kernels", "mask_features", "mask_logits")
+
+
+class Case(NamedTuple):
+    """A configuration and the size of its input."""
+
+    config: ModelConfig
+    height: int
+    width: int
+
+
+def _small(backbone: str, **options: bool) -> ModelConfig:
+    return ModelConfig(
+        backbone, width=48, classes=5, queries=10, hidden=64, ffn=96, heads=4, kernel_dim=24, **options
+    )
+
+
+#: Sizes that stride 64 does and does not divide, odd ones too.
+CASES = {
+    "mobilenetv2_128x192": Case(_small("mobilenetv2"), 128, 192),
+    "topformer_t_96x160": Case(_small("topformer_t"), 96, 160),
+    "seaformer_t_75x140": Case(_small("seaformer_t"), 75, 140),
+    "topformer_t_sim_101x133": Case(_small("topformer_t", use_sim=True), 101, 133),
+}
