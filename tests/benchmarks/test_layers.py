@@ -160,14 +160,3 @@ def test_a_contestant_that_computes_something_else_is_not_timed(monkeypatch: pyt
     monkeypatch.setattr(layers, "native_runner", wrong)
     with pytest.raises(RuntimeError, match="wrong differs by 1"):
         layers.measure_shape(shape, ["ref", "wrong"], rounds=1, milliseconds=0.1)
-
-
-def test_the_peak_of_a_faster_tier_is_not_lower() -> None:
-    tiers = _native.supported_tiers()
-    peaks = [timing.peak_gflops(tier, 30) for tier in tiers]
-    assert min(peaks) > 0.1
-    assert peaks[-1] > 0.5 * max(peaks)
-    with pytest.raises(ValueError, match="tier"):
-        timing.peak_gflops("nosuch")
-    with pytest.raises(ValueError, match="milliseconds"):
-        timing.peak_gflops(None, 0)

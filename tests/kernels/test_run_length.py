@@ -1,4 +1,4 @@
-"""From logits to run lengths, COCO's text form, maskness and preprocessing, against plain NumPy."""
+"""From logits to run lengths, COCO's text form, and maskness, against plain NumPy."""
 
 from __future__ import annotations
 
@@ -7,24 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mobileinst import _native
-
-Array = NDArray[np.float32]
-TIERS = _native.supported_tiers()
-
-
-def taps(out: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
-    source = np.maximum((np.arange(out) + 0.5) * size / out - 0.5, 0)
-    low = np.minimum(source.astype(int), size - 1)
-    weight = np.where(low == size - 1, 0, source - low).astype(np.float32)
-    return low, np.minimum(low + 1, size - 1), weight
-
-
-def bilinear(x: Array, height: int, width: int) -> Array:
-    """In single precision, along x and then along y, rounded after every operation."""
-    low, high, weight = taps(width, x.shape[1])
-    x = x[:, low] + (x[:, high] - x[:, low]) * weight
-    low, high, weight = taps(height, x.shape[0])
-    return x[low] + (x[high] - x[low]) * weight[:, None]
+from tests.support.definitions import TIERS, Array, bilinear
 
 
 def encode(mask: NDArray[np.bool_]) -> list[int]:
@@ -167,37 +150,3 @@ def test_decode_checks_the_sum() -> None:
         _native.rle_decode(np.array([5, 6], np.uint32), 3, 4)
     with pytest.raises(TypeError, match="counts: expected a uint32 array"):
         _native.rle_decode(np.array([5, 7]), 3, 4)
-
-
-@pytest.mark.parametrize("tier", TIERS)
-@pytest.mark.parametrize("bgr", [False, True])
-@pytest.mark.parametrize(
-    ("size", "out"),
-    [((1, 1), (1, 1)), ((1, 1), (5, 3)), ((17, 23), (32, 64)), ((90, 161), (32, 45)), ((5, 4), (5, 4))],
-)
-def test_preprocess(tier: str, bgr: bool, size: tuple[int, int], out: tuple[int, int]) -> None:
-    from tests.support.kernel_bindings import kernels
-
-    frame = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
-    mean, std = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
-    got = kernels.preprocess(frame, *out, mean, std, bgr, tier=tier)
-    ordered = frame[:, :, ::-1] if bgr else frame
-    for c in range(3):
-        expected = (bilinear(ordered[:, :, c].astype(np.float32), *out) - mean[c]) / std[c]
-        np.testing.assert_allclose(got[c], expected, atol=1e-5)
-
-
-def test_preprocess_takes_any_layout_and_checks_its_input() -> None:
-    from tests.support.kernel_bindings import kernels
-
-    frame = np.random.default_rng(1).integers(0, 256, (9, 8, 3), np.uint8)
-    flipped = frame[:, ::-1]
-    ones = [1.0, 1.0, 1.0]
-    expected = kernels.preprocess(np.ascontiguousarray(flipped), 9, 8, ones, ones)
-    assert (kernels.preprocess(flipped, 9, 8, ones, ones) == expected).all()
-    with pytest.raises(TypeError, match="frame: expected a uint8 array"):
-        kernels.preprocess(frame.astype(np.float32), 9, 8, ones, ones)
-    with pytest.raises(ValueError, match=r"frame: expected a uint8 .*\(any, any, 3\).*got \(9, 8, 4\)"):
-        kernels.preprocess(np.zeros((9, 8, 4), np.uint8), 9, 8, ones, ones)
-    with pytest.raises(ValueError, match="std: expected values above 0, got 0"):
-        kernels.preprocess(frame, 9, 8, ones, [1.0, 0.0, 1.0])

@@ -127,3 +127,8 @@ def test_walls_are_looked_at() -> None:
     """Guards the checks above against an empty list of files."""
     assert len(PYTHON) > 10
     assert len(SOURCES) > 5
+
+
+@pytest.mark.parametrize("path", sorted(p for p in (CPP / "kernels").iterdir() if p.is_dir()), ids=_name)
+def test_every_kernel_has_its_tests(path: Path) -> None:
+    assert (ROOT / "tests" / "kernels" / f"test_{path.name}.py").exists()
