@@ -10,7 +10,8 @@ import pytest
 from mobileinst import Backbone, Segmenter, WeightsError, load_weights
 from mobileinst.network import BACKBONES, ModelConfig
 from mobileinst.weights import Weights, required_shapes, save_weights
-from tests.support.random_weights import random_input, random_tensors
+from tests.support.networks import make_metadata, random_model
+from tests.support.random_weights import random_input
 
 #: Whole models carry their decoder along; it is kept small here.
 SMALL = {"width": 16, "classes": 1, "queries": 2, "hidden": 16, "ffn": 16, "heads": 2, "kernel_dim": 8}
@@ -29,25 +30,9 @@ GOLDEN = {
 }
 
 
-def metadata(config: ModelConfig, kind: str) -> dict:
-    return {
-        "format": 1,
-        "kind": kind,
-        "config": config.to_dict(),
-        "classes": ["thing"] if kind == "model" else [],
-        "mean": [0.0] * 3,
-        "std": [1.0] * 3,
-        "color": "rgb",
-        "size": 64,
-        "score_threshold": 0.5,
-        "version": "0",
-        "card": {},
-    }
-
-
 def random_weights(backbone: str, *, use_sim: bool = False, kind: str = "model") -> Weights:
     config = ModelConfig(backbone, **SMALL, use_sim=use_sim)
-    return Weights(random_tensors(config), metadata(config, kind))
+    return random_model(config, kind=kind, **({} if kind == "model" else {"classes": []}))
 
 
 WITH_SIM = [name for name in BACKBONES if name.startswith("topformer")]
@@ -118,7 +103,7 @@ def test_file_of_a_backbone_alone(tmp_path: Path) -> None:
     whole = random_weights("topformer_t")
     tensors = {name: value for name, value in whole.tensors.items() if name.startswith("backbone.")}
     assert set(tensors) == set(required_shapes(config, "backbone"))
-    save_weights(tmp_path / "b.safetensors", tensors, metadata(config, "backbone"))
+    save_weights(tmp_path / "b.safetensors", tensors, make_metadata(config, kind="backbone", classes=[]))
     x = random_input(64, 64)
     found, expected = Backbone(tmp_path / "b.safetensors").features(x), Backbone(whole).features(x)
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
@@ -131,7 +116,7 @@ def test_file_of_a_backbone_alone(tmp_path: Path) -> None:
 def test_mobilenet_without_the_transformer_of_this_project() -> None:
     whole = random_weights("mobilenetv2")
     tensors = {k: v for k, v in whole.tensors.items() if k.startswith("backbone.features.")}
-    alone = Backbone(Weights(tensors, metadata(ModelConfig("mobilenetv2"), "backbone")))
+    alone = Backbone(Weights(tensors, make_metadata(ModelConfig("mobilenetv2"), kind="backbone", classes=[])))
     x = random_input(70, 90)
     found, expected = alone.features(x), Backbone(whole).features(x)
     assert list(found) == ["x3", "x4", "x5"]

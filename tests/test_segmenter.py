@@ -15,7 +15,7 @@ from mobileinst import Backbone, Segmenter, Tracker, Weights
 from mobileinst.segmenter import network_size
 from mobileinst.weights import WeightsError, available_weights, save_weights
 from tests.support.fake_model import ColorModel, scene
-from tests.weights.test_weights import CONFIG, make_metadata, make_tensors
+from tests.support.networks import CONFIG, make_metadata, make_tensors
 
 FAKE_METADATA = make_metadata(classes=["square", "other"], score_threshold=0.5)
 

@@ -13,7 +13,7 @@ from benchmarks.support.recorded import RecordedModel
 from mobileinst import Segmenter, Weights
 from mobileinst.evaluation import youtube_vis
 from tests.support.fake_model import ColorModel, scene
-from tests.weights.test_weights import make_metadata
+from tests.support.networks import make_metadata
 
 
 def test_replay_gives_the_same_tracks_and_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:

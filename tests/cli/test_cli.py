@@ -20,8 +20,8 @@ from mobileinst.io.png import write_png
 from mobileinst.video import open_source
 from mobileinst.video.writer import VideoWriter
 from mobileinst.weights import available_weights, save_weights
+from tests.support.networks import CONFIG, make_metadata
 from tests.support.random_weights import random_tensors
-from tests.weights.test_weights import CONFIG, make_metadata
 
 pytest.importorskip("av")
 pytest.importorskip("PIL")

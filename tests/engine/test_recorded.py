@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from mobileinst.engine import NativeModel
-from mobileinst.weights import Weights
-from tests.support.random_weights import random_input, random_tensors
-from tests.support.recorded_models import CASES, OUTPUTS, PATH
+from tests.support.networks import OUTPUTS, random_model, run_model
+from tests.support.random_weights import random_input
+from tests.support.recorded_models import CASES, PATH
 
 LIMIT = 1e-3
 
@@ -38,30 +38,8 @@ def _assert_close(outputs: dict[str, NDArray[np.float32]], expected: dict[str, N
 
 def test_native_engine(name: str, recorded: dict[str, NDArray[np.float32]]) -> None:
     config, height, width = CASES[name]
-    metadata = {
-        "format": 1,
-        "config": config.to_dict(),
-        "classes": [f"class {i}" for i in range(config.classes)],
-        "mean": [0.5] * 3,
-        "std": [0.25] * 3,
-        "color": "rgb",
-        "size": 320,
-        "score_threshold": 0.5,
-        "version": "test",
-        "card": {},
-    }
-    session = NativeModel(Weights(random_tensors(config), metadata)).session(height, width)
-    session.load_input(random_input(height, width))
-    session.run_features()
-    class_logits, objectness_logits, kernels = session.run_instances()
-    outputs = {
-        "class_logits": class_logits,
-        "objectness_logits": objectness_logits,
-        "kernels": kernels,
-        "mask_features": session.mask_features(),
-        "mask_logits": session.mask_logits(kernels),
-    }
-    _assert_close(outputs, recorded)
+    model = NativeModel(random_model(config))
+    _assert_close(run_model(model, random_input(height, width)), recorded)
 
 
 def test_recording_is_current(name: str, recorded: dict[str, NDArray[np.float32]]) -> None:

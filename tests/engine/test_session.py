@@ -28,43 +28,12 @@ from mobileinst.engine import (
 from mobileinst.network import features, instances
 from mobileinst.network.config import ModelConfig
 from mobileinst.network.counter import count_layers
-from mobileinst.weights import Weights, WeightsError
+from mobileinst.weights import WeightsError
+from tests.support.networks import OUTPUTS, random_model, run_model
 from tests.support.random_weights import random_input, random_tensors
 from tests.support.recorded_models import CASES
 
 SMALL = ModelConfig("topformer_t", width=32, classes=3, queries=7, hidden=32, ffn=48, heads=4, kernel_dim=20)
-NAMES = ("class_logits", "objectness_logits", "kernels", "mask_features", "mask_logits")
-
-
-def make_weights(config: ModelConfig, seed: int = 0) -> Weights:
-    metadata = {
-        "format": 1,
-        "config": config.to_dict(),
-        "classes": [str(i) for i in range(config.classes)],
-        "mean": [123.675, 116.28, 103.53],
-        "std": [58.395, 57.12, 57.375],
-        "color": "rgb",
-        "size": 320,
-        "score_threshold": 0.3,
-        "version": "test",
-        "card": {},
-    }
-    return Weights(random_tensors(config, seed), metadata)
-
-
-def run(model: NativeModel, x: np.ndarray) -> dict[str, np.ndarray]:
-    session = model.session(x.shape[1], x.shape[2])
-    session.load_input(x)
-    session.run_features()
-    class_logits, objectness_logits, kernels = session.run_instances()
-    values = (
-        class_logits,
-        objectness_logits,
-        kernels,
-        session.mask_features(),
-        session.mask_logits(kernels),
-    )
-    return dict(zip(NAMES, values, strict=True))
 
 
 def compile_model(config: ModelConfig, tier: str, height: int, width: int) -> Program:
@@ -94,28 +63,28 @@ def test_every_tier_agrees_with_ref(config: ModelConfig, tier: str) -> None:
 def test_results_are_equal_for_any_number_of_threads_and_pieces(
     size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights, x = make_weights(SMALL), random_input(*size)
-    expected = run(NativeModel(weights, threads=1), x)
+    weights, x = random_model(SMALL), random_input(*size)
+    expected = run_model(NativeModel(weights, threads=1), x)
     alike, different = Processors((1.0, 1.0)), Processors((1.0, 0.2))
     for threads, cores in ((2, alike), (3, alike), (4, alike), (7, alike), (2, different), (7, different)):
         monkeypatch.setattr(session, "usable_processors", lambda cores=cores: cores)
         model = NativeModel(weights, threads=threads)
         for _ in range(3):
-            got = run(model, x)
-            for name in NAMES:
+            got = run_model(model, x)
+            for name in OUTPUTS:
                 assert np.array_equal(got[name], expected[name]), (threads, name)
 
 
 def test_sizes_do_not_disturb_each_other() -> None:
-    weights = make_weights(SMALL)
+    weights = random_model(SMALL)
     model = NativeModel(weights, threads=2)
     sizes = [(64, 96), (65, 33), (32, 32), (256, 200), (40, 72), (64, 64)]
     assert len(sizes) > CACHED_SESSIONS
-    expected = [run(NativeModel(weights, threads=1), random_input(*size)) for size in sizes]
+    expected = [run_model(NativeModel(weights, threads=1), random_input(*size)) for size in sizes]
     for _ in range(2):
         for size, outputs in zip(sizes, expected, strict=True):
-            got = run(model, random_input(*size))
-            assert all(np.array_equal(got[name], outputs[name]) for name in NAMES)
+            got = run_model(model, random_input(*size))
+            assert all(np.array_equal(got[name], outputs[name]) for name in OUTPUTS)
     assert model.session(64, 64) is model.session(64, 64)
     first = model.session(64, 64)
     for size in sizes[:CACHED_SESSIONS]:
@@ -124,7 +93,7 @@ def test_sizes_do_not_disturb_each_other() -> None:
 
 
 def test_sections_can_be_repeated() -> None:
-    session = NativeModel(make_weights(SMALL), threads=1).session(64, 96)
+    session = NativeModel(random_model(SMALL), threads=1).session(64, 96)
     session.load_input(random_input(64, 96))
     session.run_features()
     first, maps = session.run_instances(), session.mask_features()
@@ -137,7 +106,7 @@ def test_sections_can_be_repeated() -> None:
 
 
 def test_mask_logits_are_the_product() -> None:
-    session = NativeModel(make_weights(SMALL), threads=2).session(72, 104)
+    session = NativeModel(random_model(SMALL), threads=2).session(72, 104)
     session.load_input(random_input(72, 104))
     session.run_features()
     maps = session.mask_features()
@@ -151,7 +120,7 @@ def test_mask_logits_are_the_product() -> None:
 def test_load_frame_equals_preprocess() -> None:
     from tests.support.kernel_bindings import kernels
 
-    weights = make_weights(SMALL)
+    weights = random_model(SMALL)
     session = NativeModel(weights, threads=2).session(64, 96)
     rng = np.random.default_rng(0)
     for shape in ((64, 96), (120, 77), (1, 1), (33, 200)):
@@ -166,7 +135,7 @@ def test_load_frame_equals_preprocess() -> None:
 
 
 def test_bad_input_is_named() -> None:
-    model = NativeModel(make_weights(SMALL), threads=1)
+    model = NativeModel(random_model(SMALL), threads=1)
     with pytest.raises(ValueError, match="expected a size of at least 1x1, got 0x5"):
         model.session(0, 5)
     session = model.session(32, 64)
@@ -192,13 +161,13 @@ def test_bad_input_is_named() -> None:
     with pytest.raises(ValueError, match=r"projection: expected a float32 array of shape \(33, any\)"):
         plan.mask_logits(mask_map, kernels, wrong)
     with pytest.raises(ValueError, match="threads: expected 1 to 1024, got 0"):
-        NativeModel(make_weights(SMALL), threads=0)
+        NativeModel(random_model(SMALL), threads=0)
 
 
 def test_missing_and_misshapen_tensors_are_named() -> None:
     tensors = random_tensors(SMALL)
     name = "mask_decoder.before.4.conv.weight"
-    weights = make_weights(SMALL)
+    weights = random_model(SMALL)
     weights.tensors = {key: value for key, value in tensors.items() if key != name}
     with pytest.raises(WeightsError, match=f"1 of {len(tensors)} tensors are missing, first '{name}'"):
         NativeModel(weights, threads=1)
@@ -209,7 +178,7 @@ def test_missing_and_misshapen_tensors_are_named() -> None:
 
 def test_profile_names_every_node_of_a_frame_and_counts_its_multiply_adds() -> None:
     size = (192, 320)
-    session = NativeModel(make_weights(SMALL), threads=1).session(*size)
+    session = NativeModel(random_model(SMALL), threads=1).session(*size)
     session.load_input(random_input(*size))
     profile = session.profile(runs=2)
     assert all(node["milliseconds"] >= 0 and node["bytes"] > 0 for node in profile)
@@ -236,7 +205,7 @@ def test_profile_names_every_node_of_a_frame_and_counts_its_multiply_adds() -> N
 
 
 def test_fusions_leave_no_separate_additions_in_the_mask_decoder() -> None:
-    session = NativeModel(make_weights(SMALL), threads=1).session(64, 64)
+    session = NativeModel(random_model(SMALL), threads=1).session(64, 64)
     ops = [node["op"] for node in session.profile(1) if node["name"].startswith(("mask_decoder", "backbone"))]
     assert ops.count("resize-add") == 6
     assert ops.count("multiply-add") == 2
@@ -245,16 +214,16 @@ def test_fusions_leave_no_separate_additions_in_the_mask_decoder() -> None:
 
 
 def test_two_python_threads_share_one_model() -> None:
-    weights = make_weights(SMALL)
+    weights = random_model(SMALL)
     model = NativeModel(weights, threads=3)
     sizes = [(64, 64), (48, 80)]
-    expected = [run(NativeModel(weights, threads=1), random_input(*size)) for size in sizes]
+    expected = [run_model(NativeModel(weights, threads=1), random_input(*size)) for size in sizes]
     failures: list[str] = []
 
     def work(i: int) -> None:
         for _ in range(20):
-            got = run(model, random_input(*sizes[i]))
-            failures.extend(n for n in NAMES if not np.array_equal(got[n], expected[i][n]))
+            got = run_model(model, random_input(*sizes[i]))
+            failures.extend(n for n in OUTPUTS if not np.array_equal(got[n], expected[i][n]))
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
     for thread in threads:
@@ -296,14 +265,15 @@ def test_a_forked_process_works_and_ends(tmp_path: Path) -> None:
     code = """
 import os, sys, time
 import numpy as np
-from tests.engine.test_session import SMALL, make_weights, run
+from tests.engine.test_session import SMALL
+from tests.support.networks import random_model, run_model
 from tests.support.random_weights import random_input
 from mobileinst.engine import NativeModel
-model, x = NativeModel(make_weights(SMALL), threads=3), random_input(64, 96)
-before = run(model, x)
+model, x = NativeModel(random_model(SMALL), threads=3), random_input(64, 96)
+before = run_model(model, x)
 time.sleep(0.2)  # until the threads sleep
 child = os.fork()
-equal = all(np.array_equal(value, before[name]) for name, value in run(model, x).items())
+equal = all(np.array_equal(value, before[name]) for name, value in run_model(model, x).items())
 del model
 if child:
     sys.exit(os.waitpid(child, 0)[1])

@@ -19,8 +19,8 @@ from mobileinst.evaluation.validate import validate
 from mobileinst.weights import save_weights
 from tests.support.eval_data import rle
 from tests.support.fake_model import ColorModel, scene
+from tests.support.networks import CONFIG, make_metadata
 from tests.support.random_weights import random_tensors
-from tests.weights.test_weights import CONFIG, make_metadata
 
 image_module = pytest.importorskip("PIL.Image")
 

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tests.support.networks import OUTPUTS
 from tests.support.random_weights import random_input, random_tensors
-from tests.support.recorded_models import CASES, OUTPUTS, PATH, Case
+from tests.support.recorded_models import CASES, PATH, Case
 from weights_tools.torch_ops import MobileInst, load_state
 
 

@@ -31,7 +31,5 @@ def test_wrong_arguments_are_named() -> None:
         kernels.gemm(a.astype(np.float64), np.zeros((2, 3), np.float32))
     with pytest.raises(ValueError, match="bias"):
         kernels.gemm(a, np.zeros((2, 3), np.float32), bias=np.zeros(3, np.float32))
-    with pytest.raises(ValueError, match="contiguous last axis"):
-        kernels.gemm(np.zeros((3, 4), np.float32).T, np.zeros((2, 3), np.float32))
     with pytest.raises(ValueError, match="tier"):
         kernels.gemm(a, np.zeros((2, 3), np.float32), tier="sse")

@@ -10,7 +10,8 @@ import pytest
 
 from mobileinst.network import BACKBONES, ModelConfig
 from mobileinst.network.counter import count_backbone, count_layers, parameter_specs, tensor_shapes
-from tests.support.random_weights import random_input, random_tensors
+from tests.support.networks import random_model, run_model
+from tests.support.random_weights import random_input
 
 #: Parameters and GMAC at 512x512 and 640x640 of the backbones, counted on the official codes (spec a, b).
 OFFICIAL = {
@@ -110,8 +111,6 @@ def test_pytorch_gives_the_official_outputs(shared: Path, backbone: str) -> None
 def test_whole_model_native_against_pytorch(backbone: str, key_stride: int) -> None:
     torch = pytest.importorskip("torch")
     from mobileinst.engine import NativeModel
-    from mobileinst.weights import Weights
-    from weights_tools.create import metadata_of
     from weights_tools.loading import torch_model
 
     config = ModelConfig(
@@ -125,19 +124,8 @@ def test_whole_model_native_against_pytorch(backbone: str, key_stride: int) -> N
         kernel_dim=16,
         key_stride=key_stride,
     )
-    weights = Weights(random_tensors(config), metadata_of(config))
-    x = random_input(104, 171)
-    session = NativeModel(weights, threads=2).session(104, 171)
-    session.load_input(x)
-    session.run_features()
-    class_logits, objectness_logits, kernels = session.run_instances()
-    found = {
-        "class_logits": class_logits,
-        "objectness_logits": objectness_logits,
-        "kernels": kernels,
-        "mask_features": session.mask_features(),
-        "mask_logits": session.mask_logits(kernels),
-    }
+    weights, x = random_model(config), random_input(104, 171)
+    found = run_model(NativeModel(weights, threads=2), x)
     with torch.no_grad():
         expected = torch_model(weights)(torch.from_numpy(x)[None])
     for name, value in found.items():

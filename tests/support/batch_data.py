@@ -15,8 +15,8 @@ import numpy as np
 import mobileinst
 from mobileinst.video.writer import VideoWriter
 from mobileinst.weights import save_weights
+from tests.support.networks import CONFIG, make_metadata
 from tests.support.random_weights import random_tensors
-from tests.weights.test_weights import CONFIG, make_metadata
 
 #: The package that the tests themselves run, for processes elsewhere.
 PACKAGES = str(Path(mobileinst.__file__).parent.parent)

@@ -13,7 +13,6 @@ from tests.support import ROOT
 PATH = ROOT / "tests" / "golden" / "recorded.npz"
 
 #: What is kept of each case.
-OUTPUTS = ("class_logits", "objectness_logits", "kernels", "mask_features", "mask_logits")
 
 
 class Case(NamedTuple):

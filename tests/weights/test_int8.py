@@ -8,22 +8,12 @@ import pytest
 from mobileinst.network import ModelConfig
 from mobileinst.network.counter import tensor_shapes
 from mobileinst.weights import WeightsError, load_weights, save_weights
+from tests.support.networks import make_metadata
 
 CONFIG = ModelConfig(
     backbone="topformer_t", width=16, classes=2, queries=4, hidden=16, heads=2, ffn=16, kernel_dim=8
 )
-METADATA = {
-    "format": 1,
-    "config": CONFIG.to_dict(),
-    "classes": ["a", "b"],
-    "mean": [0.0, 0.0, 0.0],
-    "std": [1.0, 1.0, 1.0],
-    "color": "rgb",
-    "size": 64,
-    "score_threshold": 0.3,
-    "version": "0",
-    "card": {},
-}
+METADATA = make_metadata(CONFIG)
 NAME = "mask_decoder.before.3.conv.weight"
 
 

@@ -13,35 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mobileinst.network.config import ModelConfig
 from mobileinst.network.counter import tensor_shapes
 from mobileinst.weights import WeightsError, load_weights, read_safetensors, save_weights, write_safetensors
 from mobileinst.weights import files as weight_files
-
-CONFIG = ModelConfig(
-    backbone="topformer_t", width=4, classes=2, queries=3, hidden=8, heads=2, ffn=4, kernel_dim=4
-)
-
-
-def make_metadata(**changes: Any) -> dict[str, Any]:
-    metadata = {
-        "format": 1,
-        "config": CONFIG.to_dict(),
-        "classes": ["person", "animal"],
-        "mean": [123.675, 116.28, 103.53],
-        "std": [58.395, 57.12, 57.375],
-        "color": "rgb",
-        "size": 64,
-        "score_threshold": 0.3,
-        "version": "0.1",
-        "card": {"data": "none"},
-    }
-    return {**metadata, **changes}
-
-
-def make_tensors(dtype: Any = np.float32) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(0)
-    return {name: rng.uniform(0.1, 1, shape).astype(dtype) for name, shape in tensor_shapes(CONFIG).items()}
+from tests.support.networks import CONFIG, make_metadata, make_tensors
 
 
 @pytest.fixture(scope="module")
