@@ -31,7 +31,7 @@ def mask_polygons(mask: NDArray[np.bool_], tolerance: float = 1.0) -> list[Ring]
         ValueError: for another shape or dtype, or a negative tolerance.
 
     Example:
-        >>> mask_polygons(np.array([[False, True, True]]))[0].tolist()
+        >>> mask_polygons(np.array([[False, True, True]]), tolerance=0)[0].tolist()
         [[1.0, 0.0], [3.0, 0.0], [3.0, 1.0], [1.0, 1.0]]
     """
     if mask.ndim != 2 or mask.dtype != np.bool_:

@@ -138,7 +138,7 @@ def test_closing_ends_tasks_at_work() -> None:
 def test_workers_leave_when_their_driver_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "driver.py"
     script.write_text(
-        "import pool_work\n"
+        "from tests.support import pool_work\n"
         "from mobileinst.parallel import open_pool\n"
         "if __name__ == '__main__':\n"
         "    with open_pool(pool_work.setup, jobs=1) as pool:\n"
