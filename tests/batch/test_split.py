@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from batch_data import left_over, read_summary, write_video, write_weights
-from fake_model import ColorModel, scene
-from test_weights import make_metadata
 
 from mobileinst import Instances, Segmenter, Weights
 from mobileinst.batch.join import Joiner
@@ -20,6 +17,9 @@ from mobileinst.batch.pieces import Cut, Piece, PieceResults, cut, read_piece, t
 from mobileinst.cli import main
 from mobileinst.io.png import write_png
 from mobileinst.video import FrameSource, VideoError, open_source
+from tests.support.batch_data import left_over, read_summary, write_video, write_weights
+from tests.support.fake_model import ColorModel, scene
+from tests.support.networks import make_metadata
 
 av = pytest.importorskip("av")
 pytest.importorskip("PIL")

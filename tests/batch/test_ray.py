@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from batch_data import (
+
+from tests.support.batch_data import (
     PACKAGES,
     command,
     copies,
