@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from random_weights import random_tensors
-from test_weights import CONFIG, make_metadata
 
 from mobileinst import cli
 from mobileinst.io.png import write_png
 from mobileinst.weights import save_weights
+from tests.support.networks import CONFIG, make_metadata
+from tests.support.random_weights import random_tensors
 
 pytest.importorskip("PIL")
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.definitions import (
+    ACTIVATIONS,
     CHANNELS,
     TIERS,
     WAYS,
