@@ -14,8 +14,8 @@ import pytest
 
 from mobileinst import available_weights, cli
 from mobileinst.video import Frame, FrameSource
+from tests.support import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
 PAGES = ("index.md", "camera.md", "folder.md", "own-data.md")
 

@@ -132,3 +132,8 @@ def test_walls_are_looked_at() -> None:
 @pytest.mark.parametrize("path", sorted(p for p in (CPP / "kernels").iterdir() if p.is_dir()), ids=_name)
 def test_every_kernel_has_its_tests(path: Path) -> None:
     assert (ROOT / "tests" / "kernels" / f"test_{path.name}.py").exists()
+
+
+@pytest.mark.parametrize("path", sorted({p.parent for p in (ROOT / "tests").rglob("*.py")}), ids=_name)
+def test_folders_of_tests_are_packages(path: Path) -> None:
+    assert (path / "__init__.py").exists()
