@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from random_weights import random_input, random_tensors
 
 from mobileinst import Segmenter, Weights
 from mobileinst.network import ModelConfig, features, instances
 from mobileinst.network.backbones import ARCHITECTURES
 from mobileinst.ops import NumpyOps, mask_product
+from tests.support.random_weights import random_input, random_tensors
 
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in ARCHITECTURES),
