@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..results import Instances
-from ..video.preview import Preview
 from .sink import Sink
 
 if TYPE_CHECKING:
     from ..video import FrameSource
+    from ..video.preview import Preview
 
 
 class PreviewSink(Sink):

@@ -45,13 +45,17 @@ class NewestFrames(FrameSource):
                 yield frame
         finally:
             self._stopped = True
-            reader.join(timeout=2)
+            reader.join(timeout=_LOOK)
+            if reader.is_alive():
+                self.source.cancel()
+                reader.join(timeout=2)
         if self._error is not None:
             raise self._error
 
     def cancel(self) -> None:
         """End a running iteration soon, as if the source ended; may be called by a signal handler."""
         self._stopped = self._ended = True
+        self.source.cancel()
 
     def _next(self) -> Frame | None:
         with self._ready:

@@ -39,6 +39,15 @@ class PipeSource(FrameSource):
             raise VideoError(f"{name}: there is no program {command[0]} (Debian: apt-get install {package})")
         self.name = name
         self.command = list(command)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """End a running iteration soon, as if the program had ended; may be called by a signal handler."""
+        self._cancelled = True
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.terminate()
 
     @abstractmethod
     def _read(self, pipe: IO[bytes]) -> NDArray[np.uint8] | None:
@@ -50,10 +59,16 @@ class PipeSource(FrameSource):
 
     def __iter__(self) -> Iterator[Frame]:
         with tempfile.TemporaryFile() as errors:
+            # In a session of its own, so that Ctrl-C reaches us, who end it.
             process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
             )
             assert process.stdout is not None
+            self._process, self._cancelled = process, False
             try:
                 start, number = 0.0, 0
                 while (image := self._read(process.stdout)) is not None:
@@ -61,7 +76,7 @@ class PipeSource(FrameSource):
                     start = start or now
                     yield Frame(image, self._time(number, now - start), f"frame {number}")
                     number += 1
-                if process.wait(timeout=10) or not number:
+                if (process.wait(timeout=10) or not number) and not self._cancelled:
                     raise VideoError(f"{self.name}: {self.command[0]} stopped: {_last_line(errors)}")
             except subprocess.TimeoutExpired:
                 raise VideoError(f"{self.name}: {self.command[0]} closed its output, but runs on") from None

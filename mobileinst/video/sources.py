@@ -56,6 +56,9 @@ class FrameSource(ABC):
         """The frames' images alone, as `Segmenter.track` takes them."""
         return (frame.image for frame in self)
 
+    def cancel(self) -> None:  # noqa: B027 (most sources never wait)
+        """End a running iteration soon, as if the source ended; may be called by a signal handler."""
+
 
 def open_source(
     source: str | os.PathLike[str] | int,

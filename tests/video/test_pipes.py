@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mobileinst.video import VideoError
+from mobileinst.video import NewestFrames, VideoError
 from mobileinst.video.pipes import FfmpegSource, RpicamSource, read_ppm, yuv420_to_rgb
 
 posix = pytest.mark.skipif(os.name == "nt", reason="programs as scripts")
@@ -62,6 +62,27 @@ def test_leaving_ends_the_program(programs: Path) -> None:
     frames = iter(FfmpegSource("x"))
     next(frames)
     frames.close()  # type: ignore[attr-defined]
+
+
+@posix
+def test_a_silent_program_ends_with_the_iteration(programs: Path) -> None:
+    program(programs, "ffmpeg", "out.write(b'P6\\n2 1\\n255\\nabcdef'); out.flush(); time.sleep(600)")
+    source = FfmpegSource("x")
+    frames = iter(NewestFrames(source))
+    next(frames)
+    assert source._process is not None
+    frames.close()  # type: ignore[attr-defined]
+    assert source._process.wait(10) is not None
+
+
+@posix
+def test_a_cancelled_program_has_ended_well(programs: Path) -> None:
+    program(programs, "ffmpeg", "out.write(b'P6\\n2 1\\n255\\nabcdef'); out.flush(); time.sleep(600)")
+    source = FfmpegSource("x")
+    frames = iter(source)
+    next(frames)
+    source.cancel()
+    assert list(frames) == []
 
 
 def test_missing_programs_are_named(programs: Path) -> None:

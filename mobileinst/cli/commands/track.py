@@ -23,7 +23,9 @@ from ..arguments import (
 from ..status import FAILED, INTERRUPTED, fail
 
 if TYPE_CHECKING:
+    from ...export import Sink
     from ...pipeline import Summary
+    from ...video import FrameSource
     from ...zones import ZoneCounter
 
 HELP = "track objects through a video, a folder of images or a camera"
@@ -87,10 +89,8 @@ def _add_live(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from ... import pipeline
-    from ...export.preview import PreviewSink
     from ...tracking import Tracker
     from ...video import NewestFrames, open_source
-    from ...video.preview import Preview
 
     source = open_source(options.source, rate=options.fps, camera_size=options.camera_size)
     if options.live:
@@ -102,12 +102,7 @@ def run(options: argparse.Namespace) -> int:
     if not chosen and options.preview is None:
         chosen["video"] = re.sub(r"[^\w.-]+", "_", Path(source.name).stem) + "-tracked.mp4"
     model = segmenter(options)
-    sinks = []
-    if options.preview is not None:
-        preview = Preview(options.preview)
-        sinks.append(PreviewSink(preview, source))
-        if not options.quiet:
-            print(f"preview at {preview.address}", file=sys.stderr)
+    sinks = [] if options.preview is None else [_preview(options, source)]
     summary = pipeline.track(
         source,
         model,
@@ -126,6 +121,17 @@ def run(options: argparse.Namespace) -> int:
         where = sys.stderr if pipeline.STDOUT in chosen.values() else sys.stdout
         print("\n".join(zones.captions()), file=where)
     return code
+
+
+def _preview(options: argparse.Namespace, source: FrameSource) -> Sink:
+    """The page that --preview asks for, served from here on."""
+    from ...export.preview import PreviewSink
+    from ...video.preview import Preview
+
+    preview = Preview(options.preview)
+    if not options.quiet:
+        print(f"preview at {preview.address}", file=sys.stderr)
+    return PreviewSink(preview, source)
 
 
 def _zones(options: argparse.Namespace) -> ZoneCounter | None:
