@@ -104,7 +104,7 @@ class AnnotationFolder(ABC):
             output.open().write(text)
 
     def _write_json(self, place: Path, value: Any) -> None:
-        self._write(place, json.dumps(value, ensure_ascii=False, indent=1))
+        self._write(place, json.dumps(value, ensure_ascii=False))
 
     def _begin(self, place: Path) -> None:
         """Make a file's folder and remember the file; raises FileExistsError where there is one."""
