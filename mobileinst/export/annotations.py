@@ -128,11 +128,13 @@ class AnnotationFolder(ABC):
 
 
 class YoloFolder(AnnotationFolder):
-    """``images/``, ``labels/NAME.txt`` and ``data.yaml``, as Ultralytics' segmentation models train on.
+    """``images/train/``, ``labels/train/NAME.txt`` and ``data.yaml``: what Ultralytics' models train on.
 
     A line for each instance: class index, then x and y of its corners as shares of width and height. An
     instance in several parts is one polygon whose parts are joined by lines there and back.
     """
+
+    images = Path("images", "train")
 
     def _prepare(self) -> None:
         self._refuse(self.folder / "data.yaml", self.folder / "labels")
@@ -144,12 +146,12 @@ class YoloFolder(AnnotationFolder):
             corners = (join_rings(rings) / scale).ravel()
             lines.append(f"{label} " + " ".join(f"{corner:.6f}" for corner in corners))
         text = "".join(f"{line}\n" for line in lines)
-        self._write(self.folder / "labels" / f"{Path(file).stem}.txt", text)
+        self._write(self.folder / "labels" / "train" / f"{Path(file).stem}.txt", text)
 
     def finish(self) -> None:
         # JSON's strings are YAML's, too.
         names = "".join(f"  {i}: {json.dumps(name)}\n" for i, name in enumerate(self.classes))
-        self._write(self.folder / "data.yaml", f"train: images\nval: images\nnames:\n{names}")
+        self._write(self.folder / "data.yaml", f"train: images/train\nval: images/train\nnames:\n{names}")
         super().finish()
 
 

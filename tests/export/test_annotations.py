@@ -53,17 +53,17 @@ def test_yolo(tmp_path: Path, photo: Path) -> None:
     folder.add(photo, Instances.empty((40, 50)))
     folder.finish()
     out = tmp_path / "out"
-    assert (out / "images" / "photo.png").read_bytes() == photo.read_bytes()
-    assert (out / "images" / "photo-2.png").exists()
-    assert (out / "labels" / "photo-2.txt").read_text() == ""
-    lines = [line.split() for line in (out / "labels" / "photo.txt").read_text().splitlines()]
+    assert (out / "images" / "train" / "photo.png").read_bytes() == photo.read_bytes()
+    assert (out / "images" / "train" / "photo-2.png").exists()
+    assert (out / "labels" / "train" / "photo-2.txt").read_text() == ""
+    lines = [line.split() for line in (out / "labels" / "train" / "photo.txt").read_text().splitlines()]
     assert [line[0] for line in lines] == ["1", "0"]
     for line, mask in zip(lines, found().masks(), strict=True):
         corners = np.array(line[1:], np.float64).reshape(-1, 2)
         assert ((corners >= 0) & (corners <= 1)).all()
         np.testing.assert_array_equal(fill(corners * [50, 40]), mask)
     assert (out / "data.yaml").read_text() == (
-        'train: images\nval: images\nnames:\n  0: "person"\n  1: "traffic: light"\n'
+        'train: images/train\nval: images/train\nnames:\n  0: "person"\n  1: "traffic: light"\n'
     )
 
 
@@ -137,5 +137,5 @@ def test_masks_that_vanish_in_the_tolerance_are_kept(tmp_path: Path, photo: Path
     mask[0, 3, 4] = True
     folder = YoloFolder(tmp_path / "out", CLASSES, tolerance=3)
     folder.add(photo, Instances((40, 50), encode(mask), [0.9], [0], ["person"]))
-    text = (tmp_path / "out" / "labels" / "photo.txt").read_text()
+    text = (tmp_path / "out" / "labels" / "train" / "photo.txt").read_text()
     assert text == "0 0.080000 0.075000 0.100000 0.075000 0.100000 0.100000 0.080000 0.100000\n"
