@@ -119,25 +119,6 @@ def test_evaluation(files: Path) -> None:
     assert json.loads((files / "results.stats.json").read_text())["AP"] == pytest.approx(1)
 
 
-def test_options_of_scripts_exist() -> None:
-    """Commands that take hours aren't run: each of their options is one of the module's."""
-    lines = []
-    for page in ("training.md", "tracking.md", "performance.md"):
-        for block in blocks(page, "sh"):
-            lines += block.replace("\\\n", " ").splitlines()
-    checked = 0
-    for line in lines:
-        module = re.search(r"-m ([\w.]+)", line)
-        if module is None:
-            continue
-        folder = ROOT / module[1].partition(".")[0]
-        code = "".join(path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.py")))
-        for option in re.findall(r"--[a-z-]+", line[module.end() :].partition("#")[0]):
-            assert f'"{option}"' in code, (line, option)
-            checked += 1
-    assert checked > 5
-
-
 def test_every_message_that_is_explained_exists() -> None:
     page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
     messages = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
