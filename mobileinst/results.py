@@ -14,6 +14,9 @@ from .inputs import check_frame, check_number
 
 NO_ID = -1
 
+#: Run lengths are uint32.
+_MOST_PIXELS = 2**32 - 1
+
 
 class Instances:
     """Instances of one frame, best first in a single image, in order of their track in a video.
@@ -221,15 +224,20 @@ class Instances:
         """
         try:
             size = int(record["height"]), int(record["width"])
-            entries = list(record["instances"])
-        except (KeyError, TypeError, ValueError) as error:
+            entries: list[Mapping[str, Any]] = list(record["instances"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"expected an object with width, height and instances, got {error!r}") from None
+        if min(size) < 1 or size[0] * size[1] > _MOST_PIXELS:
+            raise ValueError(f"expected a width and height of at least 1 pixel, got {size[1]} and {size[0]}")
+        for number, entry in enumerate(entries):
+            if not isinstance(entry, Mapping):
+                raise ValueError(f"instance {number}: expected an object, got {type(entry).__name__}")
         known = sorted({str(entry.get("label")) for entry in entries}) if classes is None else list(classes)
         parsed = []
         for number, entry in enumerate(entries):
             try:
                 parsed.append(_parsed(entry, size, known))
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise ValueError(f"instance {number}: {_complaint(error)}") from None
         runs, scores, names, ids = zip(*parsed, strict=True) if parsed else ((), (), (), ())
         return cls(size, runs, scores, [known.index(name) for name in names], names, ids)
@@ -301,10 +309,13 @@ def _parsed(
     if tuple(rle["size"]) != size:
         raise ValueError(f"its mask is of size {rle['size']}, its frame of {list(size)}")
     counts = rle["counts"]
-    runs = _native.rle_decompress(counts) if isinstance(counts, str) else np.asarray(counts, np.uint32)
+    if isinstance(counts, str):
+        runs = _native.rle_decompress(counts.encode("ascii"))
+    else:
+        runs = np.asarray(counts, np.uint32).reshape(len(counts))
     if name not in classes:
         raise ValueError(f"its label {name!r} is none of {', '.join(classes)}")
-    number = NO_ID if entry.get("id") is None else int(entry["id"])
+    number = NO_ID if entry.get("id") is None else int(np.int64(entry["id"]))
     score = float(entry["score"])
     if not 0 <= score <= 1:
         raise ValueError(f"its score must be in 0..1, got {score}")

@@ -171,6 +171,18 @@ def test_json_of_another_form_is_refused(masks: np.ndarray) -> None:
         bad = {**good, "instances": [{**good["instances"][0], **change}]}
         with pytest.raises(ValueError, match=message):
             Instances.from_dict(bad, classes=list("abc"))
+    for bad in (
+        {**good, "width": float("inf")},
+        {**good, "height": -7},
+        {**good, "height": 2**70, "instances": []},
+        {**good, "instances": [None]},
+        {**good, "instances": [{**good["instances"][0], "id": 2**70}]},
+        {**good, "instances": [{**good["instances"][0], "rle": {"size": [7, 9], "counts": "\udcff"}}]},
+        {**good, "instances": [{**good["instances"][0], "rle": {"size": [7, 9], "counts": [-1, 64]}}]},
+        {**good, "instances": [{**good["instances"][0], "rle": {"size": [7, 9], "counts": -1}}]},
+    ):
+        with pytest.raises(ValueError, match=r"expected|instance 0"):
+            Instances.from_dict(bad)
     with pytest.raises(ValueError, match="instance 0: it has no 'rle'"):
         Instances.from_dict({**good, "instances": [{"label": "a"}]})
     with pytest.raises(ValueError, match="expected an object with"):
