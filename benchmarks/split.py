@@ -24,6 +24,9 @@ from mobileinst.tracking import Tracker
 from mobileinst.tracking.assignment import linear_assignment
 from mobileinst.video import FrameSource, open_source
 
+from .support.command import check_outputs, run
+from .support.table import markdown_table
+
 
 def whole(source: FrameSource, segmenter: Segmenter) -> list[Instances]:
     """The results of the source in one piece."""
@@ -61,7 +64,7 @@ def pairs(a: Instances, b: Instances) -> list[tuple[int, int]]:
     return [(int(a.ids[r]), int(b.ids[c])) for r, c in zip(rows, columns, strict=True) if iou[r, c] >= 0.5]
 
 
-def agreement(expected: Sequence[Instances], found: Sequence[Instances]) -> dict[str, float]:
+def agreement(expected: Sequence[Instances], found: Sequence[Instances]) -> dict[str, int]:
     """Object-frames of the whole, those with a mask in the joined results, and those with the right id."""
     seen: Counter[tuple[int, int]] = Counter()
     for a, b in zip(expected, found, strict=True):
@@ -69,7 +72,7 @@ def agreement(expected: Sequence[Instances], found: Sequence[Instances]) -> dict
     ids, other = (sorted({pair[i] for pair in seen}) for i in (0, 1))
     counts = np.array([[seen[i, j] for j in other] for i in ids], np.float64).reshape(len(ids), len(other))
     right = float(counts[linear_assignment(-counts)].sum()) if counts.size else 0.0
-    return {"objects": sum(len(a) for a in expected), "found": sum(seen.values()), "right": right}
+    return {"objects": sum(len(a) for a in expected), "found": sum(seen.values()), "right": int(right)}
 
 
 def main() -> None:
@@ -78,7 +81,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, nargs="+", default=[5.0], help="lengths of pieces")
     parser.add_argument("--overlap", type=int, nargs="+", default=[20], help="keyframes of overlap")
     parser.add_argument("--output", type=Path, help="JSON file")
+    parser.add_argument("--table", type=Path, help="Markdown file")
     options = parser.parse_args()
+    check_outputs(options)
     segmenter = Segmenter(threads=1)
     rows = []
     for name in options.sources:
@@ -93,9 +98,20 @@ def main() -> None:
                 row |= {"overlap": overlap, "pieces": pieces, **agreement(expected, found)}
                 rows.append(row)
                 print(json.dumps(row), file=sys.stderr, flush=True)
+    columns = ["source", "frames", "seconds", "overlap", "pieces", "objects", "found", "right"]
+    table = markdown_table(
+        [*columns, "share right"],
+        (
+            [*(row[name] for name in columns), f"{100 * row['right'] / max(row['objects'], 1):.1f} %"]
+            for row in rows
+        ),
+    )
+    print(table)
+    if options.table:
+        options.table.write_text(table)
     if options.output:
         options.output.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

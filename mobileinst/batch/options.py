@@ -15,13 +15,16 @@ from .. import __version__
 from ..export import export_formats
 from ..weights import Weights
 
+#: The output that is made from the JSON lines, as `mobileinst report` does.
+REPORT = "report"
+
 
 @dataclass(frozen=True)
 class Options:
     """Options of `mobileinst track` for every source of a batch.
 
-    outputs: names of `export_formats("track")`. split: seconds of the pieces that long videos are cut into,
-    None for none.
+    outputs: names of `export_formats("track")`, or "report". split: seconds of the pieces that long videos
+    are cut into, None for none.
     """
 
     outputs: tuple[str, ...] = ("json",)
@@ -37,8 +40,9 @@ class Options:
 
     def files(self, stem: Path) -> dict[str, Path]:
         """The path of each output of a source, below `stem`'s folder."""
-        formats = export_formats("track")
-        return {name: stem.with_name(stem.name + formats[name].suffix) for name in self.outputs}
+        suffixes = {name: chosen.suffix for name, chosen in export_formats("track").items()}
+        suffixes[REPORT] = ".html"
+        return {name: stem.with_name(stem.name + suffixes[name]) for name in self.outputs}
 
 
 def model_key(weights: Weights, size: int | tuple[int, int] | None) -> str:

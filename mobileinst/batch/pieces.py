@@ -26,7 +26,7 @@ from ..video import FolderSource, FrameSource, VideoError, VideoSource, read_ima
 from .options import Options
 
 #: Keyframes that a piece tracks before it is shown (docs/bulk.md has what other numbers give).
-OVERLAP = 20
+OVERLAP = 10
 
 
 @dataclass(frozen=True)

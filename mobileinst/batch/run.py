@@ -143,7 +143,8 @@ class _Batch:
         sources: dict[str, Source] = {}
         splits: dict[str, Split] = {}
         first = TrackJob if self._options.split is None else SplitJob
-        for number, source in enumerate(self._todo):
+        # The longest first, so that none is left alone at the end.
+        for number, source in enumerate(sorted(self._todo, key=self._size, reverse=True)):
             sources[str(number)] = source
             pool.submit(first(source.path, attempts, str(number), self._options))
         for event in pool.events():
@@ -158,6 +159,9 @@ class _Batch:
                 progress.step(sources[name].place, event.frames, event.total)
             else:
                 progress.end(self._keep(sources[name], name, event))
+
+    def _size(self, source: Source) -> int:
+        return self._sizes[source.place]
 
     def report(self, sources: Sequence[Source]) -> BatchReport:
         """What became of all sources, those that weren't reached included."""
@@ -183,6 +187,7 @@ class _Batch:
             "frames": tracked.frames,
             "tracks": tracked.tracks,
             "seconds": round(tracked.seconds, 3),
+            "processor_seconds": round(tracked.processor, 3),
             "frames_per_second": round(tracked.frames / tracked.seconds, 2),
             "error": tracked.error,
             "outputs": {o: targets[o].relative_to(self._output).as_posix() for o in tracked.files},
@@ -207,6 +212,7 @@ def _record(
         "frames": 0,
         "tracks": 0,
         "seconds": 0.0,
+        "processor_seconds": 0.0,
         "frames_per_second": 0.0,
         "error": error,
         "outputs": {},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from ..video import Frame, FrameSource, VideoError, open_source
 from .join import Joiner, join
 from .options import Options
 from .pieces import Piece, cut, track_piece
-from .work import Tracked, TrackJob, attempt_folder, track_into
+from .work import Clock, Tracked, TrackJob, attempt_folder, track_into
 
 #: Files in the attempts' folders: seconds of all frames, and what a piece's tracking gave.
 TIMES, RESULTS = "times.npy", "piece.npz"
@@ -59,6 +58,7 @@ class TrackedPiece:
     piece: Piece
     folder: str
     seconds: float
+    processor: float
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,11 @@ class PieceJob:
     piece: Piece
 
     def run(self, segmenter: Segmenter, report: Report) -> TrackedPiece:
-        start = time.perf_counter()
+        start = Clock()
         with attempt_folder(self.attempts, self.name) as folder:
             source = open_source(self.path, rate=self.options.fps)
             track_piece(source, self.piece, segmenter, self.options, report).save(folder / RESULTS)
-            return TrackedPiece(self.piece, str(folder), time.perf_counter() - start)
+            return TrackedPiece(self.piece, str(folder), start.seconds(), start.processor())
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class JoinJob:
     tracked: tuple[TrackedPiece, ...]
 
     def run(self, segmenter: Segmenter, report: Report) -> Tracked:
-        start = time.perf_counter()
+        start = Clock()
         source = open_source(self.path, rate=self.options.fps)
         if not set(DRAWN) & set(self.options.outputs):
             source = Times(source, np.load(Path(self.plan.folder) / TIMES).tolist())
@@ -101,6 +101,7 @@ class JoinJob:
         with attempt_folder(self.attempts, self.name) as folder:
             joined = track_into(folder, source, cast(Segmenter, replay), self.options, start, report)
         joined.seconds += sum(tracked.seconds for tracked in self.tracked)
+        joined.processor += sum(tracked.processor for tracked in self.tracked)
         return joined
 
 

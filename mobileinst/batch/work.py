@@ -22,11 +22,12 @@ from .. import __version__
 from ..drawing import Overlay
 from ..parallel.pool import Report
 from ..pipeline import track
+from ..report import write_report
 from ..segmenter import Segmenter
 from ..tracking import Tracker
 from ..video import FrameSource, open_source
 from ..weights import Weights
-from .options import Options
+from .options import REPORT, Options
 
 
 @dataclass
@@ -34,8 +35,9 @@ class Tracked:
     """What became of one source.
 
     folder: the attempt's, which holds the outputs, by name in `files`. seconds: from opening the source to
-    its last output. error: why it ended before the source did; what came before is in the files. worker:
-    host and process. memory: the process's greatest resident size so far, in bytes.
+    its last output; processor: those that all threads of the process worked meanwhile. error: why it ended
+    before the source did; what came before is in the files. worker: host and process. memory: the process's
+    greatest resident size so far, in bytes.
     """
 
     folder: str
@@ -43,6 +45,7 @@ class Tracked:
     frames: int
     tracks: int
     seconds: float
+    processor: float
     error: str | None
     worker: str
     memory: int
@@ -92,7 +95,7 @@ class TrackJob:
     options: Options
 
     def run(self, segmenter: Segmenter, report: Report) -> Tracked:
-        start = time.perf_counter()
+        start = Clock()
         with attempt_folder(self.attempts, self.name) as folder:
             source = open_source(self.path, rate=self.options.fps)
             return track_into(folder, source, segmenter, self.options, start, report)
@@ -103,15 +106,15 @@ def track_into(
     source: FrameSource,
     segmenter: Segmenter,
     options: Options,
-    start: float,
+    start: Clock,
     report: Report,
 ) -> Tracked:
-    """Track a source into an attempt's folder; `start` is when its work began (time.perf_counter)."""
+    """Track a source into an attempt's folder; `start` is when its work began."""
     files = options.files(folder / "out")
     summary = track(
         source,
         segmenter,
-        files,
+        {name: path for name, path in files.items() if name != REPORT},
         tracker=Tracker(forget_after=options.forget_after, iou_weight=options.iou_weight),
         keyframe_every=options.keyframe_every,
         score_threshold=options.score_threshold,
@@ -122,16 +125,34 @@ def track_into(
     )
     if isinstance(summary.stopped, KeyboardInterrupt):
         raise summary.stopped
+    if REPORT in files:
+        write_report(files["json"], source.name, files[REPORT])
     return Tracked(
         folder=str(folder),
         files={name: path.name for name, path in files.items()},
         frames=summary.frames,
         tracks=len(summary.tracks),
-        seconds=time.perf_counter() - start,
+        seconds=start.seconds(),
+        processor=start.processor(),
         error=None if summary.stopped is None else str(summary.stopped),
         worker=f"{socket.gethostname()}:{os.getpid()}",
         memory=peak_memory(),
     )
+
+
+class Clock:
+    """What time and processor time passed since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter(), time.process_time()
+
+    def seconds(self) -> float:
+        """Seconds by the clock."""
+        return time.perf_counter() - self._start[0]
+
+    def processor(self) -> float:
+        """Seconds of all threads of this process."""
+        return time.process_time() - self._start[1]
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def tracked(material: Path, source: str, folder: Path) -> None:
 
 
 def test_outputs_are_those_of_track(material: Path, tmp_path: Path, batch: Callable[..., Run]) -> None:
-    formats = ["--mp4", "--picture", "--youtube-vis", "--mots", "--masks"]
+    formats = ["--mp4", "--picture", "--youtube-vis", "--mots", "--masks", "--report"]
     done = batch(material / "clips", *formats, "--jobs", 2, "--boxes")
     assert done.returncode == 0, done.stderr
     assert "3 sources: 3 done, 0 failed" in done.stdout
@@ -110,6 +110,7 @@ def test_outputs_are_those_of_track(material: Path, tmp_path: Path, batch: Calla
                 suffix,
             )
         masks = [ours.with_name(f"{ours.name}.masks"), single / "x.masks"]
+        assert "<html" in ours.with_name(f"{ours.name}.html").read_text()
         ids, their_ids = ([digest(path) for path in sorted(folder.iterdir())] for folder in masks)
         assert ids == their_ids
         # The encoder's threads don't always give the same bits.

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.batch_data import (
     PACKAGES,
+    call,
     command,
     copies,
     environment,
@@ -22,6 +24,9 @@ from tests.support.batch_data import (
     write_weights,
 )
 
+from mobileinst.io.png import write_png
+from mobileinst.video import open_source
+
 pytest.importorskip("ray")
 pytest.importorskip("av")
 
@@ -30,9 +35,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 SOURCES, FRAMES = 16, 60
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
     """Two nodes with one processor each, as processes of this machine."""
+    monkeypatch = pytest.MonkeyPatch()
     monkeypatch.setenv("PYTHONPATH", PACKAGES)
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster
@@ -44,6 +50,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield made
     finally:
         made.shutdown()
+        monkeypatch.undo()
 
 
 def journal(output: Path) -> list[dict[str, Any]]:
@@ -52,14 +59,34 @@ def journal(output: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def test_evaluation_gives_the_results_of_one_process(cluster: Any, tmp_path: Path) -> None:
+    weights = write_weights(tmp_path / "tiny.safetensors")
+    annotations: dict[str, Any] = {"categories": [{"id": 1, "name": "person"}], "annotations": []}
+    rng = np.random.default_rng(0)
+    names = [f"{number}.png" for number in range(6)]
+    for name in names:
+        write_png(tmp_path / name, rng.integers(0, 256, (50, 66, 3), np.uint8))
+    size = {"height": 50, "width": 66}
+    images = [{"id": number, "file_name": name, **size} for number, name in enumerate(names)]
+    videos = [{"id": number, "file_names": names[number:], **size} for number in range(3)]
+    for kind, items in (("coco", {"images": images}), ("ytvis", {"videos": videos})):
+        (tmp_path / "a.json").write_text(json.dumps(annotations | items))
+        arguments = ["eval", kind, "--annotations", "a.json", "--images", ".", "--weights", weights]
+        arguments += ["--min-score", 0]
+        one = call(*arguments, "--output", "one.json", cwd=tmp_path)
+        many = call(*arguments, "--output", "many.json", "--ray", cluster.address, cwd=tmp_path)
+        assert (one.returncode, many.returncode) == (0, 0), (one.stderr, many.stderr)
+        assert json.loads((tmp_path / "one.json").read_text())
+        assert (tmp_path / "one.json").read_bytes() == (tmp_path / "many.json").read_bytes()
+
+
 def test_a_node_that_is_killed_costs_no_source(cluster: Any, tmp_path: Path) -> None:
     video, weights = write_video(tmp_path / "v.mp4", FRAMES), write_weights(tmp_path / "tiny.safetensors")
     copies(video, tmp_path / "clips", SOURCES)
     out = tmp_path / "out"
     arguments = ["batch", "clips", "--output", "out", "--weights", weights, "--mp4", "--ray", cluster.address]
-    run = subprocess.Popen(
-        command(*arguments), cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
-    )
+    options = {"cwd": tmp_path, "env": environment(), "stderr": subprocess.PIPE, "text": True}
+    run = subprocess.Popen(command(*arguments), **options)
     try:
         deadline = time.monotonic() + 120
         # Until both nodes' workers have finished something, with much left to do.
@@ -82,6 +109,4 @@ def test_a_node_that_is_killed_costs_no_source(cluster: Any, tmp_path: Path) -> 
     outputs = {(out / f"{i}.jsonl").read_bytes() for i in range(SOURCES)}
     assert len(outputs) == 1
     assert outputs.pop().count(b"\n") == FRAMES
-    from mobileinst.video import open_source
-
     assert {sum(1 for _ in open_source(out / f"{i}.mp4")) for i in range(SOURCES)} == {FRAMES}

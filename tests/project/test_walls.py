@@ -51,8 +51,8 @@ MAY_IMPORT = {
     "report": {"drawing", "io", "results", "video"},
     "parallel": set(),
     "batch": {
-        *("drawing", "export", "io", "parallel", "pipeline", "results", "segmenter", "tracking", "video"),
-        "weights",
+        *("drawing", "export", "io", "parallel", "pipeline", "report", "results", "segmenter", "tracking"),
+        *("video", "weights"),
     },
     "evaluation": {"_native", "export", "io", "parallel", "results", "segmenter", "tracking", "video"},
 }

@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name != "json":
             flag = "--mp4" if name == "video" else f"--{name.replace('_', '-')}"
             outputs.add_argument(flag, dest=name, action="store_true", help=chosen.text)
+    outputs.add_argument("--report", action="store_true", help="one page (HTML) about the video")
     parser.add_argument_group("tracking").add_argument(
         "--split",
         type=_seconds,
@@ -93,10 +94,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _options(options: argparse.Namespace) -> Options:
-    from ...batch.options import Options
+    from ...batch.options import REPORT, Options
     from ...export import export_formats
 
-    wanted = [name for name in export_formats("track") if name != "json" and getattr(options, name)]
+    wanted = [n for n in (*export_formats("track"), REPORT) if n != "json" and getattr(options, n)]
     return Options(
         ("json", *wanted),
         keyframe_every=options.keyframe_every,
