@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import OrderedDict
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from . import _native
 from .engine import (
     CACHED_SESSIONS,
+    ForkLock,
     Graph,
     NativeOps,
     Parameters,
@@ -56,7 +56,7 @@ class Backbone:
         self._pool = thread_pool(threads)
         self._parameters = Parameters(self.weights.tensors, _native.tier())
         self._programs: OrderedDict[tuple[int, int], Program] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def features(self, x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Feature maps of a normalised image.

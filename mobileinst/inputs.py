@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 EXPECTED_FRAME = "expected an image as NumPy array uint8 (height, width, 3)"
 SIZE_LIMITS = (32, 4096)
+#: Longest side of a frame.
+MAX_SIDE = 65535
 
 
 def check_frame(image: Any) -> NDArray[np.uint8]:
@@ -24,13 +26,18 @@ def check_frame(image: Any) -> NDArray[np.uint8]:
         hint = {
             "str": "; mobileinst.video.open_source reads files",
             "PosixPath": "; mobileinst.video.open_source reads files",
-            "Tensor": "; convert it by tensor.numpy()",
+            "Tensor": "; convert it by tensor.cpu().numpy()",
+            "memoryview": "; convert it by np.asarray(image)",
+            "bytes": "; mobileinst.video.read_image reads files",
+            "list": "; convert it by np.asarray(image, np.uint8)",
         }.get(type(image).__name__, "")
         if hasattr(image, "convert") and hasattr(image, "getbands"):
             hint = '; convert it by np.asarray(image.convert("RGB"))'
         raise TypeError(f"{EXPECTED_FRAME}, got {type(image).__name__}{hint}")
     shape = image.shape
     if image.ndim == 3 and shape[2] == 3 and image.dtype == np.uint8 and image.size:
+        if max(shape) > MAX_SIDE:
+            raise ValueError(f"expected an image with sides of at most {MAX_SIDE} pixels, got {_what(image)}")
         return image
     raise ValueError(f"{EXPECTED_FRAME}, got {_what(image)}{_remedy(image)}")
 

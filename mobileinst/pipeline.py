@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,18 +17,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .drawing import Overlay
-from .export import Sink, export_formats, owner_map
+from .export import Sink, export_formats, id_picture, owner_map
 from .export.annotations import AnnotationFolder
 from .export.at_end import AtEndSink
+from .io.files import check_outputs, fitting_name
 from .io.interrupt import Interrupt
 from .io.png import write_png
 from .io.progress import Progress
+from .io.signals import hold_signals
 from .io.stopwatch import Stopwatch
 from .results import Instances
 from .segmenter import Segmenter
 from .tracking import Tracker
 from .video import IMAGE_SUFFIXES, FolderSource, FrameSource, VideoError, read_image
 from .zones import ZoneCounter, counts_suffix
+
+log = logging.getLogger(__name__)
 
 STDOUT = "-"
 
@@ -88,6 +94,7 @@ def track(
     """
     stream = segmenter.stream(keyframe_every=keyframe_every, score_threshold=score_threshold, tracker=tracker)
     overlay = overlay or Overlay()
+    _check_outputs(outputs, [*source.files(), *_weights_files(segmenter)])
     watch = Stopwatch()
     summary = Summary(seconds=watch.seconds)
     texts = {"timings": lambda: json.dumps({"frames": summary.frames, "seconds": watch.seconds}, indent=1)}
@@ -97,7 +104,7 @@ def track(
     progress = Progress(_least(source.count, max_frames), quiet=quiet)
     try:
         frames = iter(source)
-        with Interrupt() as interrupt:
+        with Interrupt(source.cancel) as interrupt:
             while max_frames is None or summary.frames < max_frames:
                 try:
                     frame = next(frames, None)
@@ -124,13 +131,13 @@ def track(
                     report(summary.frames)
                 watch.lap("write")
                 if interrupt.asked:
-                    summary.stopped = KeyboardInterrupt()
                     break
+        if interrupt.asked:
+            summary.stopped = KeyboardInterrupt()
         summary.rate = progress.rate
         if not summary.frames:
             raise summary.stopped or VideoError(f"{source.name}: contains no frame")
-        for sink in sinks:
-            sink.finish()
+        _finish(sinks)
     except BaseException:
         _discard(sinks)
         raise
@@ -156,11 +163,12 @@ def segment(
     of the instance that owns a pixel). `outputs` has the path for each format, by the names of
     `export_formats("segment")`. `annotations` gets every image that could be read.
     """
-    _check_distinct(outputs, paths)
+    read: list[Path] = [*paths, *_weights_files(segmenter)]
+    _check_outputs(outputs, read)
     folder.mkdir(parents=True, exist_ok=True)
     overlay = overlay or Overlay()
     sinks = _open_sinks("segment", outputs)
-    taken = {os.path.realpath(path) for path in paths}
+    taken = {os.path.realpath(path) for path in [*map(os.fspath, read), *file_names(outputs)]}
     try:
         for number, path in enumerate(paths):
             try:
@@ -173,15 +181,14 @@ def segment(
             place = folder / f"{stem}-segmented.png"
             write_png(place, overlay.draw(image, instances))
             if masks:
-                write_png(folder / f"{stem}-masks.png", owner_map(instances).astype(np.uint16))
+                write_png(folder / f"{stem}-masks.png", id_picture(owner_map(instances)))
             if annotations is not None:
                 annotations.add(path, instances)
             drawn = _drawn(sinks, overlay, image, instances)
             for sink in sinks:
                 sink.write(number, 0.0, instances, path.name, drawn)
             yield path, instances, place
-        for sink in sinks:
-            sink.finish()
+        _finish(sinks)
         if annotations is not None:
             annotations.finish()
     except BaseException:
@@ -221,8 +228,6 @@ def _open_sinks(
     """The sinks of the outputs, all or none. `texts` makes those that are written at the end."""
     texts = texts or {}
     formats = export_formats(command)
-    if source is not None:
-        _check_distinct(outputs, [source.name, *(source.paths if isinstance(source, FolderSource) else [])])
     sinks: list[Sink] = []
     try:
         for name, path in outputs.items():
@@ -252,9 +257,21 @@ def _drawn(
     return drawn if zones is None else zones.draw(drawn)
 
 
+def _finish(sinks: Sequence[Sink]) -> None:
+    """All or none: what can fail comes first, and no signal comes between the names."""
+    for sink in sinks:
+        sink.complete()
+    with hold_signals():
+        for sink in sinks:
+            sink.finish()
+
+
 def _discard(sinks: Sequence[Sink]) -> None:
     for sink in sinks:
-        sink.discard()
+        try:
+            sink.discard()
+        except Exception:  # the others are to be removed too, and the first error is the one to show
+            log.debug("an output can't be removed", exc_info=True)
 
 
 def file_names(outputs: Mapping[str, str | os.PathLike[str]]) -> list[str]:
@@ -262,22 +279,35 @@ def file_names(outputs: Mapping[str, str | os.PathLike[str]]) -> list[str]:
     return [os.fspath(path) for path in outputs.values() if os.fspath(path) != STDOUT]
 
 
-def _check_distinct(
-    outputs: Mapping[str, str | os.PathLike[str]], sources: Iterable[str | os.PathLike[str]]
+def _weights_files(segmenter: Segmenter) -> list[Path]:
+    """The file of the weights; none for what only stands for a Segmenter, as a replay of results does."""
+    weights = getattr(segmenter, "weights", None)
+    return [] if weights is None else weights.files
+
+
+def _check_outputs(
+    outputs: Mapping[str, str | os.PathLike[str]], inputs: Sequence[str | os.PathLike[str]]
 ) -> None:
-    """Raise VideoError if two outputs are one file, or an output is a source."""
-    given = file_names(outputs)
-    names = [os.path.realpath(name) for name in given]
-    if len(set(names)) < len(names):
-        raise VideoError(f"outputs must differ, got {', '.join(given)}")
-    for source in sources:
-        if os.path.realpath(source) in names:
-            raise VideoError(f"{source} is the source, it can't be an output too")
+    """Raise VideoError if two outputs are one file, or an output is an input or would replace one."""
+    try:
+        check_outputs(file_names(outputs), inputs)
+    except ValueError as error:
+        raise VideoError(str(error)) from None
+    if "masks" not in outputs:
+        return
+    folder = os.path.realpath(outputs["masks"])
+    for source in inputs:
+        # Pictures of masks are named by their frame.
+        path = Path(os.path.realpath(source))
+        if str(path.parent) == folder and re.fullmatch(r"[0-9]{6,}\.png", path.name):
+            raise VideoError(f"{outputs['masks']} holds the source {source}, its masks can't go there")
 
 
 def _free_stem(folder: Path, stem: str, taken: set[str]) -> str:
     """`stem`, or `stem`-2 and so on, so that no overlay replaces an image or another's overlay."""
-    for name in itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2))):
+    for end in itertools.chain([""], (f"-{i}" for i in itertools.count(2))):
+        # Short enough for the longest end that follows.
+        name = fitting_name(stem, f"{end}-segmented.png").removesuffix("-segmented.png")
         files = {os.path.realpath(folder / f"{name}-{kind}.png") for kind in ("segmented", "masks")}
         if not files & taken:
             break

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import os
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _native
-from .engine import NativeModel, Session
+from .engine import ForkLock, NativeModel, Session
 from .inputs import check_count, check_frame, check_network_input, check_number, check_size, check_thresholds
 from .masks.overlap import suppress_duplicates
 from .network.config import ModelConfig
@@ -91,7 +90,7 @@ class Segmenter:
         self.parts = parts
         self._swap = color != self.weights.color
         self._model = NativeModel(self.weights, threads=threads)
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as weights and options: a copy in another process has plans and threads of its own."""

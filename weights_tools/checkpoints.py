@@ -20,6 +20,10 @@ from mobileinst.weights import WeightsError, load_weights, read_safetensors
 ENTRIES = ("state_dict_ema", "model_ema", "average", "state_dict", "model")
 
 
+#: Parts of names that wrappers add: torch.compile, data parallelism, sharding, activation checkpointing.
+WRAPPERS = frozenset({"_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
+
+
 class CheckpointError(ValueError):
     """A checkpoint can't be read, or is not one that this project can use."""
 
@@ -58,7 +62,7 @@ def read_checkpoint(path: Path, entry: str | None = None) -> Checkpoint:
             start = file.read(9)
     except OSError as error:
         raise CheckpointError(f"{path}: can't be read: {error.strerror or error}") from None
-    if zipfile.is_zipfile(path) and _is_npz(path):
+    if _is_npz(path):
         return Checkpoint(_read_npz(path))
     if start.startswith((b"PK", b"\x80")):
         return _select(_read_torch(path), entry, path)
@@ -68,8 +72,11 @@ def read_checkpoint(path: Path, entry: str | None = None) -> Checkpoint:
 
 
 def _is_npz(path: Path) -> bool:
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except Exception:  # no zip, or a damaged one, of which its own reader tells
+        return False
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 
@@ -77,15 +84,15 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path}: not a readable .npz file: {error}") from None
+    except Exception as error:  # readers of damaged archives raise nearly everything
+        raise CheckpointError(f"{path}: not a readable .npz file: {_reason(error)}") from None
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
     try:
         tensors, metadata = read_safetensors(path)
         if "mobileinst" not in metadata:
-            return Checkpoint(dict(tensors))
+            return Checkpoint(unwrapped(tensors))
         weights = load_weights(path, kind=None)
     except WeightsError as error:
         raise CheckpointError(str(error)) from None
@@ -103,9 +110,12 @@ def _read_torch(path: Path) -> Any:
             "it yourself and save the tensors alone: "
             'torch.save(torch.load(PATH, weights_only=False)["state_dict"], "clean.pth")'
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: not a readable PyTorch checkpoint: {reason}") from None
+    except Exception as error:  # so does PyTorch for damaged pickles
+        raise CheckpointError(f"{path}: not a readable PyTorch checkpoint: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error).strip() else type(error).__name__
 
 
 def _select(loaded: Any, entry: str | None, path: Path) -> Checkpoint:
@@ -117,7 +127,7 @@ def _select(loaded: Any, entry: str | None, path: Path) -> Checkpoint:
     if entry is not None:
         if entry not in found:
             raise CheckpointError(
-                f"{path}: no entry {entry!r} with tensors; there are {sorted(found) or 'none'}"
+                f"{path}: no entry {entry!r} with tensors; there are {sorted(map(str, found)) or 'none'}"
             )
         chosen = entry
     elif any(isinstance(value, torch.Tensor) for value in loaded.values()):
@@ -147,10 +157,24 @@ def _arrays(tensors: Mapping[Any, Any]) -> dict[str, NDArray[Any]]:
                 value = value.float()
             try:
                 arrays[name] = value.contiguous().numpy()
-            except (RuntimeError, TypeError) as error:
-                reason = str(error).splitlines()[0][:120]
-                raise CheckpointError(f"tensor {name!r} can't be converted: {reason}") from None
-    return arrays
+            except Exception as error:  # sparse, quantised and others that NumPy lacks
+                raise CheckpointError(f"tensor {name!r} can't be converted: {_reason(error)}") from None
+    return unwrapped(arrays)
+
+
+def unwrapped(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The same arrays without what torch.compile and parallel wrappers put into names.
+
+    Raises:
+        CheckpointError: if two names become one.
+    """
+    plain: dict[str, NDArray[Any]] = {}
+    for name, array in arrays.items():
+        short = ".".join(part for part in name.split(".") if part not in WRAPPERS)
+        if short in plain:
+            raise CheckpointError(f"two tensors are {short!r} without their wrappers' names")
+        plain[short] = array
+    return plain
 
 
 def _training_metadata(loaded: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,5 +187,8 @@ def _training_metadata(loaded: Mapping[str, Any]) -> dict[str, Any]:
         metadata["classes"] = [str(name) for name in config["classes"]]
     data = config.get("data")
     if isinstance(data, Mapping):
-        metadata |= {key: [float(v) for v in data[key]] for key in ("mean", "std") if key in data}
+        for key in ("mean", "std"):
+            value = data.get(key)
+            if isinstance(value, (list, tuple)) and all(isinstance(v, (int, float)) for v in value):
+                metadata[key] = [float(v) for v in value]
     return metadata

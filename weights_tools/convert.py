@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobileinst import __version__
+from mobileinst.io.files import check_outputs, check_writable
 from mobileinst.weights import FORMAT, WeightsError, save_weights
 from weights_tools.checkpoints import Checkpoint, CheckpointError, read_checkpoint
 from weights_tools.recognise import Match, RecognitionError, recognise, setting_names
@@ -103,8 +104,11 @@ def convert(
         RecognitionError: if no architecture, or more than one, is found.
         ConversionError: if tensors are missing or of another shape, or settings are not known.
         WeightsError: if a value is not finite, or the metadata is not valid.
+        ValueError: if the target is the source.
         OSError: if the target can't be written.
     """
+    check_outputs([target], [source])
+    check_writable(target)
     checkpoint = read_checkpoint(source, entry)
     known = {**checkpoint.metadata.get("config", {}), **(settings or {})}
     if checkpoint.metadata.get("kind") == "backbone":

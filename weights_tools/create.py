@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mobileinst import __version__
+from mobileinst.io.files import check_writable
 from mobileinst.network import BACKBONES, ModelConfig
 from mobileinst.weights import FORMAT, save_weights
 from weights_tools.torch_ops import MobileInst, TorchOps
@@ -164,6 +165,7 @@ def create(path: Path, config: ModelConfig, *, seed: int = 0, size: int = 640, f
         WeightsError: for a size outside of what a weights file may name.
         OSError: if the file can't be written.
     """
+    check_writable(path)
     tensors: dict[str, NDArray[Any]] = dict(random_tensors(config, seed))
     if fp16:
         tensors = {name: value.astype(np.float16) for name, value in tensors.items()}

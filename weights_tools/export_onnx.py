@@ -24,9 +24,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mobileinst.io.files import Output
+from mobileinst.io.files import Output, check_outputs, check_writable
 from mobileinst.network.model import Features
 from mobileinst.network.ops import Size
+from mobileinst.weights import find_weights
 from weights_tools.loading import torch_model
 from weights_tools.torch_ops import MobileInst, TorchOps, within_windows
 
@@ -220,6 +221,8 @@ def main(arguments: list[str] | None = None) -> int:
     if len(sizes) > 2:
         command.error(f"--size takes one or two numbers; got {len(sizes)}")
     try:
+        check_outputs([options.output], [find_weights(options.weights)])
+        check_writable(options.output)
         export_onnx(torch_model(options.weights), options.output, (sizes[0], sizes[-1]), options.part)
     except (ImportError, ValueError, OSError) as error:
         print(f"export_onnx: {error}", file=sys.stderr)

@@ -80,7 +80,13 @@ def recognise(
     settings = dict(settings or {})
     family, root = _find_family(tensors, prefix)
     whole = [name.removesuffix(_WHOLE) for name in tensors if name.endswith(_WHOLE)]
-    whole = [start for start in whole if root == f"{start}{BACKBONE_PREFIX}"]
+    beside = [start for start in whole if root == f"{start}{BACKBONE_PREFIX}"]
+    if whole and not beside and prefix is None:
+        raise RecognitionError(
+            f"the checkpoint holds a whole model under {whole[0]!r}, but the {family} under {root!r} is not "
+            "its backbone; --prefix PREFIX chooses one"
+        )
+    whole = beside
     kind, start = ("model", whole[0]) if whole else ("backbone", root)
     if kind == "model":
         settings = _decoder_settings(tensors, start) | settings

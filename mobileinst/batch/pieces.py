@@ -23,6 +23,8 @@ from ..results import Instances
 from ..segmenter import Segmenter
 from ..tracking import Detections, Track, Tracker
 from ..video import FolderSource, FrameSource, VideoError, VideoSource, read_image
+from ..video.frames import reason
+from ..video.streams import av_errors, upright, video_stream
 from .options import Options
 
 #: Keyframes that a piece tracks before it is shown (docs/bulk.md has what other numbers give).
@@ -101,10 +103,10 @@ class _Index:
 def _index(source: FrameSource) -> _Index | None:
     if isinstance(source, FolderSource) and source.rate:
         return _Index([float(number / source.rate) for number in range(len(source.paths))])
-    if not isinstance(source, VideoSource):
+    if not isinstance(source, VideoSource) or not source.rereadable:
         return None
-    with source._open() as container:
-        stream = container.streams.video[0]
+    with source.open_container() as container:
+        stream = video_stream(container)
         packets = [packet for packet in container.demux(stream) if packet.size]
         # AVI counts packets instead of telling when frames are shown.
         if not packets or not stream.time_base or "avi" in container.format.name:
@@ -148,21 +150,19 @@ def read_piece(source: FrameSource, piece: Piece) -> Iterator[NDArray[np.uint8]]
 
 
 def _decode(source: VideoSource, piece: Piece) -> Iterator[NDArray[np.uint8]]:
-    from ..video.sources import _upright
-
-    with source._open() as container:
-        stream = container.streams.video[0]
+    with source.open_container() as container:
+        stream = video_stream(container)
         container.seek(piece.seek, stream=stream)
         frames = container.decode(stream)
         while True:
             try:
                 frame = next(frames, None)
-            except (OSError, ValueError) as error:
-                raise VideoError(f"{source.name}: can't be decoded: {error}") from None
+            except av_errors() as error:
+                raise VideoError(f"{source.name}: can't be decoded: {reason(error)}") from None
             if frame is None or (piece.end_stamp is not None and (frame.pts or 0) >= piece.end_stamp):
                 return
             if frame.pts is not None and frame.pts >= piece.first_stamp:
-                yield _upright(frame)
+                yield upright(frame)
 
 
 class KernelRecorder(Tracker):

@@ -81,7 +81,7 @@ def outputs(options: argparse.Namespace, command: str) -> dict[str, str]:
 
 
 def parse_count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+    if not re.fullmatch("[0-9]{1,18}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
 
@@ -91,8 +91,8 @@ def parse_rate(text: str) -> float:
         rate = float(text)
     except ValueError:
         rate = 0.0
-    if not 0 < rate <= 1000:
-        raise argparse.ArgumentTypeError(f"expected frames per second up to 1000, got {text!r}")
+    if not 1e-6 <= rate <= 1000:
+        raise argparse.ArgumentTypeError(f"expected frames per second of 0.000001 to 1000, got {text!r}")
     return rate
 
 
@@ -103,8 +103,19 @@ def parse_camera(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def parse_seconds(text: str) -> float | None:
+    """Seconds of a time limit; 0 means none."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 1e6:
+        raise argparse.ArgumentTypeError(f"expected seconds, or 0 for no limit, got {text!r}")
+    return seconds or None
+
+
 def parse_size(text: str) -> int | tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,6})(?:x(\d{1,6}))?", text)
+    match = re.fullmatch(r"([0-9]{1,6})(?:x([0-9]{1,6}))?", text)
     if match is None:
         raise argparse.ArgumentTypeError(f"expected a size as 640 or 480x864, got {text!r}")
     return (int(match[1]), int(match[2])) if match[2] else int(match[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import pkgutil
@@ -12,16 +13,18 @@ import threading
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from .. import __version__
+from ..io.terminal import one_line, prepare_streams
 from . import commands
-from .status import BROKEN_PIPE, FAILED, INTERRUPTED, SIGNALLED, fail
+from .status import BROKEN_PIPE, FAILED, INTERRUPTED, SIGNALLED, fail, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Errors are one line on standard error."""
-    logging.basicConfig(format="mobileinst: %(levelname)s: %(message)s", level=logging.WARNING)
+    prepare_streams()
+    logging.basicConfig(handlers=[_OneLineHandler()], level=logging.WARNING)
     options = _parser(sys.argv[1:] if arguments is None else arguments).parse_args(arguments)
     replaced = _catch_signals()
     try:
@@ -32,14 +35,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # Keeps the interpreter from failing at its last flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
         return fail(str(error) or type(error).__name__, FAILED)
     finally:
+        _flush_or_close()
         for number in replaced:
             signal.signal(number, signal.SIG_DFL)
+
+
+class _OneLineHandler(logging.StreamHandler[TextIO]):
+    """Log messages as errors are shown: one line on standard error, whichever that is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"mobileinst: {record.levelname}: {one_line(record.getMessage())}", to_stderr=True)
+
+
+def _flush_or_close() -> None:
+    """Keep the interpreter from failing at its last flush of a stream that takes no more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _catch_signals() -> list[signal.Signals]:

@@ -2,6 +2,7 @@
 
 from mobileinst.engine.backend import Backend, active_backend
 from mobileinst.engine.emit import Program, compile_program
+from mobileinst.engine.fork_lock import ForkLock
 from mobileinst.engine.graph import Graph, NativeOps, Node
 from mobileinst.engine.parameters import Parameters
 from mobileinst.engine.processors import Processors, default_threads, usable_processors
@@ -10,6 +11,7 @@ from mobileinst.engine.session import CACHED_SESSIONS, NativeModel, Session, thr
 __all__ = [
     "CACHED_SESSIONS",
     "Backend",
+    "ForkLock",
     "Graph",
     "NativeModel",
     "NativeOps",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from mobileinst import _native
 from mobileinst.engine.backend import Backend, active_backend
+from mobileinst.engine.fork_lock import ForkLock
 from mobileinst.network.ops import NORM_EPS
 
 Array = NDArray[np.float32]
@@ -46,7 +46,7 @@ class Parameters:
         self.backend = active_backend(tier) if backend is None else backend
         self._tensors = tensors
         self._packed: dict[tuple[ConvLayer, int], _native.ConvWeights] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def array(self, name: str) -> Array:
         """A tensor as contiguous float32.

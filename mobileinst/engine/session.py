@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from mobileinst import _native
 from mobileinst.engine.emit import Program, compile_program
+from mobileinst.engine.fork_lock import ForkLock
 from mobileinst.engine.graph import Graph, NativeOps
 from mobileinst.engine.parameters import Parameters
 from mobileinst.engine.processors import PIECES_WHERE_CORES_DIFFER, default_threads, usable_processors
@@ -56,7 +56,7 @@ class NativeModel:
         self._pool = thread_pool(threads)
         self._parameters = Parameters(weights.tensors, _native.tier())
         self._sessions: OrderedDict[tuple[int, int], Session] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     @property
     def threads(self) -> int:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import coco, identity, youtube_vis
-from .files import CategoryMap, DataError, read_json
+from .entries import DataError
+from .files import CategoryMap, read_json
 from .summary import STATISTICS, Evaluation
 
 

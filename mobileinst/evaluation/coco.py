@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .files import DataError, collapse, read_annotations, read_results
+from .. import _native
+from . import entries
+from .entries import DataError
+from .files import collapse, read_annotations, read_results
+from .run_lengths import frame_runs
 from .summary import Evaluation
 
 
@@ -20,27 +25,28 @@ def evaluate(gt: Any, results: Any, *, classes: Sequence[str] | None = None) -> 
         gt: annotations, path of a JSON file or the loaded object (a dict or a pycocotools COCO). Crowds are
             regions in which predictions don't count.
         results: path or loaded list of {"image_id", "category_id", "score", "segmentation"}, the mask as
-            compressed or uncompressed run lengths. A "bbox" is not used: areas are those of the masks.
+            compressed or uncompressed run lengths, or polygons. A "bbox" is not used: areas are those of the
+            masks.
         classes: measure in these classes; categories become them by name or by supercategory
             (:class:`.files.CategoryMap`). None: the categories of the file.
 
     Returns:
-        The statistics as pycocotools computes them: areas 0..32², 32²..96² and above pixels.
+        The statistics as pycocotools computes them: areas 0..32², 32²..96² and above pixels. Areas that
+        aren't given are those of the masks; an annotation of id 0 counts as any other (pycocotools takes the
+        id for "no match").
 
     Raises:
         DataError: if a file isn't what it should be.
         ImportError: if pycocotools is missing.
     """
-    coco_class, evaluator, masks = _pycocotools()
-    data, entries = collapse(read_annotations(gt, "images"), read_results(results), classes)
+    coco_class, evaluator = _pycocotools()
+    data, found_results = collapse(read_annotations(gt, "images"), read_results(results), classes)
     if not data["categories"]:
         raise DataError("annotations: expected at least one category")
-    predictions = _predictions(data, entries, masks)
+    sizes = _sizes(data, found_results)
+    truths, predictions = _truths(data, sizes), _predictions(data, found_results, sizes)
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = coco_class()
-        truth.dataset = {**data, "annotations": [dict(entry) for entry in data["annotations"]]}
-        truth.createIndex()
-        found = truth.loadRes(predictions) if predictions else _nothing(coco_class, truth)
+        truth, found = (_indexed(coco_class, data, part, sizes) for part in (truths, predictions))
         run = evaluator(truth, found, "segm")
         run.evaluate()
         run.accumulate()
@@ -50,7 +56,7 @@ def evaluate(gt: Any, results: Any, *, classes: Sequence[str] | None = None) -> 
         "coco",
         tuple(str(category["name"]) for category in categories),
         ids,
-        tuple(_count(data["annotations"], i) for i in ids),
+        tuple(_count(truths, i) for i in ids),
         tuple(_count(predictions, i) for i in ids),
         run.eval["precision"],
         run.eval["recall"],
@@ -58,57 +64,116 @@ def evaluate(gt: Any, results: Any, *, classes: Sequence[str] | None = None) -> 
     )
 
 
-def _pycocotools() -> tuple[Any, Any, Any]:
+def _pycocotools() -> tuple[Any, Any]:
     try:
-        from pycocotools import mask
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
     except ImportError as error:
         raise ImportError(
             f'evaluation on COCO needs pycocotools: pip install "mobileinst[eval]" ({error})'
         ) from error
-    return COCO, COCOeval, mask
+    return COCO, COCOeval
 
 
-def _predictions(data: dict[str, Any], results: Sequence[dict[str, Any]], masks: Any) -> list[dict[str, Any]]:
-    """Results of the known categories, checked, as fresh dicts that pycocotools may write to."""
-    images = {image["id"]: image for image in data["images"]}
+def _truths(data: dict[str, Any], sizes: Mapping[Any, _Size]) -> list[dict[str, Any]]:
+    """Annotations of known images and categories as fresh dicts that pycocotools may write to.
+
+    They are numbered from 1: pycocotools takes the id 0 for "no match".
+    """
     known = {category["id"] for category in data["categories"]}
-    kept = []
-    for index, result in enumerate(results):
-        if result.get("image_id") not in images:
-            raise DataError(f"result {index}: image_id {result.get('image_id')!r} is not in the annotations")
-        score = result.get("score")
-        if not isinstance(score, (int, float)) or not np.isfinite(score):
-            raise DataError(f"result {index}: expected a finite number as score, got {score!r}")
-        if result.get("category_id") not in known:
-            continue
-        image = images[result["image_id"]]
-        mask = result.get("segmentation")
-        if not isinstance(mask, dict) or "counts" not in mask or "size" not in mask:
-            raise DataError(f"result {index}: expected a 'segmentation' of run lengths with size and counts")
-        size = [image["height"], image["width"]]
-        if list(mask["size"]) != size:
-            raise DataError(f"result {index}: expected a mask of size {size}, got {list(mask['size'])}")
-        if isinstance(mask["counts"], list):
-            mask = masks.frPyObjects(mask, *size)
-        kept.append(
-            {
-                "image_id": result["image_id"],
-                "category_id": result["category_id"],
-                "score": score,
-                "segmentation": mask,
-            }
-        )
+    kept: list[dict[str, Any]] = []
+    for entry in data["annotations"]:
+        if entry["image_id"] in sizes and entry["category_id"] in known:
+            name = f"annotation {entry['id']}"
+            runs = _runs(entry, sizes[entry["image_id"]], name)
+            area = entries.area(entry.get("area"), name)
+            kept.append(
+                {
+                    "id": len(kept) + 1,
+                    "image_id": entry["image_id"],
+                    "category_id": entry["category_id"],
+                    "iscrowd": entry["iscrowd"],
+                    "area": float(runs[1::2].sum()) if area is None else area,
+                    "segmentation": _compressed(runs, sizes[entry["image_id"]]),
+                }
+            )
     return kept
 
 
-def _nothing(coco_class: Any, truth: Any) -> Any:
-    """No prediction at all, which loadRes can't read."""
-    found = coco_class()
-    found.dataset = {**truth.dataset, "annotations": []}
-    found.createIndex()
-    return found
+def _predictions(
+    data: dict[str, Any], results: Sequence[dict[str, Any]], sizes: Mapping[Any, _Size]
+) -> list[dict[str, Any]]:
+    """Results of the known categories, checked, as fresh dicts that pycocotools may write to."""
+    known = {category["id"] for category in data["categories"]}
+    kept: list[dict[str, Any]] = []
+    for index, result in enumerate(results):
+        image = result.get("image_id")
+        if image not in sizes:
+            raise DataError(f"result {index}: image_id {image!r} is not in the annotations")
+        if result["category_id"] in known:
+            runs = _runs(result, sizes[image], f"result {index}")
+            kept.append(
+                {
+                    "id": len(kept) + 1,
+                    "image_id": image,
+                    "category_id": result["category_id"],
+                    "score": result["score"],
+                    "iscrowd": 0,
+                    "area": int(runs[1::2].sum()),
+                    "segmentation": _compressed(runs, sizes[image]),
+                }
+            )
+    return kept
+
+
+_Size = tuple[int, int] | None
+
+
+def _sizes(data: dict[str, Any], results: Sequence[dict[str, Any]]) -> dict[Any, _Size]:
+    """Heights and widths of the images; of one that has none, those of its first run lengths."""
+    sizes: dict[Any, _Size] = {
+        image["id"]: (image["height"], image["width"]) if "height" in image else None
+        for image in data["images"]
+    }
+    if None not in sizes.values():
+        return sizes
+    for entry in (*data["annotations"], *results):
+        mask = entry.get("segmentation")
+        image = entry.get("image_id")
+        if image in sizes and sizes[image] is None and isinstance(mask, dict):
+            found = mask.get("size")
+            if isinstance(found, (list, tuple)) and len(found) == 2:
+                own = entries.sized({"id": image, "height": found[0], "width": found[1]}, "image")
+                sizes[image] = (own["height"], own["width"]) if "height" in own else None
+    return sizes
+
+
+def _runs(entry: Mapping[str, Any], size: _Size, name: str) -> NDArray[np.int64]:
+    mask = entry.get("segmentation")
+    if mask is None or (isinstance(mask, (list, str)) and not mask):
+        raise DataError(f"{name}: expected a mask as 'segmentation', got {entries.said(mask)}")
+    if size is None:
+        raise DataError(f"image {entry['image_id']}: expected height and width, got nothing")
+    try:
+        return frame_runs(mask, *size)
+    except ValueError as error:
+        raise DataError(f"{name}: {error}") from None
+
+
+def _compressed(runs: NDArray[np.int64], size: _Size) -> dict[str, Any]:
+    return {"size": list(size or ()), "counts": _native.rle_compress(runs.astype(np.uint32))}
+
+
+def _indexed(
+    coco_class: Any, data: dict[str, Any], part: list[dict[str, Any]], sizes: Mapping[Any, _Size]
+) -> Any:
+    coco = coco_class()
+    images = [
+        dict(zip(("id", "height", "width"), (i, *(size or (1, 1))), strict=True)) for i, size in sizes.items()
+    ]
+    coco.dataset = {"images": images, "categories": data["categories"], "annotations": part}
+    coco.createIndex()
+    return coco
 
 
 def _count(entries: Sequence[dict[str, Any]], category: int) -> int:

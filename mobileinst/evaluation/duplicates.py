@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .files import DataError, collapse, read_annotations, read_results
+from .entries import DataError
+from .files import collapse, read_annotations, read_results
 from .run_lengths import MaskTrack, intersections, mask_track
 
 
@@ -91,7 +92,9 @@ def _fitting(
 
 
 def _mask(entry: Mapping[str, Any], image: Mapping[str, Any]) -> MaskTrack:
+    if "height" not in image:
+        raise DataError(f"image {image['id']}: expected height and width, got nothing")
     try:
-        return mask_track([entry["segmentation"]], image["height"], image["width"])
+        return mask_track([entry.get("segmentation")], image["height"], image["width"])
     except ValueError as error:
         raise DataError(f"image {image['id']}: {error}") from None

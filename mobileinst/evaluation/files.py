@@ -6,36 +6,52 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-
-class DataError(ValueError):
-    """An annotation or results file that isn't what it should be; the message says what and where."""
+from . import entries
+from .entries import DataError as DataError
+from .entries import said
 
 
 def read_json(source: Any, what: str) -> Any:
-    """The object itself, or what the JSON file at a path holds. `what` names it in errors."""
+    """The object itself, or what the JSON file at a path holds. `what` names it in errors.
+
+    UTF-8 with or without a byte order mark, UTF-16 and UTF-32 are read.
+
+    Raises:
+        DataError: if it can't be read, or an object in it has a key twice.
+    """
     if not isinstance(source, (str, os.PathLike)):
         # pycocotools' COCO objects carry the loaded file.
         return getattr(source, "dataset", source)
-    path = Path(source)
+    path = os.fspath(source)
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise DataError(f"{what} {path}: an object has a key twice: {said(pairs)}")
+        return found
+
     try:
-        with path.open(encoding="utf-8") as file:
-            return json.load(file)
+        with open(path, "rb") as file:
+            return json.loads(file.read(), object_pairs_hook=unique)
+    except DataError:
+        raise
     except OSError as error:
         raise DataError(f"{what} {path}: can't be read: {error.strerror or error}") from None
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"{what} {path}: not a JSON file: {error}") from None
-    except json.JSONDecodeError as error:
+    except (UnicodeDecodeError, RecursionError, MemoryError) as error:
+        raise DataError(f"{what} {path}: not a JSON file: {str(error) or 'too large'}") from None
+    except ValueError as error:
         raise DataError(f"{what} {path}: not valid JSON (truncated?): {error}") from None
 
 
 def read_annotations(source: Any, items: str) -> dict[str, Any]:
-    """An annotation file with `items` ("images" or "videos"), "categories" and "annotations".
+    """An annotation file with `items` ("images" or "videos"), "categories" and "annotations", made uniform.
+
+    Ids are integers, names text, iscrowd 0 or 1; heights and widths are integers or absent (:mod:`.entries`).
 
     Raises:
-        DataError: if a key is missing or an id occurs twice.
+        DataError: if a key is missing, an id occurs twice or isn't one, or an entry contradicts itself.
     """
     data = read_json(source, "annotations")
     if not isinstance(data, dict):
@@ -44,25 +60,33 @@ def read_annotations(source: Any, items: str) -> dict[str, Any]:
         if not isinstance(data.get(key), list):
             found = ", ".join(sorted(map(str, data))) or "nothing"
             raise DataError(f"annotations: expected a list under {key!r}; the file has {found}")
-        seen: set[Any] = set()
-        for entry in data[key]:
-            if not isinstance(entry, dict) or "id" not in entry:
-                raise DataError(f"annotations: every entry of {key!r} needs an id, got {str(entry)[:80]}")
-            if entry["id"] in seen:
-                raise DataError(f"annotations: id {entry['id']} occurs twice in {key!r}")
-            seen.add(entry["id"])
-    return data
+    kind = items.removesuffix("s")
+    found_items = [entries.sized(item, kind) for item in entries.identified(data[items], kind)]
+    if kind == "video":
+        found_items = [entries.long(video) for video in found_items]
+    checked = {
+        **data,
+        items: found_items,
+        "categories": entries.named(entries.identified(data["categories"], "category")),
+        "annotations": entries.annotated(data["annotations"], f"{kind}_id"),
+    }
+    known = {item["id"] for item in found_items}
+    own = [annotation[f"{kind}_id"] in known for annotation in checked["annotations"]]
+    if own and known and not any(own):
+        raise DataError(f"annotations: none of the {len(own)} annotations belongs to one of the {items}")
+    return checked
 
 
 def read_results(source: Any) -> list[dict[str, Any]]:
-    """A results file: a list of objects."""
+    """A results file: a list of objects, made uniform (:mod:`.entries`).
+
+    Raises:
+        DataError: if it is no such list, or an entry has no ids or no score.
+    """
     data = read_json(source, "results")
     if not isinstance(data, list):
         raise DataError(f"results: expected a list, got {type(data).__name__}")
-    for index, entry in enumerate(data):
-        if not isinstance(entry, dict):
-            raise DataError(f"result {index}: expected an object, got {type(entry).__name__}")
-    return data
+    return entries.results(data)
 
 
 @dataclass(frozen=True)
@@ -90,9 +114,9 @@ class CategoryMap:
     def of(cls, categories: Sequence[Mapping[str, Any]], classes: Iterable[str]) -> CategoryMap:
         """Map `categories` (dicts with id, name and perhaps supercategory) to class names."""
         classes = list(classes)
-        by_name = {category["name"]: int(category["id"]) for category in categories}
+        by_name = {category["name"]: category["id"] for category in categories}
         supercategories = {category.get("supercategory") for category in categories}
-        next_id = max((int(category["id"]) for category in categories), default=0) + 1
+        next_id = max((category["id"] for category in categories), default=0) + 1
         ids: dict[str, int] = {}
         for name in classes:
             if name in by_name:
@@ -104,7 +128,7 @@ class CategoryMap:
         for category in categories:
             name = category["name"] if category["name"] in ids else str(category.get("supercategory"))
             if name in ids:
-                to_id[int(category["id"])] = ids[name]
+                to_id[category["id"]] = ids[name]
         # A supercategory of which each member is a class itself gets none.
         used = {name for name in ids if any(to_id.get(int(c["id"])) == ids[name] for c in categories)}
         names = tuple(name for name in classes if name in used)

@@ -50,7 +50,6 @@ def match(
     ignore: NDArray[np.bool_],
     crowd: NDArray[np.bool_],
     outside: NDArray[np.bool_],
-    counts_as_match: NDArray[np.bool_],
 ) -> Matches:
     """Greedy matching, best score first, as the official code does it.
 
@@ -64,7 +63,6 @@ def match(
         ignore: (A, G), objects that don't count in an area range (crowds are among them).
         crowd: (G,).
         outside: (A, D), predictions whose area is outside of the range.
-        counts_as_match: (G,), False for objects that the official code takes for "no match": those of id 0.
     """
     predictions, objects = iou.shape
     ranges, thresholds = len(ignore), len(IOU_THRESHOLDS)
@@ -85,7 +83,7 @@ def match(
             found = chosen_from.any(2)
             free &= ~((number == best[:, :, None]) & found[:, :, None]) | crowd
             ignored[:, :, d] = found & np.take_along_axis(ignore, best, 1)
-            matched[:, :, d] = found & counts_as_match[best]
+            matched[:, :, d] = found
     ignored |= ~matched & outside[:, None, :]
     return Matches(scores, matched, ignored, (~ignore).sum(1))
 

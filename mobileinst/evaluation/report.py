@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from ..io.terminal import printable
 from .matching import RECALL_POINTS
 from .summary import STATISTICS, Evaluation
 
@@ -83,7 +84,7 @@ def precision_recall_svg(evaluation: Evaluation, title: str = "Precision over re
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="system-ui, sans-serif" font-size="11" fill="#333">',
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        f'<text x="16" y="24" font-size="15" font-weight="600">{escape(title)}</text>',
+        f'<text x="16" y="24" font-size="15" font-weight="600">{escape(printable(title))}</text>',
         *_legend(16, 44),
     ]
     for number, (name, stats, curves) in enumerate(panels):
@@ -106,7 +107,7 @@ def _panel(
     x: int, y: int, name: str, stats: dict[str, float], curves: Sequence[NDArray[np.float64]]
 ) -> list[str]:
     parts = [
-        f'<text x="{x}" y="{y - 22}" font-size="12.5" font-weight="600">{escape(name)}</text>',
+        f'<text x="{x}" y="{y - 22}" font-size="12.5" font-weight="600">{escape(printable(name))}</text>',
         f'<text x="{x}" y="{y - 8}" fill="#666">AP {percent(stats["AP"])}   AP50 {percent(stats["AP50"])}   '
         f"AP75 {percent(stats['AP75'])}</text>",
         f'<rect x="{x}" y="{y}" width="{_PLOT}" height="{_PLOT}" fill="#fafafa" stroke="#bbb"/>',

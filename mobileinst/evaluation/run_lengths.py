@@ -15,9 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
+from .entries import said, whole
 
 #: Polygons are traced on a grid that is this much finer than the pixels (COCO's rasteriser).
 _POLYGON_SCALE = 5
+#: Greatest coordinate of a polygon and length of its outline, in pixels: tracing takes time by these.
+_FARTHEST, _LONGEST_OUTLINE = 1e7, 2e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,18 +91,22 @@ def _runs_of_dict(segmentation: dict[str, Any], height: int, width: int) -> NDAr
     if "counts" not in segmentation or "size" not in segmentation:
         raise ValueError(f"expected run lengths with keys size and counts, got {sorted(segmentation)}")
     size = segmentation["size"]
-    if list(size) != [height, width]:
-        raise ValueError(f"expected a mask of [height, width] = {[height, width]}, its size is {list(size)}")
+    sides = [whole(side) for side in size] if isinstance(size, (list, tuple)) else []
+    if sides != [height, width]:
+        raise ValueError(f"expected a mask of [height, width] = {[height, width]}, its size is {said(size)}")
     counts = segmentation["counts"]
     if isinstance(counts, (str, bytes)):
         runs = decompress(counts)
     else:
-        array = np.asarray(counts)
-        if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-            raise ValueError("expected counts as a string or a list of integers")
-        runs = array.astype(np.int64)
-        if len(runs) and runs.min() < 0:
-            raise ValueError(f"run {int(np.argmin(runs))} has the negative length {int(runs.min())}")
+        lengths = counts if isinstance(counts, (list, tuple, np.ndarray)) else None
+        if lengths is None or not all(isinstance(n, (int, np.integer)) for n in lengths):
+            raise ValueError(f"expected counts as a string or a list of integers, got {said(counts)}")
+        negative = next((n for n in lengths if n < 0), None)
+        if negative is not None:
+            raise ValueError(f"expected runs of at least 0 pixels, got the negative length {negative}")
+        if any(n > height * width for n in lengths):
+            raise ValueError(f"a run exceeds the {height} x {width} = {height * width} pixels")
+        runs = np.array(lengths, np.int64)
     if int(runs.sum()) != height * width:
         raise ValueError(
             f"run lengths sum to {int(runs.sum())}, expected {height} x {width} = {height * width} pixels"
@@ -107,34 +114,65 @@ def _runs_of_dict(segmentation: dict[str, Any], height: int, width: int) -> NDAr
     return runs
 
 
-def polygon_runs(polygons: Sequence[Sequence[float]], height: int, width: int) -> NDArray[np.int64]:
+def polygon_runs(polygons: Sequence[Any], height: int, width: int) -> NDArray[np.int64]:
     """Run lengths of the union of polygons, the same pixels as COCO's rasteriser fills.
 
     Raises:
-        ValueError: if a polygon has fewer than 3 points, an odd number of coordinates or one not finite.
+        ValueError: as `checked_polygons`.
     """
-    crossings = [_polygon_crossings(points, height, width) for points in polygons]
-    # An odd number of crossings of one polygon before a pixel: the pixel is inside of it.
-    inside = np.zeros(height * width + 1, np.int64)
-    for positions in crossings:
-        unique, number = np.unique(positions, return_counts=True)
+    total = height * width
+    positions, steps = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for points in checked_polygons(polygons):
+        # An odd number of crossings of one polygon before a pixel: the pixel is inside of it.
+        unique, number = np.unique(_polygon_crossings(points, height, width), return_counts=True)
         unique = unique[number % 2 == 1]
-        inside[unique[0::2]] += 1
-        inside[unique[1::2]] -= 1
-    filled = (np.cumsum(inside[:-1]) > 0).astype(np.int8)
-    changes = np.flatnonzero(np.diff(filled, prepend=np.int8(0)))
-    edges = np.concatenate([[0], changes, [height * width]]).astype(np.int64)
+        if len(unique) % 2:
+            unique = np.append(unique, total)
+        positions.append(unique)
+        steps.append(np.where(np.arange(len(unique)) % 2, -1, 1))
+    places, inverse = np.unique(np.concatenate(positions), return_inverse=True)
+    change = np.bincount(inverse, weights=np.concatenate(steps), minlength=len(places))
+    filled = np.cumsum(change) > 0
+    edges = places[np.flatnonzero(np.diff(filled, prepend=False))]
+    edges = np.concatenate([[0], edges[edges < total], [total]]).astype(np.int64)
     return np.asarray(edges[1:] - edges[:-1], np.int64)
 
 
-def _polygon_crossings(points: Sequence[float], height: int, width: int) -> NDArray[np.int64]:
-    """Positions (x * height + y) where a polygon's outline crosses the column centres."""
+def checked_polygons(polygons: Any) -> list[NDArray[np.float64]]:
+    """Polygons as arrays [x0, y0, x1, y1, ...]; one flat list of numbers is one polygon.
+
+    Raises:
+        ValueError: if there is none, or one has fewer than 3 points, an odd number of coordinates, one that
+            is not finite, or is far too large to be traced.
+    """
+    if isinstance(polygons, (list, tuple)) and polygons and not isinstance(polygons[0], (list, tuple)):
+        polygons = [polygons]
+    if not polygons:
+        raise ValueError("expected a mask, got no polygon")
+    return [_checked_polygon(points) for points in polygons]
+
+
+def _checked_polygon(points: Any) -> NDArray[np.float64]:
     try:
-        xy = np.asarray(points, np.float64)
-    except (TypeError, ValueError):
+        xy = np.array(points, np.float64)
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("expected polygons as lists of numbers [x0, y0, x1, y1, ...]") from None
-    if xy.ndim != 1 or len(xy) < 6 or len(xy) % 2 or not np.isfinite(xy).all():
-        raise ValueError(f"expected a polygon of 3 or more points, got {len(np.atleast_1d(xy))} coordinates")
+    if xy.ndim != 1 or len(xy) < 6 or len(xy) % 2:
+        raise ValueError(f"expected a polygon of 3 or more points, got {np.size(xy)} coordinates")
+    if not np.isfinite(xy).all():
+        raise ValueError("expected a polygon of finite coordinates")
+    corners = xy.reshape(-1, 2)
+    outline = np.abs(np.roll(corners, -1, axis=0) - corners).max(1).sum()
+    if np.abs(xy).max() > _FARTHEST or outline > _LONGEST_OUTLINE:
+        raise ValueError(
+            f"expected a polygon that can be traced, got coordinates up to {np.abs(xy).max():g} and an "
+            f"outline of {outline:g} pixels"
+        )
+    return xy
+
+
+def _polygon_crossings(xy: NDArray[np.float64], height: int, width: int) -> NDArray[np.int64]:
+    """Positions (x * height + y) where a polygon's outline crosses the column centres."""
     grid = (_POLYGON_SCALE * xy + 0.5).astype(np.int64).reshape(-1, 2)
     u, v = _outline(grid, np.roll(grid, -1, axis=0))
     moved = np.flatnonzero(np.diff(u)) + 1

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..export import coco_results
+from ..inputs import check_count, check_thresholds
 from ..results import Instances
 from ..tracking import Detections, Track, Tracker
 from ..video import read_image
-from .files import CategoryMap, DataError, read_annotations
+from .entries import DataError
+from .files import CategoryMap, read_annotations
 from .set_run import RunReport, SetRun
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ def run_coco(
         DataError: if an image is missing or is not of the annotated size, or no class fits, or an image ends
             the process that works at it.
     """
+    check_thresholds(score_threshold, len(segmenter.classes))
     data = read_annotations(annotations, "images")
     mapping = _mapping(segmenter, data)
     work = ImageWork(Path(os.path.abspath(images)), mapping, score_threshold)
@@ -96,6 +99,8 @@ def run_youtube_vis(
     Raises:
         DataError: as `run_coco`.
     """
+    check_thresholds(score_threshold, len(segmenter.classes))
+    check_count("keyframe_every", keyframe_every)
     data = read_annotations(annotations, "videos")
     mapping = _mapping(segmenter, data)
     make = Tracker if tracker is None else tracker

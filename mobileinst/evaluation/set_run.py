@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from .. import __version__
-from ..io.files import Output
+from ..io.files import NamedWrites, Output, check_outputs, check_writable, fitting_name, is_plain
 from ..io.progress import Progress
 from ..parallel import Failed, Progressed, WorkerCrash, open_pool
 from ..parallel.pool import Report
-from .files import CategoryMap, DataError
+from .entries import DataError, said
+from .files import CategoryMap
 
 if TYPE_CHECKING:
     from ..segmenter import Segmenter
@@ -84,9 +86,13 @@ class SetRun:
         quiet: bool,
     ) -> RunReport:
         """Do the items that are not done yet, and write the results of all."""
-        for name in (name for item in self.items for name in _names(item)):
-            if not (self.folder / name).is_file():
-                raise DataError(f"{self.folder / name} is missing; the annotations name it")
+        files = [self.folder / name for item in self.items for name in _names(item)]
+        for path in files:
+            if not path.is_file():
+                raise DataError(f"{path} is missing; the annotations name it")
+        if output is not None:
+            check_outputs([output, journal_path(Path(output))], [*files, *self.segmenter.weights.files])
+            check_writable(output)
         report = RunReport(mapping=mapping)
         key = fingerprint(self.segmenter, self.items, mapping, settings)
         with Journal(None if output is None else Path(output), key) as journal:
@@ -135,8 +141,18 @@ class SetRun:
 
 
 def _names(item: Mapping[str, Any]) -> list[str]:
-    """Image files of an image or a video."""
-    return [item["file_name"]] if "file_name" in item else list(item["file_names"])
+    """Image files of an image or a video.
+
+    Raises:
+        DataError: if the item names none.
+    """
+    if "file_names" in item:
+        return list(item["file_names"])
+    name = item.get("file_name")
+    if not isinstance(name, str) or not name:
+        kind = "video" if "length" in item else "image"
+        raise DataError(f"{kind} {item['id']}: expected the name of its file, got {said(name)}")
+    return [name]
 
 
 def fingerprint(
@@ -164,6 +180,11 @@ def fingerprint(
     return digest.hexdigest()
 
 
+def journal_path(output: Path) -> Path:
+    """The journal beside an output."""
+    return output.with_name(fitting_name(output.name, ".partial.jsonl"))
+
+
 class Journal:
     """Finished items of a run as JSON lines beside its output; a run with the same key goes on from it.
 
@@ -173,7 +194,7 @@ class Journal:
 
     def __init__(self, output: Path | None, key: str) -> None:
         self.done: dict[Any, list[dict[str, Any]]] = {}
-        self.path = None if output is None else output.with_name(f"{output.name}.partial.jsonl")
+        self.path = journal_path(output) if output is not None and is_plain(output) else None
         self._file: TextIO | None = None
         if self.path is None:
             return
@@ -204,8 +225,9 @@ class Journal:
         """Note an item as finished; on the disk when this returns, as far as the process is concerned."""
         self.done[item] = entries
         if self._file is not None:
-            self._file.write(json.dumps([item, entries]) + "\n")
-            self._file.flush()
+            with NamedWrites(self.path or ""):
+                self._file.write(json.dumps([item, entries]) + "\n")
+                self._file.flush()
 
     def finished(self) -> None:
         """The output is written: remove the journal."""
@@ -215,9 +237,10 @@ class Journal:
 
     def close(self) -> None:
         """Close the file, which stays."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):  # said by the write that failed before
+                file.close()
 
     def __enter__(self) -> Journal:
         return self

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .files import DataError, read_annotations, read_json
+from .entries import DataError
+from .files import read_annotations, read_json
 from .matching import MAX_DETECTIONS
 from .run_lengths import decompress
 
@@ -127,7 +128,7 @@ def _entry(where: str, entry: Any, form: _Format, truth: _Truth | None) -> Itera
                 yield Problem(where, f"{form.item} {entry[form.item]} is not in the annotations")
         if _is_id(entry.get("category_id")) and entry["category_id"] not in truth.categories:
             yield Problem(where, f"category_id {entry['category_id']} is not in the annotations")
-    size = None if item is None else [item.get("height"), item.get("width")]
+    size = [item["height"], item["width"]] if item is not None and "height" in item else None
     if form.masks in entry:
         masks = entry[form.masks]
         if form.masks == "segmentation":
@@ -159,7 +160,7 @@ def _masks(
         yield Problem(where, f"expected a list of masks as segmentations, got {type(masks).__name__}")
         return
     if video is not None:
-        length = video.get("length", len(video.get("file_names", masks)))
+        length = video.get("length", len(masks))
         if len(masks) != length:
             yield Problem(
                 where, f"expected {length} masks, one for each frame of the video, got {len(masks)}"

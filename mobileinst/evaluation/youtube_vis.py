@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .files import DataError, collapse, read_annotations, read_results
+from . import entries
+from .entries import DataError
+from .files import collapse, read_annotations, read_results
 from .matching import MAX_DETECTIONS, Curves, Matches, accumulate, match
 from .run_lengths import MaskTrack, intersections, mask_track
 from .summary import Evaluation
@@ -41,7 +43,8 @@ def evaluate(
         area_ranges: four ranges (lowest, highest) of the mean area: all, small, medium, large.
 
     Returns:
-        The statistics; equal to the official evaluator's.
+        The statistics; equal to the official evaluator's, but that an annotation of id 0 counts as any other
+        (that one takes the id for "no match").
 
     Raises:
         DataError: if a file isn't what it should be; the message names the entry.
@@ -71,10 +74,10 @@ def evaluate(
             for key in ((video, category["id"]) for video in sorted(videos))
             if key in truths or key in found
         ]
-        entries = [(videos[video], truths[video, c], found[video, c]) for video, c in keys]
-        curves.append(accumulate([_match_video(*entry, area_ranges) for entry in entries]))
-        objects.append(sum(not truth.get("iscrowd") for _, ts, _ in entries for _, truth in ts))
-        numbers.append(sum(len(ds) for _, _, ds in entries))
+        pairs = [(videos[video], truths[video, c], found[video, c]) for video, c in keys]
+        curves.append(accumulate([_match_video(*entry, area_ranges) for entry in pairs]))
+        objects.append(sum(not truth.get("iscrowd") for _, ts, _ in pairs for _, truth in ts))
+        numbers.append(sum(len(ds) for _, _, ds in pairs))
     return Evaluation(
         "ytvis",
         tuple(str(category["name"]) for category in categories),
@@ -93,13 +96,12 @@ def track_of(entry: Mapping[str, Any], video: Mapping[str, Any], name: str) -> M
     Raises:
         DataError: if it has no mask per frame of the video, or a mask can't be read.
     """
-    for key in ("height", "width"):
-        if not isinstance(video.get(key), int):
-            raise DataError(f"video {video.get('id')}: expected an integer {key!r}, got {video.get(key)!r}")
+    if "height" not in video:
+        raise DataError(f"video {video.get('id')}: expected height and width, got nothing")
     masks = entry.get("segmentations")
     if not isinstance(masks, list):
         raise DataError(f"{name}: expected a list under 'segmentations', got {type(masks).__name__}")
-    length = video.get("length", len(video.get("file_names", masks)))
+    length = video.get("length", len(masks))
     if len(masks) != length:
         raise DataError(f"{name}: expected {length} masks, one per frame of the video, got {len(masks)}")
     try:
@@ -114,22 +116,19 @@ _Entries = list[tuple[str, Mapping[str, Any]]]
 def check_results(
     results: Sequence[Mapping[str, Any]], videos: Mapping[Any, Any]
 ) -> Sequence[Mapping[str, Any]]:
-    """The results themselves, if each has a known video and a finite score; DataError otherwise."""
+    """The results themselves, if each has a known video; DataError otherwise."""
     for index, result in enumerate(results):
         if result.get("video_id") not in videos:
             raise DataError(f"result {index}: video_id {result.get('video_id')!r} is not in the annotations")
-        score = result.get("score")
-        if not isinstance(score, (int, float)) or not np.isfinite(score):
-            raise DataError(f"result {index}: expected a finite number as score, got {score!r}")
     return results
 
 
 def _grouped(
-    entries: Sequence[Mapping[str, Any]], what: str, known: set[Any]
+    found: Sequence[Mapping[str, Any]], what: str, known: set[Any]
 ) -> dict[tuple[Any, Any], _Entries]:
     """Entries of the known categories by (video, category), in their order, with a name for errors."""
     groups: dict[tuple[Any, Any], _Entries] = defaultdict(list)
-    for index, entry in enumerate(entries):
+    for index, entry in enumerate(found):
         if entry.get("category_id") in known:
             name = f"{what} {index if what == 'result' else entry['id']}"
             groups[entry["video_id"], entry["category_id"]].append((name, entry))
@@ -155,7 +154,7 @@ def _match_video(
         iou[:, g] = np.divide(shared, union, out=np.zeros(len(predicted)), where=union > 0)
     crowd = np.array([bool(truth.get("iscrowd", 0)) for _, truth in truths], np.bool_)
     sizes = np.array(
-        [_annotated_area(truth, track) for (_, truth), track in zip(truths, objects, strict=True)], np.float64
+        [_annotated_area(*truth, track) for truth, track in zip(truths, objects, strict=True)], np.float64
     )
     mean_areas = np.array([track.mean_area for track in predicted], np.float64)
     low, high = np.array(area_ranges, np.float64).T[:, :, None]
@@ -165,13 +164,13 @@ def _match_video(
         ignore=crowd | (sizes < low) | (sizes > high),
         crowd=crowd,
         outside=(mean_areas < low) | (mean_areas > high),
-        counts_as_match=np.array([truth["id"] != 0 for _, truth in truths], np.bool_),
     )
 
 
-def _annotated_area(truth: Mapping[str, Any], track: MaskTrack) -> float:
+def _annotated_area(name: str, truth: Mapping[str, Any], track: MaskTrack) -> float:
     """Mean of the annotated areas, which need not be the masks'; of the masks where none are given."""
-    if "areas" not in truth:
+    given = entries.areas(truth.get("areas"), name)
+    if given is None:
         return track.mean_area
-    areas = [area for area in truth["areas"] if area]
-    return float(np.mean(areas)) if areas else 0.0
+    seen = [area for area in given if area]
+    return float(np.mean(seen)) if seen else 0.0

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..io.files import Output, check_writable
-from ..io.png import write_png
+from ..io.files import NamedWrites, Output
+from ..io.png import encode_png
 from ..results import Instances
 from ..video import VideoError, VideoWriter
 from .sink import Sink, export_format
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
     from ..video import FrameSource
 
 PICTURE_SUFFIXES = (".jpeg", ".jpg", ".png")
@@ -27,12 +26,17 @@ PICTURE_SUFFIXES = (".jpeg", ".jpg", ".png")
 class VideoSink(Sink):
     """A video of the overlays, by `VideoWriter`."""
 
-    def __init__(self, path: str | os.PathLike[str], rate: Fraction | None = None) -> None:
-        self._video = VideoWriter(path, rate)
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        rate: Fraction | None = None,
+        pixel_aspect: Fraction = Fraction(1),
+    ) -> None:
+        self._video = VideoWriter(path, rate, pixel_aspect=pixel_aspect)
 
     @classmethod
     def open(cls, path: str, source: FrameSource | None = None) -> Sink:
-        return cls(path, source.rate if source else None)
+        return cls(path, source.rate, source.pixel_aspect) if source else cls(path)
 
     def wants_overlay(self, instances: Instances) -> bool:
         return True
@@ -47,6 +51,9 @@ class VideoSink(Sink):
     ) -> None:
         assert overlay is not None
         self._video.write(overlay, time)
+
+    def complete(self) -> None:
+        self._video.complete()
 
     def finish(self) -> None:
         self._video.close()
@@ -67,8 +74,9 @@ class PictureSink(Sink):
         if self._path.suffix.lower() not in PICTURE_SUFFIXES:
             raise VideoError(f"{path}: expected a picture's name that ends in {', '.join(PICTURE_SUFFIXES)}")
         self._pillow = None if self._path.suffix.lower() == ".png" else _import_pillow()
-        check_writable(path)
+        self._output = Output(path)
         self._best = -1.0
+        self._written = False
         self._picture: NDArray[np.uint8] | None = None
 
     def wants_overlay(self, instances: Instances) -> bool:
@@ -85,17 +93,28 @@ class PictureSink(Sink):
         if overlay is not None and self.wants_overlay(instances):
             self._best, self._picture = float(instances.scores.sum()), overlay
 
+    def complete(self) -> None:
+        picture, self._picture = self._picture, None
+        if picture is None:
+            return
+        with NamedWrites(self._path):
+            file = self._output.open("wb")
+            if self._pillow is None:
+                file.write(encode_png(picture))
+            else:
+                self._pillow.fromarray(picture).save(file, format="JPEG", quality=92)
+            self._output.complete()
+        self._written = True
+
     def finish(self) -> None:
-        if self._picture is None:
-            return
-        if self._pillow is None:
-            write_png(self._path, self._picture)
-            return
-        with Output(self._path) as output:
-            self._pillow.fromarray(self._picture).save(output.open("wb"), format="JPEG", quality=92)
+        self.complete()
+        if self._written:
+            self._output.finish()
+        else:
+            self._output.discard()
 
     def discard(self) -> None:
-        """Nothing was begun: the picture is written at the end."""
+        self._output.discard()
 
 
 def _import_pillow() -> Any:

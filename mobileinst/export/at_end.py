@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..io.files import Output
+from ..io.files import NamedWrites, Output
 from ..results import Instances
 from .sink import Sink
 
@@ -23,6 +23,7 @@ class AtEndSink(Sink):
     def __init__(self, path: str | os.PathLike[str], text: Callable[[], str]) -> None:
         self._text = text
         self._output = Output(path)
+        self._written = False
 
     def write(
         self,
@@ -34,8 +35,15 @@ class AtEndSink(Sink):
     ) -> None:
         """Frames are not looked at."""
 
+    def complete(self) -> None:
+        if not self._written:
+            with NamedWrites(self._output.path):
+                self._output.open().write(self._text())
+                self._output.complete()
+            self._written = True
+
     def finish(self) -> None:
-        self._output.open().write(self._text())
+        self.complete()
         self._output.finish()
 
     def discard(self) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..io.files import Output
+from ..io.files import JsonOutput
 from ..results import Instances
 from .sink import Sink, export_format
+
+log = logging.getLogger(__name__)
 
 
 def coco_results(
@@ -42,11 +45,15 @@ def category_of(label: Any, category_ids: Sequence[int] | None) -> int:
 
 @export_format("coco", metavar="JSON", text="COCO results", suffix=".coco.json", commands=("segment",))
 class CocoSink(Sink):
-    """COCO results of images; an image's id is the number in its file's name, or its place in the list."""
+    """COCO results of images.
+
+    The id of an image is the number that its file's name is, or, unless all images have different ones, its
+    place in the list, from 1.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._output = Output(path)
-        self._entries: list[dict[str, Any]] = []
+        self._output = JsonOutput(path)
+        self._images: list[tuple[str, int, Instances]] = []
 
     def write(
         self,
@@ -56,11 +63,25 @@ class CocoSink(Sink):
         name: str | None = None,
         overlay: NDArray[np.uint8] | None = None,
     ) -> None:
-        stem = Path(name or "").stem
-        self._entries += coco_results(instances, int(stem) if stem.isdecimal() else frame + 1)
+        self._images.append((Path(name or "").stem, frame + 1, instances))
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The results so far, by image."""
+        numbers = [int(stem) if re.fullmatch("[0-9]{1,18}", stem) else None for stem, _, _ in self._images]
+        distinct = None not in numbers and len(set(numbers)) == len(numbers)
+        if not distinct and any(number is not None for number in numbers):
+            log.warning("image ids are places in the list: not all names are different numbers")
+        return [
+            entry
+            for number, (_, place, instances) in zip(numbers, self._images, strict=True)
+            for entry in coco_results(instances, number if distinct and number is not None else place)
+        ]
+
+    def complete(self) -> None:
+        self._output.write(self.entries)
 
     def finish(self) -> None:
-        json.dump(self._entries, self._output.open(), separators=(",", ":"))
+        self.complete()
         self._output.finish()
 
     def discard(self) -> None:

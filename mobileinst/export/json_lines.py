@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..io.files import Output
+from ..io.files import NamedWrites, Output
 from ..results import Instances
 from .sink import Sink, export_format
 
@@ -37,8 +37,13 @@ class JsonLinesSink(Sink):
     """One JSON object a line for each frame, see `frame_record`; path "-" is standard output."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = "standard output" if str(path) == "-" else str(path)
         self._output = None if str(path) == "-" else Output(path)
+        if self._output is None and sys.stdout is None:
+            raise OSError("can't write to standard output: it is closed")
         self._file: IO[str] = sys.stdout if self._output is None else self._output.open()
+        # Who reads a pipe wants each line at once.
+        self._live = self._output is None or self._output.direct
 
     def write(
         self,
@@ -48,9 +53,15 @@ class JsonLinesSink(Sink):
         name: str | None = None,
         overlay: NDArray[np.uint8] | None = None,
     ) -> None:
-        self._file.write(json.dumps(frame_record(frame, time, instances, name), separators=(",", ":")) + "\n")
-        if self._output is None:
-            self._file.flush()
+        line = json.dumps(frame_record(frame, time, instances, name), separators=(",", ":"))
+        with NamedWrites(self._path):
+            self._file.write(line + "\n")
+            if self._live:
+                self._file.flush()
+
+    def complete(self) -> None:
+        if self._output is not None:
+            self._output.complete()
 
     def finish(self) -> None:
         if self._output is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..io.files import NamedWrites, begin, remove
 from ..io.png import write_png
 from ..results import NO_ID, Instances
 from .owners import owner_map
@@ -16,16 +17,25 @@ from .sink import Sink, export_format
 
 @export_format("masks", metavar="DIR", text="16-bit PNGs of track ids", suffix=".masks")
 class PngMaskSink(Sink):
-    """A folder with one 16-bit PNG for each frame: the id of the track that owns a pixel, 0 for none.
+    """A folder with one PNG for each frame: the id of the track that owns a pixel, 0 for none.
 
-    Instances without a track count from 1, best first. Files are named by frame: 000000.png.
+    Instances without a track count from 1, best first. Files are named by frame: 000000.png. They are grey
+    of 16 bits; a frame with a greater id than these hold is RGB, id = R + 256 G + 65536 B (COCO's panoptic
+    form).
+    The pictures take the place of an earlier run's only when finished.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = Path(folder)
-        self._made = not self._folder.exists()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._written: list[Path] = []
+        if self._folder.exists() and not self._folder.is_dir():
+            raise NotADirectoryError(f"can't write {folder}: expected a folder, there is a file")
+        self._made = [path for path in (self._folder, *self._folder.parents) if not path.exists()]
+        with NamedWrites(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # In the folder, so that the pictures are on the disk where they stay.
+            self._staged = begin(self._folder / "masks", suffix="")
+            self._staged.mkdir()
+        self._names: list[str] = []
 
     def write(
         self,
@@ -35,16 +45,38 @@ class PngMaskSink(Sink):
         name: str | None = None,
         overlay: NDArray[np.uint8] | None = None,
     ) -> None:
-        path = self._folder / f"{frame:06d}.png"
         ids = np.where(instances.ids == NO_ID, np.arange(len(instances)) + 1, instances.ids)
-        write_png(path, np.concatenate([[0], ids]).astype(np.uint16)[owner_map(instances)])
-        self._written.append(path)
+        file = f"{frame:06d}.png"
+        with NamedWrites(self._folder / file):
+            write_png(self._staged / file, id_picture(np.concatenate([[0], ids])[owner_map(instances)]))
+        self._names.append(file)
+
+    def complete(self) -> None:
+        """Nothing is left to write: each picture was completed by itself."""
 
     def finish(self) -> None:
-        """Nothing is left to do: each file was finished by itself."""
+        with NamedWrites(self._folder):
+            for name in self._names:
+                os.replace(self._staged / name, self._folder / name)
+        remove(self._staged)
 
     def discard(self) -> None:
-        for path in self._written:
-            path.unlink(missing_ok=True)
-        if self._made and not any(self._folder.iterdir()):
-            self._folder.rmdir()
+        remove(self._staged)
+        for folder in self._made:
+            if not folder.is_dir() or any(folder.iterdir()):
+                break
+            folder.rmdir()
+
+
+def id_picture(ids: NDArray[np.int64]) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Ids (H, W) as a picture: uint16 (H, W), or uint8 (H, W, 3) with R + 256 G + 65536 B for greater ones.
+
+    Raises:
+        ValueError: for an id below 0 or from 2^24 on.
+    """
+    most = int(ids.max(initial=0))
+    if ids.min(initial=0) < 0 or most >= 1 << 24:
+        raise ValueError(f"expected ids of 0 to {(1 << 24) - 1} for a picture, got {ids.min()} to {most}")
+    if most < 1 << 16:
+        return ids.astype(np.uint16)
+    return np.stack([ids & 255, ids >> 8 & 255, ids >> 16], axis=-1).astype(np.uint8)

@@ -7,7 +7,7 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from ..io.files import Output
+from ..io.files import NamedWrites, Output
 from ..results import NO_ID, Instances, compress, encode
 from .owners import owner_map
 from .sink import Sink, export_format
@@ -39,7 +39,12 @@ class MotsSink(Sink):
             if mask.any():
                 rle = compress(encode(mask[None])[0])
                 label = int(tracked.labels[i]) + 1
-                self._file.write(f"{frame} {tracked.ids[i]} {label} {tracked.height} {tracked.width} {rle}\n")
+                line = f"{frame} {tracked.ids[i]} {label} {tracked.height} {tracked.width} {rle}\n"
+                with NamedWrites(self._output.path):
+                    self._file.write(line)
+
+    def complete(self) -> None:
+        self._output.complete()
 
     def finish(self) -> None:
         self._output.finish()

@@ -54,6 +54,12 @@ class Sink(ABC):
             overlay: uint8 (H, W, 3), the frame drawn, where `wants_overlay` asked for it.
         """
 
+    def complete(self) -> None:  # noqa: B027 (nothing is left for most)
+        """Write what is left to write: after this `finish` only gives names, which hardly fails.
+
+        So that of several sinks none is finished where another one can't be.
+        """
+
     @abstractmethod
     def finish(self) -> None:
         """Complete what was written and give it its name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..io.files import Output
+from ..io.files import JsonOutput
 from ..results import NO_ID, Instances
 from .coco import category_of
 from .sink import Sink, export_format
@@ -26,7 +25,7 @@ class YoutubeVisSink(Sink):
     def __init__(
         self, path: str | os.PathLike[str], video_id: int = 1, category_ids: Sequence[int] | None = None
     ) -> None:
-        self._output = Output(path)
+        self._output = JsonOutput(path)
         self._video_id = video_id
         self._category_ids = category_ids
         self._frames = 0
@@ -61,8 +60,11 @@ class YoutubeVisSink(Sink):
             for track, seen in self._scores.items()
         ]
 
+    def complete(self) -> None:
+        self._output.write(self.entries)
+
     def finish(self) -> None:
-        json.dump(self.entries(), self._output.open(), separators=(",", ":"))
+        self.complete()
         self._output.finish()
 
     def discard(self) -> None:

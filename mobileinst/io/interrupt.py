@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -12,10 +13,14 @@ class Interrupt:
     """While active, the first Ctrl-C sets `asked`; the second raises KeyboardInterrupt as usual.
 
     Signals belong to the main thread: elsewhere this does nothing.
+
+    Args:
+        cancel: called at the first Ctrl-C, to end what the run may be waiting for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cancel: Callable[[], None] = lambda: None) -> None:
         self.asked = False
+        self._cancel = cancel
         self._previous: Any = None
 
     def __enter__(self) -> Interrupt:
@@ -36,3 +41,4 @@ class Interrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        self._cancel()

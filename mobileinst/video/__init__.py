@@ -1,19 +1,11 @@
 """Frames from videos, folders of images, single images and cameras, and videos written from frames."""
 
+from .frames import Frame, FrameSource, VideoError
+from .images import IMAGE_SUFFIXES, FolderSource, ImageSource, natural_key, read_image
 from .live import NewestFrames
-from .sources import (
-    IMAGE_SUFFIXES,
-    CameraSource,
-    FolderSource,
-    Frame,
-    FrameSource,
-    ImageSource,
-    VideoError,
-    VideoSource,
-    natural_key,
-    open_source,
-    read_image,
-)
+from .sources import open_source
+from .stacks import StackSource
+from .streams import CameraSource, VideoSource
 from .writer import VideoWriter
 
 __all__ = [
@@ -24,6 +16,7 @@ __all__ = [
     "FrameSource",
     "ImageSource",
     "NewestFrames",
+    "StackSource",
     "VideoError",
     "VideoSource",
     "VideoWriter",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from .frames import FrameSource
 from .picamera import Picamera2Source
 from .pipes import FfmpegSource, RpicamSource
-from .sources import FrameSource
 
 #: What cameras give unless asked for something else: (width, height), and frames per second.
 CAMERA_SIZE, CAMERA_RATE = (1280, 720), Fraction(30)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .sources import Frame, FrameSource
+from .frames import Frame, FrameSource
 
 SIZE = (480, 560)
 FRAMES = 72

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from .sources import Frame, FrameSource
+from .frames import Frame, FrameSource
 
 #: Seconds between two looks at whether a signal came.
 _LOOK = 0.1

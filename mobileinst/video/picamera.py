@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .sources import Frame, FrameSource, VideoError
+from .frames import Frame, FrameSource, VideoError
 
 
 class Picamera2Source(FrameSource):

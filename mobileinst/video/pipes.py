@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from .sources import Frame, FrameSource, VideoError
+from .frames import Frame, FrameSource, VideoError
 
 #: Pictures of more pixels than this are damage.
 _MOST_PIXELS = 2**28

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ..inputs import check_frame
 from ..io.files import Output
-from .sources import DEFAULT_RATE, VideoError, import_av
+from .frames import DEFAULT_RATE, VideoError, rate_fraction, reason
+from .streams import av_errors, import_av
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class VideoWriter:
         path: .mp4, .m4v, .mov or .mkv.
         rate: frames per second, kept where frames come without a time.
         quality: x264's constant rate factor. Up: smaller files, coarser pictures.
+        pixel_aspect: width of a pixel by its height, as `FrameSource.pixel_aspect` says.
 
     Raises:
         VideoError: for another suffix, or where no H.264 encoder is there.
@@ -44,24 +46,39 @@ class VideoWriter:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], rate: Fraction | float | None = None, *, quality: int = 20
+        self,
+        path: str | os.PathLike[str],
+        rate: Fraction | float | None = None,
+        *,
+        quality: int = 20,
+        pixel_aspect: Fraction = Fraction(1),
     ) -> None:
         if Path(path).suffix.lower() not in SUFFIXES:
             raise VideoError(f"{path}: expected a video file name that ends in {', '.join(SUFFIXES)}")
         self._av = import_av()
-        self.rate = Fraction(rate or DEFAULT_RATE).limit_denominator(1001)
+        self._errors = av_errors()
+        self.rate = rate_fraction(rate or DEFAULT_RATE)
         self.frames = 0
         self._quality = quality
+        self._pixel_aspect = pixel_aspect
         # Ticks that divide the frame rate exactly and are fine enough for uneven frames.
         self._tick = Fraction(1, self.rate.numerator * math.ceil(10_000 / self.rate.numerator))
         self._last = -1
+        self._completed = False
         self._output = Output(path)
         self._stream: Any = None
         try:
-            options = {"movflags": "+faststart"} if self._output.path.suffix.lower() != ".mkv" else {}
-            self._container = self._av.open(str(self._output.temporary), "w", options=options)
-        except BaseException:
+            options = {}
+            if self._output.path.suffix.lower() != ".mkv":
+                # A pipe can't go back to write the index in front.
+                flags = "frag_keyframe+empty_moov" if self._output.direct else "+faststart"
+                options = {"movflags": flags}
+            # With the prefix FFmpeg takes no name for an address, whatever is in it.
+            self._container = self._av.open(f"file:{self._output.temporary}", "w", options=options)
+        except BaseException as error:
             self._output.discard()
+            if isinstance(error, self._errors):
+                raise VideoError(f"{path}: can't be written: {reason(error)}") from None
             raise
 
     def write(self, image: NDArray[np.uint8], time: float | None = None) -> None:
@@ -86,28 +103,38 @@ class VideoWriter:
             self._last = max(self._last + 1, round(at / self._tick))
             frame.pts, frame.time_base = self._last, self._tick
             self._container.mux(self._stream.encode(frame))
-        except (OSError, ValueError) as error:
-            raise VideoError(f"{self._output.path}: frame {self.frames} can't be encoded: {error}") from None
+        except self._errors as error:
+            raise VideoError(
+                f"{self._output.path}: frame {self.frames} can't be encoded: {reason(error)}"
+            ) from None
         self.frames += 1
+
+    def complete(self) -> None:
+        """Write what is left to write; `close` then only gives the file its name."""
+        if self._stream is None or self._completed:
+            return
+        try:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+        except self._errors as error:
+            self._output.discard()
+            raise VideoError(f"{self._output.path}: can't be finished: {reason(error)}") from None
+        self._completed = True
 
     def close(self) -> None:
         """Finish the video and give it its name; without any frame no file is left."""
         if self._stream is None:
             self.discard()
             return
-        try:
-            self._container.mux(self._stream.encode(None))
-            self._container.close()
-        except (OSError, ValueError) as error:
-            self._output.discard()
-            raise VideoError(f"{self._output.path}: can't be finished: {error}") from None
+        self.complete()
         self._output.finish()
 
     def discard(self) -> None:
         """Remove what was begun."""
         try:
-            self._container.close()
-        except (OSError, ValueError) as error:
+            if not self._completed:
+                self._container.close()
+        except self._errors as error:
             log.debug("closing a discarded video: %s", error)
         self._output.discard()
 
@@ -122,6 +149,8 @@ class VideoWriter:
         context.time_base = self._tick
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED_RANGE
+        if self._pixel_aspect != 1:
+            context.sample_aspect_ratio = self._pixel_aspect
         self._stream = stream
 
     def __enter__(self) -> VideoWriter:

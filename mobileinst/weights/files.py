@@ -26,6 +26,7 @@ from .safetensors import WeightsError, exists, parse_json, read_safetensors, sho
 DEFAULT_NAME = "default"
 ASSETS = Path(__file__).parent.parent / "assets"
 BACKBONE_PREFIX = "backbone."
+MAX_METADATA = 1 << 20
 
 
 def available_weights() -> list[str]:
@@ -78,8 +79,13 @@ def load_weights(
             for name, tensor in widen_int8(raw).items()
             if not name.endswith(".num_batches_tracked")
         }
+        if len(metadata["mobileinst"]) > MAX_METADATA:
+            raise WeightsError(
+                f"expected at most {MAX_METADATA} characters of metadata, got {len(metadata['mobileinst'])}"
+            )
         weights = Weights(parameters, parse_json(metadata["mobileinst"], "the 'mobileinst' metadata"))
         check_weights(weights, kind)
+        weights.path = path
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
     return weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ KINDS = ("model", "backbone")
 
 SIZE_LIMITS = (32, 4096)
 MAX_SCORE_POWER = 8
+MAX_CLASSES, MAX_CLASS_NAME = 10_000, 200
 #: SparseInst's: sqrt(class * objectness) * maskness.
 SCORE_POWERS = (0.5, 0.5, 1.0)
 
@@ -25,11 +27,13 @@ class Weights:
     """Parameters by official name, with the metadata that a run needs.
 
     `tensors` maps names to float32 arrays in PyTorch layout; `metadata` is the checked JSON object of the
-    file's ``mobileinst`` key. Raises WeightsError when the metadata is incomplete or contradicts itself.
+    file's ``mobileinst`` key; `path` is the file that they were read from. Raises WeightsError when the
+    metadata is incomplete or contradicts itself.
     """
 
     def __init__(self, tensors: Mapping[str, NDArray[np.float32]], metadata: Mapping[str, Any]) -> None:
         self.tensors = tensors
+        self.path: Path | None = None
         self.metadata = dict(metadata)
         _check_metadata(self.metadata)
         self.kind: str = self.metadata.get("kind", "model")
@@ -47,6 +51,11 @@ class Weights:
         self.score_powers = _score_powers(self.metadata)
         self.version: str = self.metadata["version"]
         self.card: dict[str, Any] = self.metadata["card"]
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that they were read from."""
+        return [] if self.path is None else [self.path]
 
     def __repr__(self) -> str:
         count = sum(t.size for t in self.tensors.values())
@@ -102,9 +111,14 @@ def _check_metadata(metadata: dict[str, Any]) -> None:
     classes = metadata["classes"]
     if kind == "backbone" and classes:
         raise WeightsError(f"metadata 'classes' of a backbone must be empty, got {short(classes)}")
-    names = all(isinstance(c, str) and c for c in classes) and len(set(classes)) == len(classes)
-    if not names or (kind == "model" and not classes):
+    names = all(isinstance(c, str) and c for c in classes)
+    if not names or len(set(classes)) < len(classes) or (kind == "model" and not classes):
         raise WeightsError(f"metadata 'classes' must be different names, got {short(classes)}")
+    if len(classes) > MAX_CLASSES or max(map(len, classes), default=0) > MAX_CLASS_NAME:
+        raise WeightsError(
+            f"metadata 'classes' must be at most {MAX_CLASSES} names of at most {MAX_CLASS_NAME} characters, "
+            f"got {len(classes)} of up to {max(map(len, classes))}"
+        )
     for key in ("mean", "std"):
         values = metadata[key]
         if len(values) != 3 or not all(is_number(v) and abs(v) < 1e6 for v in values):

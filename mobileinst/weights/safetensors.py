@@ -18,6 +18,8 @@ from ..io.files import Output
 MAX_HEADER_BYTES = 16 << 20
 MAX_FILE_BYTES = 2 << 30
 MAX_DIMENSIONS = 8
+MAX_TENSORS = 20_000
+MAX_NAME = 500
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
@@ -31,6 +33,8 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+#: The upper half of a float32, which NumPy lacks: read as float32.
+_BRAIN_FLOAT, _BRAIN_FLOAT_BITS = "BF16", np.dtype("<u2")
 
 
 class WeightsError(ValueError):
@@ -38,7 +42,7 @@ class WeightsError(ValueError):
 
 
 def read_safetensors(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """Read any safetensors file into (arrays by name, metadata); the arrays are read-only.
+    """Read any safetensors file into (arrays by name, metadata); arrays are read-only, bfloat16 is widened.
 
     The file is read once into memory (not mapped: a mapped file that shrinks kills the process).
     Raises WeightsError when it can't be read or its header is not consistent with its length.
@@ -113,7 +117,14 @@ def _read_header(file: Any, file_size: int) -> tuple[dict[str, Any], int]:
     text = file.read(length)
     if len(text) != length:
         raise WeightsError(f"expected a header of {length} bytes, got {len(text)}")
+    # Counted before it is parsed, which takes long for many.
+    _check_tensors(text.count(b'"data_offsets"'))
     return parse_json(text, "the safetensors header"), file_size - 8 - length
+
+
+def _check_tensors(count: int) -> None:
+    if count > MAX_TENSORS:
+        raise WeightsError(f"expected at most {MAX_TENSORS} tensors, got {count}")
 
 
 def parse_json(text: str | bytes, what: str) -> dict[str, Any]:
@@ -146,6 +157,7 @@ def _check_header(header: dict[str, Any], data_size: int) -> tuple[dict[str, _En
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         raise WeightsError("__metadata__ must map names to strings")
+    _check_tensors(len(header))
     entries = {}
     spans = []
     for name, entry in header.items():
@@ -169,12 +181,15 @@ def _check_header(header: dict[str, Any], data_size: int) -> tuple[dict[str, _En
 
 
 def _check_entry(name: str, entry: Any) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
+    if len(name) > MAX_NAME:
+        raise WeightsError(f"expected names of at most {MAX_NAME} characters, got {len(name)}: {short(name)}")
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise WeightsError(f"tensor {name!r} must have dtype, shape and data_offsets, got {short(entry)}")
-    dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
+    known = {**_DTYPES, _BRAIN_FLOAT: _BRAIN_FLOAT_BITS}
+    dtype = known.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
     if dtype is None:
         raise WeightsError(
-            f"tensor {name!r} has dtype {short(entry['dtype'])}, expected one of {', '.join(_DTYPES)}"
+            f"tensor {name!r} has dtype {short(entry['dtype'])}, expected one of {', '.join(known)}"
         )
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not _is_naturals(shape) or len(shape) > MAX_DIMENSIONS:
@@ -192,6 +207,9 @@ def _check_entry(name: str, entry: Any) -> tuple[np.dtype[Any], tuple[int, ...],
 
 def _view(data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], begin: int) -> NDArray[Any]:
     count = math.prod(shape)
+    if dtype == _BRAIN_FLOAT_BITS:
+        bits = np.frombuffer(data, dtype, count, begin).astype(np.uint32) << 16
+        return bits.view(np.float32).reshape(shape)
     if count == 0:
         return np.zeros(shape, dtype)
     if dtype.kind == "b":

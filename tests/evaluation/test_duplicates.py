@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mobileinst.evaluation import DataError
 from mobileinst.evaluation.duplicates import DuplicateCounts, count
-from mobileinst.evaluation.files import DataError
 from tests.support.eval_data import box, rle
 
 ONE, CLOSE, OTHER = (box(20, 30, 2, x, 8, 8) for x in (2, 3, 20))

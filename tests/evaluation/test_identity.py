@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mobileinst.evaluation.files import DataError
+from mobileinst.evaluation import DataError
 from mobileinst.evaluation.identity import IdentityCounts, best_class_only, evaluate
 from tests.support.eval_data import annotations, box, results
 

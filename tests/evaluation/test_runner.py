@@ -11,8 +11,7 @@ import pytest
 
 from mobileinst import Segmenter, Tracker, Weights
 from mobileinst.cli import main
-from mobileinst.evaluation import coco, youtube_vis
-from mobileinst.evaluation.files import DataError
+from mobileinst.evaluation import DataError, coco, youtube_vis
 from mobileinst.evaluation.runner import ScoreRecorder, run_coco, run_youtube_vis
 from mobileinst.evaluation.set_run import Journal, RunReport
 from mobileinst.evaluation.validate import validate

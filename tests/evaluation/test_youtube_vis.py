@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mobileinst.evaluation import DataError
 from mobileinst.evaluation import evaluate as evaluation_of_either
-from mobileinst.evaluation.files import DataError
 from mobileinst.evaluation.summary import STATISTICS
 from mobileinst.evaluation.youtube_vis import AREA_RANGES, evaluate
 from tests.support.eval_data import annotations, box, results, rle, runs_of
@@ -334,7 +334,7 @@ def test_results_that_are_wrong(found: Any, says: str) -> None:
     [
         ({"videos": None}, "expected a list under 'videos'"),
         ({"categories": []}, "at least one category"),
-        ({"annotations": [{"video_id": 1}]}, "needs an id"),
+        ({"annotations": [{"video_id": 1}]}, "annotation #0: expected an integer category_id, got nothing"),
         ({"videos": [{"id": 1}, {"id": 1}]}, "id 1 occurs twice in 'videos'"),
     ],
 )

@@ -54,7 +54,20 @@ MAY_IMPORT = {
         *("drawing", "export", "io", "parallel", "pipeline", "report", "results", "segmenter", "tracking"),
         *("video", "weights"),
     },
-    "evaluation": {"_native", "export", "io", "parallel", "results", "segmenter", "tracking", "video"},
+    "evaluation": {
+        "_native",
+        "export",
+        "inputs",
+        "io",
+        "parallel",
+        "results",
+        "segmenter",
+        "tracking",
+        "video",
+    },
+    "files": {"io"},
+    "png": {"io"},
+    "video_writer": {"video"},
 }
 #: Who stands above the rooms.
 ABOVE = {"__init__", "cli", "weights_tools"}

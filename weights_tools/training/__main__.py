@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mobileinst.io.files import check_writable
 from weights_tools.training.checkpoint import CHECKPOINT
 from weights_tools.training.config import TrainingConfig, load_stages
 from weights_tools.training.loop import RunOptions
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         stages = _checked(load_stages(options.config), options)
         deadline = next_time_of_day(options.anneal_by) if options.anneal_by else None
+        options.output.mkdir(parents=True, exist_ok=True)
+        check_writable(options.output / CHECKPOINT)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

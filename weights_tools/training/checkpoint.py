@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from mobileinst.io.files import Output
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
@@ -17,9 +18,8 @@ LOG = "log.jsonl"
 
 def save_file(path: Path, state: Mapping[str, Any]) -> None:
     """Write a state, replacing the last one at once."""
-    partial = path.with_name(f"{path.name}.partial")
-    torch.save(dict(state), partial)
-    os.replace(partial, path)
+    with Output(path) as output:
+        torch.save(dict(state), output.open("wb"))
 
 
 def load_file(path: Path, device: torch.device) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from mobileinst import __version__
+from mobileinst.io.files import check_outputs, check_writable
 from mobileinst.weights import SCORE_POWERS, save_weights
 from weights_tools.training.checkpoint import BEST, CHECKPOINT, LOG, load_file, read_log
 from weights_tools.training.config import TrainingConfig, expand, load_stages
@@ -195,9 +196,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         stages = load_stages(options.config)
         number = len(stages) if options.stage is None else options.stage
+        folder = stage_folder(options.run, number, len(stages))
+        check_outputs([options.output], [options.config, folder / BEST, folder / CHECKPOINT])
+        check_writable(options.output)
         metadata = export(
             _stage(stages, number),
-            stage_folder(options.run, number, len(stages)),
+            folder,
             options.output,
             last=options.last,
             earlier=_earlier(options.run, number, len(stages), options.earlier),

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mobileinst.io.files import Output, check_outputs
 from weights_tools.training.checkpoint import LOG, read_log
 
 _LOSSES = ("class", "dice", "bce", "objectness", "passed_dice")
@@ -50,7 +51,8 @@ def plot(run: Path, output: Path) -> None:
         if known:
             right.plot(*zip(*known, strict=True), "o-", label=name)
             right.legend()
-    figure.savefig(output, dpi=90)
+    with Output(output) as file:
+        figure.savefig(file.temporary, dpi=90)
     pyplot.close(figure)
 
 
@@ -61,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("output", type=Path, help="picture to write")
     options = parser.parse_args(arguments)
     try:
+        check_outputs([options.output], options.run.rglob("*"))
         plot(options.run, options.output)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -164,8 +164,10 @@ def _cpu_name() -> str:
 
 def _processors() -> tuple[bool, str]:
     """The processor, what of it this process may use, and how many threads that makes."""
-    from mobileinst.engine.processors import default_threads, usable_processors
-
+    try:
+        from mobileinst.engine.processors import default_threads, usable_processors
+    except ImportError:  # without the extension, of which the next line tells
+        return True, f"CPU: {_cpu_name()}"
     usable = usable_processors()
     text = f"CPU: {_cpu_name()}, {len(usable.speeds)} cores for this process"
     if usable.differ:

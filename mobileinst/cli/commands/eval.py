@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..arguments import parse_count, segmenter
+from ..status import say
 
 if TYPE_CHECKING:
     from ...evaluation.set_run import RunReport
@@ -80,11 +80,11 @@ def _check(options: argparse.Namespace) -> int:
 
     problems = validate(options.results, options.annotations, options.format)
     for problem in problems[:_SHOWN_PROBLEMS]:
-        print(problem)
+        say(problem)
     if len(problems) > _SHOWN_PROBLEMS:
-        print(f"... and {len(problems) - _SHOWN_PROBLEMS} more")
+        say(f"... and {len(problems) - _SHOWN_PROBLEMS} more")
     errors = sum(problem.error for problem in problems)
-    print(f"{options.results}: {errors} errors, {len(problems) - errors} warnings")
+    say(f"{options.results}: {errors} errors, {len(problems) - errors} warnings")
     return 1 if errors else 0
 
 
@@ -92,6 +92,7 @@ def _measure(options: argparse.Namespace) -> int:
     from ...evaluation import coco, youtube_vis
     from ...evaluation.report import evaluation_table
 
+    _check_files(options)
     classes = options.classes.split(",") if options.classes else None
     threshold = getattr(options, "shown_score", None)
     if options.results is not None:
@@ -113,7 +114,7 @@ def _measure(options: argparse.Namespace) -> int:
             threshold = min(shown) if isinstance(shown, tuple) else shown
     evaluate = coco.evaluate if options.kind == "coco" else youtube_vis.evaluate
     evaluation = evaluate(options.annotations, results, classes=classes)
-    print(evaluation_table(evaluation))
+    say(evaluation_table(evaluation))
     summary = evaluation.to_dict()
     if options.kind == "ytvis":
         summary["identity"] = _identities(options.annotations, results, classes, threshold or 0.0)
@@ -135,23 +136,23 @@ def _run(segmenter: Segmenter, options: argparse.Namespace) -> RunReport:
     try:
         return run(segmenter, options.annotations, options.images, **chosen)
     except KeyboardInterrupt:
-        print("what is done is kept: the same command goes on from here", file=sys.stderr)
+        say("what is done is kept: the same command goes on from here", to_stderr=True)
         raise
 
 
 def _describe(report: RunReport, segmenter: Segmenter, output: Path) -> None:
     if report.resumed:
-        print(f"went on after {report.resumed} that were done before")
+        say(f"went on after {report.resumed} that were done before")
     if report.frames:
         each = 1000 * report.seconds / report.frames
-        print(f"{report.frames} frames, {each:.1f} ms each with reading, size {segmenter.size} -> {output}")
+        say(f"{report.frames} frames, {each:.1f} ms each with reading, size {segmenter.size} -> {output}")
     mapping = report.mapping
     if mapping is not None:
         pairs = ", ".join(f"{n} = {i}" for n, i in zip(mapping.names, mapping.ids, strict=True))
         if len(mapping.names) <= 10:
-            print(f"category ids: {pairs}")
+            say(f"category ids: {pairs}")
         if mapping.missing:
-            print(f"not in the annotations, left out: {', '.join(mapping.missing)}")
+            say(f"not in the annotations, left out: {', '.join(mapping.missing)}")
 
 
 def _identities(
@@ -163,7 +164,7 @@ def _identities(
 
     shown = identity.best_class_only(read_results(results))
     counts = identity.evaluate(annotations, shown, classes=classes, score_threshold=threshold)
-    print(
+    say(
         f"identities (tracks of score >= {threshold:g}): IDF1 {percent(counts.idf1)}, "
         f"switches {counts.switches}, fragments {counts.fragments}, MOTA {100 * counts.mota:.1f}, "
         f"{counts.mostly_tracked} of {counts.tracks} objects mostly tracked, {counts.mostly_lost} mostly lost"
@@ -171,14 +172,46 @@ def _identities(
     return {"score_threshold": threshold, **counts.to_dict()}
 
 
-def _write(evaluation: Evaluation, summary: dict[str, Any], results: Path) -> None:
-    """The picture and the numbers, beside the results."""
-    from ...evaluation.report import precision_recall_svg
-    from ...io.files import Output
+def _beside(results: Path) -> tuple[Path, Path]:
+    """Where the picture and the numbers go: beside the results."""
+    return results.with_suffix(".svg"), results.with_suffix(".stats.json")
 
-    picture, numbers = results.with_suffix(".svg"), results.with_suffix(".stats.json")
-    with Output(picture) as file:
-        file.open().write(precision_recall_svg(evaluation, f"{results.stem}: precision over recall"))
-    with Output(numbers) as file:
-        json.dump(summary, file.open(), indent=1)
-    print(f"picture: {picture}, numbers: {numbers}")
+
+def _check_files(options: argparse.Namespace) -> None:
+    """Raise before any work if an output can't be written, or would replace what is read."""
+    from ...evaluation.set_run import journal_path
+    from ...io.files import check_outputs, check_writable, is_plain
+    from ...weights import find_weights
+
+    inputs = [options.annotations]
+    if options.results is not None:
+        outputs = list(_beside(options.results))
+        inputs.append(options.results)
+    else:
+        outputs = [options.output, *_beside(options.output), journal_path(options.output)]
+        inputs.append(find_weights(options.weights))
+    check_outputs(outputs, inputs)
+    for output in outputs:
+        if is_plain(outputs[0]) or output == outputs[0]:
+            check_writable(output)
+
+
+def _write(evaluation: Evaluation, summary: dict[str, Any], results: Path) -> None:
+    """The picture and the numbers, beside the results where these are a file."""
+    from ...evaluation.report import precision_recall_svg
+    from ...io.files import NamedWrites, Output, is_plain
+    from ...io.signals import hold_signals
+
+    if not is_plain(results):
+        return
+    picture, numbers = (Output(path) for path in _beside(results))
+    with NamedWrites(picture.path):
+        picture.open().write(precision_recall_svg(evaluation, f"{results.stem}: precision over recall"))
+    with NamedWrites(numbers.path):
+        json.dump(summary, numbers.open(), indent=1)
+    picture.complete()
+    numbers.complete()
+    with hold_signals():
+        picture.finish()
+        numbers.finish()
+    say(f"picture: {picture.path}, numbers: {numbers.path}")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..arguments import parse_size
+from ..status import say
 
 HELP = "print every layer with its shape, parameters and multiply-adds"
 
@@ -40,14 +41,15 @@ def run(options: argparse.Namespace) -> int:
     height, width = size if isinstance(size, tuple) else (size, size)
     kind = weights.kind if weights else "model"
     if kind == "backbone":
-        print(f"backbone {config.backbone} alone, use_sim {config.use_sim}")
+        say(f"backbone {config.backbone} alone, use_sim {config.use_sim}")
     else:
-        print(", ".join(f"{name} {value}" for name, value in config.to_dict().items()))
+        say(", ".join(f"{name} {value}" for name, value in config.to_dict().items()))
     for line in layer_table(config, height, width, kind=kind):
-        print(line)
+        say(line)
     if weights is not None:
         classes = f"classes: {', '.join(weights.classes)}; " if weights.classes else ""
-        print(f"\n{classes}size {weights.size}; version {weights.version}")
+        say()
+        say(f"{classes}size {weights.size}; version {weights.version}")
         for key, value in weights.card.items():
-            print(f"{key}: {value}")
+            say(f"{key}: {value}")
     return 0

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from ..arguments import add_drawing, add_model, add_outputs, add_score, outputs, overlay, segmenter
-from ..status import FAILED, fail
+from ..status import FAILED, fail, say
 
 HELP = "segment images"
 
@@ -56,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
             failed += 1
             fail(str(found), FAILED)
         elif not options.quiet:
-            where = sys.stderr if pipeline.STDOUT in chosen.values() else sys.stdout
-            print(f"{path}: {pipeline.counted(found.names, 'instance')} -> {place}", file=where)
+            say(
+                f"{path}: {pipeline.counted(found.names, 'instance')} -> {place}",
+                to_stderr=pipeline.STDOUT in chosen.values(),
+            )
     return FAILED if failed else 0

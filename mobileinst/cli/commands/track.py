@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...io.files import fitting_name
 from ..arguments import (
     add_drawing,
     add_model,
@@ -18,9 +18,10 @@ from ..arguments import (
     overlay,
     parse_camera,
     parse_count,
+    parse_seconds,
     segmenter,
 )
-from ..status import FAILED, INTERRUPTED, fail
+from ..status import FAILED, INTERRUPTED, fail, say
 
 if TYPE_CHECKING:
     from ...export import Sink
@@ -32,10 +33,13 @@ HELP = "track objects through a video, a folder of images or a camera"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from ...video.streams import OPEN_TIMEOUT, READ_TIMEOUT
+
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="video, address, folder of images, number of a camera, picamera2, rpicam-vid, or ffmpeg:...",
+        help="video, image, folder of images, address, - for standard input, number of a camera, picamera2, "
+        "rpicam-vid, or ffmpeg:...",
     )
     add_model(parser)
     add_score(parser)
@@ -45,6 +49,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_tracking(parser)
     _add_zones(parser)
     _add_live(parser)
+    limits = parser.add_argument_group("network sources")
+    limits.add_argument(
+        "--open-timeout",
+        type=parse_seconds,
+        default=OPEN_TIMEOUT,
+        metavar="S",
+        help="seconds to open (%(default)g; 0: no limit)",
+    )
+    limits.add_argument(
+        "--read-timeout",
+        type=parse_seconds,
+        default=READ_TIMEOUT,
+        metavar="S",
+        help="seconds without data (%(default)g; 0: no limit)",
+    )
     add_drawing(parser)
     parser.add_argument("--legend", action="store_true", help="list what is visible in a corner")
     parser.add_argument(
@@ -87,12 +106,28 @@ def _add_live(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--camera-size", type=parse_camera, metavar="WxH", help="size asked of the camera")
 
 
+def default_video(name: str) -> str:
+    """The name of the video in the current folder for a source: that of its file or folder."""
+    stem = Path(name).stem
+    if stem in ("", ".", "..") or Path(name).name in (".", ".."):
+        stem = Path(name).resolve().stem
+    # No name that is hidden or looks like an option.
+    plain = re.sub(r"[^\w.-]+", "_", stem).lstrip("-.") or "source"
+    return fitting_name(plain, "-tracked.mp4")
+
+
 def run(options: argparse.Namespace) -> int:
     from ... import pipeline
     from ...tracking import Tracker
     from ...video import NewestFrames, open_source
 
-    source = open_source(options.source, rate=options.fps, camera_size=options.camera_size)
+    source = open_source(
+        options.source,
+        rate=options.fps,
+        camera_size=options.camera_size,
+        open_timeout=options.open_timeout,
+        read_timeout=options.read_timeout,
+    )
     if options.live:
         # What has an end is no camera: it is played at its own speed.
         source = NewestFrames(source, paced=source.count is not None)
@@ -100,7 +135,7 @@ def run(options: argparse.Namespace) -> int:
     zones = _zones(options)
     chosen |= {name: getattr(options, name) for name in ("counts", "timings") if getattr(options, name)}
     if not chosen and options.preview is None:
-        chosen["video"] = re.sub(r"[^\w.-]+", "_", Path(source.name).stem) + "-tracked.mp4"
+        chosen["video"] = default_video(source.name)
     model = segmenter(options)
     sinks = [] if options.preview is None else [_preview(options, source)]
     summary = pipeline.track(
@@ -118,8 +153,7 @@ def run(options: argparse.Namespace) -> int:
     )
     code = report(summary, chosen, quiet=options.quiet)
     if zones is not None and not options.quiet:
-        where = sys.stderr if pipeline.STDOUT in chosen.values() else sys.stdout
-        print("\n".join(zones.captions()), file=where)
+        say("\n".join(zones.captions()), to_stderr=pipeline.STDOUT in chosen.values())
     return code
 
 
@@ -130,7 +164,7 @@ def _preview(options: argparse.Namespace, source: FrameSource) -> Sink:
 
     preview = Preview(options.preview)
     if not options.quiet:
-        print(f"preview at {preview.address}", file=sys.stderr)
+        say(f"preview at {preview.address}", to_stderr=True)
     return PreviewSink(preview, source)
 
 
@@ -153,8 +187,7 @@ def report(summary: Summary, outputs: dict[str, str], *, quiet: bool) -> int:
 
     written = ", ".join(file_names(outputs))
     if not quiet:
-        where = sys.stderr if STDOUT in outputs.values() else sys.stdout
-        print(f"{summary}" + (f" -> {written}" if written else ""), file=where)
+        say(f"{summary}" + (f" -> {written}" if written else ""), to_stderr=STDOUT in outputs.values())
     if summary.stopped is None:
         return 0
     before = "frame before is" if summary.frames == 1 else f"{summary.frames} frames before are"

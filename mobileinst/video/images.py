@@ -1,0 +1,176 @@
+"""Pictures by Pillow: single ones, animations and files of several pages, and folders of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .frames import DEFAULT_RATE, Frame, FrameSource, VideoError, reason
+
+log = logging.getLogger(__name__)
+
+IMAGE_SUFFIXES = (".apng", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+#: Formats whose further pictures are frames or pages; in others (MPO) they are previews and depth maps.
+_ANIMATED = ("GIF", "PNG", "TIFF", "WEBP")
+#: TIFF's tag that says what a page is, and its bit for a smaller copy of another page.
+_SUBFILE_TYPE, _REDUCED = 254, 1
+
+
+class FolderSource(FrameSource):
+    """The images of a folder in natural order (2 before 10), the first picture of each."""
+
+    def __init__(self, path: Path, rate: Fraction = DEFAULT_RATE) -> None:
+        self.name = str(path)
+        self.rate = rate
+        try:
+            found = [p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.name[0] != "."]
+        except OSError as error:
+            raise VideoError(f"{path}: can't be read: {reason(error)}") from None
+        self.paths = sorted(found, key=lambda p: natural_key(p.name))
+        if not self.paths:
+            raise VideoError(f"{path}: expected images ({', '.join(IMAGE_SUFFIXES)}), found none")
+        self.count = len(self.paths)
+        import_pillow()
+
+    def __iter__(self) -> Iterator[Frame]:
+        for number, path in enumerate(self.paths):
+            yield Frame(read_image(path), float(number / (self.rate or DEFAULT_RATE)), path.name)
+
+    def files(self) -> list[str]:
+        return [str(path) for path in self.paths]
+
+
+class ImageSource(FrameSource):
+    """One image file: its picture, or all frames of an animation, or all pages."""
+
+    def __init__(self, path: Path, rate: Fraction = DEFAULT_RATE) -> None:
+        self.name = str(path)
+        self._path = path
+        with _Opened(path) as image:
+            self._pages = _pages(image)
+            times = self._durations(image, rate)
+        self.count = len(self._pages)
+        self._times = np.concatenate([[0.0], np.cumsum(times)])
+        if self.count > 1:
+            self.rate = Fraction(1 / float(np.median(times))).limit_denominator(1001)
+
+    def _durations(self, image: Any, rate: Fraction) -> list[float]:
+        """Seconds for which each picture stands, by the file where it says so."""
+        found = []
+        for page in self._pages:
+            if len(self._pages) > 1:
+                image.seek(page)
+            said = image.info.get("duration")
+            known = isinstance(said, (int, float)) and 1 <= said < 1e9
+            found.append(float(said) / 1000 if known else float(1 / rate))
+        return found
+
+    def __iter__(self) -> Iterator[Frame]:
+        with _Opened(self._path) as image:
+            for number, page in enumerate(self._pages):
+                if len(self._pages) > 1:
+                    image.seek(page)
+                name = self._path.name if len(self._pages) == 1 else f"{self._path.name}, picture {number}"
+                yield Frame(_upright(image), float(self._times[number]), name)
+
+
+def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """Read an image by Pillow as uint8 (H, W, 3) RGB, turned upright as its Exif data say.
+
+    Of an animation or a file of several pages the first picture is read, with a warning in the log.
+
+    Raises:
+        VideoError: if there is no such file or it is no image that Pillow can read.
+    """
+    with _Opened(path) as image:
+        pages = _pages(image)
+        if len(pages) > 1:
+            log.warning("%s: the first of %d pictures is used", path, len(pages))
+        return _upright(image)
+
+
+class _Opened:
+    """Opens an image; whatever Pillow raises for a damaged one becomes a VideoError."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = path
+        self._image: Any = None
+
+    def __enter__(self) -> Any:
+        try:
+            self._image = import_pillow()[0].open(self._path)
+        except ImportError:
+            raise
+        except Exception as error:
+            raise self._told(error) from None
+        return self._image
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        self._image.close()
+        # Readers of damaged files raise nearly every class of exception, from struct.error to SyntaxError.
+        if isinstance(error, Exception) and not isinstance(error, (VideoError, ImportError)):
+            raise self._told(error) from None
+
+    def _told(self, error: Exception) -> VideoError:
+        if isinstance(error, FileNotFoundError):
+            return VideoError(f"{self._path} does not exist")
+        return VideoError(f"{self._path}: can't be read as an image: {reason(error)}")
+
+
+def _pages(image: Any) -> list[int]:
+    """Numbers of the pictures that are frames or pages of their own."""
+    count = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
+    if count <= 1:
+        return [0]
+    if image.format != "TIFF":
+        return list(range(count))
+    pages = []
+    for number in range(count):
+        image.seek(number)
+        kind = image.tag_v2.get(_SUBFILE_TYPE, 0)
+        if not (isinstance(kind, int) and kind & _REDUCED):
+            pages.append(number)
+    image.seek(0)
+    return pages or [0]
+
+
+def _upright(image: Any) -> NDArray[np.uint8]:
+    _, ops_module = import_pillow()
+    image.load()
+    try:
+        turned = ops_module.exif_transpose(image)
+    except Exception:  # a damaged Exif block, which says nothing of the picture
+        log.debug("Exif data can't be read", exc_info=True)
+        turned = image
+    if turned.mode.startswith("I;16") or turned.mode == "I":
+        grey = (np.asarray(turned) >> 8).clip(0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, 2)
+    return np.array(turned.convert("RGB"))
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sorting key by which numbers in names count as numbers: frame2 before frame10."""
+    parts = re.split(r"([0-9]+)", name.lower())
+    # Digits beyond what int() takes from text are compared as text.
+    return [
+        (0, int(part), "") if part.isdecimal() and len(part) < 4000 else (1, 0, part)
+        for part in parts
+        if part
+    ]
+
+
+def import_pillow() -> tuple[Any, Any]:
+    """Pillow's modules Image and ImageOps; ImportError that names the extra where it is missing."""
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise ImportError(f'images need Pillow: pip install "mobileinst[image]" ({error})') from None
+    return Image, ImageOps

@@ -1,0 +1,5 @@
+"""`mobileinst.video.writer` by a shorter name."""
+
+from .video.writer import VideoWriter
+
+__all__ = ["VideoWriter"]
