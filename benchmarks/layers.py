@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.shapes import LayerShape, network_shapes
-from benchmarks.support.command import check_outputs, positive, run
+from benchmarks.support.command import check_outputs, make_parser, positive, run
 from benchmarks.support.kernels import timing
 from benchmarks.support.machine import package_version
 from benchmarks.support.results import make_result, origin_line, write_json
@@ -236,7 +236,7 @@ def write_times(result: dict[str, Any], path: Path) -> None:
 
 
 def parse_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("networks", nargs="+", help="as in topformer_b-w128-640")
     parser.add_argument("--contestants", nargs="+", help="tiers, torch, xnnpack (default: all there are)")
     parser.add_argument("--rounds", type=positive, default=5)

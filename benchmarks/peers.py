@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.contestants.base import OUTPUTS, Case
-from benchmarks.support.command import check_outputs, positive, run
+from benchmarks.support.command import check_outputs, make_parser, positive, run
 from benchmarks.support.comparison import compare
 from benchmarks.support.network import prepare
 from benchmarks.support.results import make_result, origin_line, write_result
@@ -28,16 +28,12 @@ DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / ".cache" / "benchmarks
 
 def shared_options(description: str | None) -> argparse.ArgumentParser:
     """Options that `peers` and `frame` share."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(description, outputs=True)
     parser.add_argument("--contestants", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS))
     parser.add_argument("--rounds", type=positive, default=15, help="turns of each contestant")
     parser.add_argument("--threads", type=positive, nargs="+", default=[1, 2])
     parser.add_argument("--weights", type=Path, help="weights file instead of random weights")
     parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="keeps networks between runs")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
-    parser.add_argument("--table", type=Path, help="Markdown file to write")
     parser.add_argument("--quick", action="store_true", help="tiny network, two rounds: only to see it work")
     return parser
 

@@ -6,14 +6,13 @@ python -m benchmarks.plot peers.json peers.svg --cases "640x640 model"
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.support import charts
-from benchmarks.support.command import run
+from benchmarks.support.command import make_parser, run
 
 
 def chosen_cases(document: dict[str, Any], wanted: list[str] | None = None) -> list[dict[str, Any]]:
@@ -38,9 +37,7 @@ def chosen_cases(document: dict[str, Any], wanted: list[str] | None = None) -> l
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("results", type=Path, help="JSON file of peers or frame")
     parser.add_argument("output", type=Path, help="picture to write: .svg, .png or .pdf")
     parser.add_argument("--cases", nargs="+", help="parts of the labels of the cases to draw")

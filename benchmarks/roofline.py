@@ -10,7 +10,6 @@ do. Beside it stands the limit with the products of the tiles that they take, 8x
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.shapes import layer_shapes
-from benchmarks.support.command import check_outputs, positive, run
+from benchmarks.support.command import check_outputs, make_parser, positive, run
 from benchmarks.support.kernels import timing
 from benchmarks.support.results import make_result, origin_line, write_result
 from benchmarks.support.table import markdown_table
@@ -110,15 +109,11 @@ def format_table(document: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, outputs=True)
     parser.add_argument("backbone", nargs="?", default="topformer_b")
     parser.add_argument("--width", type=int, nargs="+", default=[128])
     parser.add_argument("--size", type=positive, default=640)
     parser.add_argument("--rounds", type=positive, default=25)
-    parser.add_argument("--output", type=Path, help="JSON file to write")
-    parser.add_argument("--table", type=Path, help="Markdown file to write")
     options = parser.parse_args()
     check_outputs(options)
     networks = {}

@@ -10,7 +10,6 @@ cycles: see inner_loops.py for those.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -24,7 +23,7 @@ import numpy as np
 from benchmarks.arm.fake_cpu import describe_raspberry_pi
 from benchmarks.contestants import make_contestant
 from benchmarks.contestants.base import Case, Files
-from benchmarks.support.command import check_outputs, run
+from benchmarks.support.command import check_outputs, make_parser, run
 from benchmarks.support.comparison import TOLERANCE, difference
 from benchmarks.support.machine import package_version
 from benchmarks.support.network import prepare
@@ -126,9 +125,7 @@ def format_report(document: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, outputs=True)
     parser.add_argument("folder", type=Path, help="what .ci/aarch64 filled")
     parser.add_argument("--engines", nargs="+", default=list(PACKAGES), choices=list(PACKAGES))
     parser.add_argument("--cpus", nargs="+", default=["cortex-a72", "cortex-a76"])
@@ -136,8 +133,6 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--size", type=int, default=320)
     parser.add_argument("--part", default="masks", choices=["masks", "model", "features"])
-    parser.add_argument("--output", type=Path, help="JSON file to write")
-    parser.add_argument("--table", type=Path, help="Markdown file to write")
     options = parser.parse_args()
     check_outputs(options)
     folder = options.folder.resolve()

@@ -10,14 +10,13 @@ model LLVM lacks; it issues two vector multiply-adds in a cycle, cortex-a72 is m
 
 from __future__ import annotations
 
-import argparse
 import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.support.command import run
+from benchmarks.support.command import make_parser, run
 from benchmarks.support.table import markdown_table
 
 SOURCES = Path(__file__).resolve().parents[2] / "src" / "cpp"
@@ -100,9 +99,7 @@ def cycles(body: list[Instruction], core: str, tool: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("words", nargs="*", help="parts of functions' names")
     parser.add_argument("--cores", nargs="+", default=list(ISSUE), choices=list(ISSUE))
     parser.add_argument("--compiler", default="aarch64-linux-gnu-g++")

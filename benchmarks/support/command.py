@@ -19,6 +19,17 @@ def positive(text: str) -> int:
     return value
 
 
+def make_parser(description: str | None, *, outputs: bool = False) -> argparse.ArgumentParser:
+    """A parser that shows a module's docstring as it is, with --output and --table if there are `outputs`."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if outputs:
+        parser.add_argument("--output", type=Path, help="JSON file to write")
+        parser.add_argument("--table", type=Path, help="Markdown file to write")
+    return parser
+
+
 def check_outputs(options: argparse.Namespace) -> None:
     """Raise OSError for an --output or --table that can't be written, before anything is measured."""
     for name in ("output", "table"):

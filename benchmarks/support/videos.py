@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.support.command import make_parser
 from benchmarks.support.made_clips import make_clips
 from benchmarks.support.results import make_result
 from mobileinst import __version__
@@ -43,9 +44,7 @@ def all_videos(data: Path, each: int, seed: int) -> Iterator[Video]:
 
 def parse_options(description: str | None) -> argparse.Namespace:
     """What to measure on these videos, and where to write it."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(description)
     parser.add_argument("--data", type=Path, required=True, help="folder with davis_val and coco_val")
     parser.add_argument("--weights", nargs="*", help="weights files or names (default: the shipped ones)")
     parser.add_argument("--output", type=Path, required=True, help="stem of the files that are written")
