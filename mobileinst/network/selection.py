@@ -36,7 +36,7 @@ WINDOW_SCALE = 1e-3
 WINDOW_LOGIT = 2.0
 
 #: Masks end where a box does, enlarged by this share of it; beyond is this logit.
-WINDOW_MARGIN = 0.15
+WINDOW_MARGIN = 0.0
 OUTSIDE_LOGIT = -8.0
 
 #: Half extents of a window, as shares of the image's sides, are at least this.

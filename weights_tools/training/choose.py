@@ -144,7 +144,8 @@ def choose(
 
     Returns:
         ``table``: rows of size, powers, AP on the halves and on all; ``chosen``: the best on all;
-        ``unseen``: AP on each half with what is best on the other; ``thresholds`` by class.
+        ``unseen``: AP on each half with what is best on the other; ``thresholds``: by class, best F1 and score;
+        ``sizes``: all that is measured on all images with the chosen powers.
     """
     model = NativeModel(load_weights(weights), threads=1)
     halves = Halves(annotations, model.weights.classes, limit)
@@ -165,7 +166,8 @@ def choose(
     unseen = [float(max(rows, key=lambda row: row["halves"][1 - h])["halves"][h]) for h in (0, 1)]
     final = halves.measure(found[chosen["size"]], chosen["powers"], None)
     thresholds = {name: final.best_f1(name) for name in model.weights.classes}
-    return {"table": rows, "chosen": chosen, "unseen": unseen, "thresholds": thresholds}
+    by_size = {size: halves.measure(found[size], chosen["powers"], None).to_dict() for size in sizes}
+    return {"table": rows, "chosen": chosen, "unseen": unseen, "thresholds": thresholds, "sizes": by_size}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -182,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(json.dumps({key: made[key] for key in ("chosen", "unseen", "thresholds")}, indent=2))
+    print(json.dumps({key: made[key] for key in ("chosen", "unseen", "thresholds", "sizes")}))
     return 0
 
 

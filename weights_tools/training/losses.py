@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mobileinst.network.selection import OUTSIDE_LOGIT
 from weights_tools.training.matcher import DICE_EPSILON, match
 
 _ALPHA = 0.25
@@ -190,7 +191,7 @@ def instance_losses(
         assignment, objects = near, max(float(near.image.shape[0]), 1.0)
     masks = assignment.target_masks(targets).float()
     picked = fit_logits(mask_logits[assignment.image, assignment.query].float(), tuple(masks.shape[1:]))
-    losses.update(mask_losses(picked, masks, weights, objects=objects))
+    losses.update(mask_losses(picked, masks, weights, objects=objects, cropped=near is not None))
     if picked.shape[0]:
         iou = mask_iou(picked, masks)
         score = objectness_logits[assignment.image, assignment.query]
@@ -200,12 +201,23 @@ def instance_losses(
     return losses
 
 
-def mask_losses(logits: Tensor, masks: Tensor, weights: LossWeights, *, objects: float) -> dict[str, Tensor]:
-    """Dice and BCE of matched masks (K, h, w), also those of passed queries; 0 if there are none."""
+def mask_losses(
+    logits: Tensor, masks: Tensor, weights: LossWeights, *, objects: float, cropped: bool = False
+) -> dict[str, Tensor]:
+    """Dice and BCE of matched masks (K, h, w), also those of passed queries; 0 if there are none.
+
+    With ``cropped`` masks end where their boxes do, and BCE is a mean over each box.
+    """
     if logits.shape[0] == 0:
         zero = logits.sum() * 0.0
         return {"dice": zero, "bce": zero}
-    bce = F.binary_cross_entropy_with_logits(logits, masks)
+    if cropped:
+        # as much for small boxes as for large ones (YOLACT, arXiv 1904.02689)
+        kept = (logits > OUTSIDE_LOGIT + 0.5).float()
+        error = F.binary_cross_entropy_with_logits(logits, masks, reduction="none") * kept
+        bce = (error.sum((1, 2)) / kept.sum((1, 2)).clamp(min=1.0)).mean()
+    else:
+        bce = F.binary_cross_entropy_with_logits(logits, masks)
     return {"dice": weights.dice * dice_loss(logits, masks) / objects, "bce": weights.bce * bce}
 
 
