@@ -274,7 +274,13 @@ def select(places: Sequence[Places[Tensor]], groups: Sequence[int], count: int) 
     score = chosen(scores).clamp(selection.MARGIN, 1.0 - selection.MARGIN)
     box = chosen(boxes)
     tower = chosen(torch.cat(padded, 1))
-    return torch.cat([tower, torch.logit(score), box, _box_frequencies(box), _windows(box)], 2)
+    rows_found = torch.cat([tower, torch.logit(score), box, _box_frequencies(box), _windows(box)], 2)
+    missing = count - int(rows_found.shape[1])
+    if missing == 0:
+        return rows_found
+    empty = selection.empty_rows(missing, len(features), width - 1, len(groups))
+    filling = torch.from_numpy(empty).to(rows_found.device)[None].expand(rows_found.shape[0], -1, -1)
+    return torch.cat([rows_found, filling], 1)
 
 
 def _best_places(scores: Tensor, boxes: Tensor, count: int) -> Tensor:

@@ -117,6 +117,16 @@ def within_windows(logits: Array, kernels: Array) -> Array:
     return np.where(kept, logits, np.float32(OUTSIDE_LOGIT)).astype(np.float32)
 
 
+def empty_rows(count: int, levels: int, features: int, classes: int) -> Array:
+    """Tokens (count, channels) of no place: nothing but the least score and the least window."""
+    out = np.zeros((count, token_channels(levels, features, classes)), np.float32)
+    first = class_offset(levels, features)
+    out[:, first : first + classes] = np.log(MARGIN / (1.0 - MARGIN))
+    least = np.log(2.0 * LEAST_HALF)
+    out[:, -WINDOW_CHANNELS:] = windows(np.array([[0.5, 0.5, least, least]], np.float32))
+    return out
+
+
 def select(
     kinds: Sequence[Array],
     objectness: Sequence[Array],
@@ -132,7 +142,7 @@ def select(
         groups: How many of the K kinds belong to each class.
 
     Returns:
-        float32; rows of zeros follow where there are fewer than ``count`` places.
+        float32; where there are fewer than ``count`` places, :func:`empty_rows` follow.
     """
     starts = np.concatenate([[0], np.cumsum(groups)[:-1]]).astype(np.int64)
     best = np.maximum.reduceat(np.concatenate(list(kinds)), starts, axis=1)
@@ -145,7 +155,7 @@ def select(
     level_of = np.repeat(np.arange(len(features)), [len(f) for f in features])
     firsts = np.concatenate([[0], np.cumsum([len(f) for f in features])])
     width = features[0].shape[1] + 1
-    out = np.zeros((count, token_channels(len(features), width - 1, len(groups))), np.float32)
+    out = empty_rows(count, len(features), width - 1, len(groups))
     for row, place in enumerate(order):
         level = int(level_of[place])
         start = level * width

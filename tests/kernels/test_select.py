@@ -154,7 +154,9 @@ def test_configurations_name_what_does_not_fit() -> None:
 
 
 def test_masks_end_where_windows_do() -> None:
-    boxes = np.array([[0.4, 0.6, np.log(0.3), np.log(0.2)], [0.9, 0.1, np.log(0.1), np.log(0.5)]], np.float32)
+    boxes = np.array(
+        [[0.403, 0.611, np.log(0.297), np.log(0.203)], [0.9, 0.1, np.log(0.107), np.log(0.517)]], np.float32
+    )
     rng = np.random.default_rng(5)
     kernels = np.concatenate([selection.windows(boxes), rng.standard_normal((2, 9)).astype(np.float32)], 1)
     logits = rng.standard_normal((2, 40, 50)).astype(np.float32)
@@ -175,3 +177,17 @@ def test_pytorch_ends_masks_where_numpy_does() -> None:
     windows = selection.windows(boxes)
     found = within_windows(torch.from_numpy(logits)[None], torch.from_numpy(windows)[None])[0].numpy()
     assert (found != selection.within_windows(logits, windows)).mean() < 1e-3
+
+
+def test_an_image_with_fewer_places_than_queries_works_in_pytorch() -> None:
+    torch = pytest.importorskip("torch")
+    from weights_tools.torch_ops import MobileInst
+
+    config = ModelConfig("yolox_nano", width=32, classes=3, queries=100, query_source="places")
+    model = MobileInst(config).eval()
+    with torch.no_grad():
+        found = model(torch.zeros(1, 3, 64, 64))
+    assert found["class_logits"].shape == (1, 100, 3)
+    assert torch.isfinite(found["mask_logits"]).all()
+    empty = found["queries_global"].places[0, 84:]
+    np.testing.assert_allclose(empty.numpy(), selection.empty_rows(16, 3, 128, 3), rtol=1e-5)

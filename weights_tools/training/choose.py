@@ -144,7 +144,7 @@ def choose(
 
     Returns:
         ``table``: rows of size, powers, AP on the halves and on all; ``chosen``: the best on all;
-        ``unseen``: AP on each half with what is best on the other; ``thresholds``: by class, best F1 and score;
+        ``unseen``: AP on each half with what is best on the other; ``thresholds``: best F1 and score of each;
         ``sizes``: all that is measured on all images with the chosen powers.
     """
     model = NativeModel(load_weights(weights), threads=1)

@@ -97,6 +97,16 @@ void write_window(const SelectArgs& args, const float* box, float* output) {
     output[4] = middle * args.window_scale;
 }
 
+/// No place: nothing but the least score and the least window.
+void write_empty_row(const SelectArgs& args, float* output) {
+    std::fill_n(output, args.output_channels(), 0.0f);
+    const size_t first = args.levels.size() * (args.features + 1);
+    std::fill_n(output + first, args.groups.size(), std::log(args.margin / (1.0f - args.margin)));
+    const float least = std::log(2.0f * args.least_half);
+    const float box[] = {0.5f, 0.5f, least, least};
+    write_window(args, box, output + args.output_channels() - SelectArgs::kWindowChannels);
+}
+
 void write_row(const SelectArgs& args, const Place& place, float* output) {
     const SelectLevel& level = args.levels[place.level];
     const size_t width = args.features + 1;
@@ -154,7 +164,7 @@ void select_places(const SelectArgs& args, SelectScratch& scratch) {
         if (row < candidates) {
             write_row(args, Place(args, scratch.chosen[row]), output);
         } else {
-            std::fill_n(output, args.output_channels(), 0.0f);
+            write_empty_row(args, output);
         }
     }
 }
