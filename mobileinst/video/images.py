@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -56,30 +58,28 @@ class ImageSource(FrameSource):
         self._path = path
         with _Opened(path) as image:
             self._pages = _pages(image)
-            times = self._durations(image, rate)
-        self.count = len(self._pages)
-        self._times = np.concatenate([[0.0], np.cumsum(times)])
-        if self.count > 1:
-            self.rate = Fraction(1 / float(np.median(times))).limit_denominator(1001)
+            self.count = len(self._pages)
+            self.rate = rate
+            if self.count > 1:
+                image.load()
+                self.rate = Fraction(1 / self._duration(image)).limit_denominator(1001)
 
-    def _durations(self, image: Any, rate: Fraction) -> list[float]:
-        """Seconds for which each picture stands, by the file where it says so."""
-        found = []
-        for page in self._pages:
-            if len(self._pages) > 1:
-                image.seek(page)
-            said = image.info.get("duration")
-            known = isinstance(said, (int, float)) and 1 <= said < 1e9
-            found.append(float(said) / 1000 if known else float(1 / rate))
-        return found
+    def _duration(self, image: Any) -> float:
+        """Seconds for which the picture that was read last stands, by the file where it says so."""
+        said = image.info.get("duration")
+        known = isinstance(said, (int, float)) and 1 <= said < 1e9
+        return float(said) / 1000 if known else float(1 / (self.rate or DEFAULT_RATE))
 
     def __iter__(self) -> Iterator[Frame]:
+        time = 0.0
         with _Opened(self._path) as image:
             for number, page in enumerate(self._pages):
                 if len(self._pages) > 1:
                     image.seek(page)
                 name = self._path.name if len(self._pages) == 1 else f"{self._path.name}, picture {number}"
-                yield Frame(_upright(image), float(self._times[number]), name)
+                picture = _upright(image)
+                yield Frame(picture, time, name)
+                time += self._duration(image)
 
 
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
@@ -106,7 +106,8 @@ class _Opened:
 
     def __enter__(self) -> Any:
         try:
-            self._image = import_pillow()[0].open(self._path)
+            with _quiet():
+                self._image = import_pillow()[0].open(self._path)
         except ImportError:
             raise
         except Exception as error:
@@ -146,7 +147,8 @@ def _upright(image: Any) -> NDArray[np.uint8]:
     _, ops_module = import_pillow()
     image.load()
     try:
-        turned = ops_module.exif_transpose(image)
+        with _quiet():
+            turned = ops_module.exif_transpose(image)
     except Exception:  # a damaged Exif block, which says nothing of the picture
         log.debug("Exif data can't be read", exc_info=True)
         turned = image
@@ -154,6 +156,14 @@ def _upright(image: Any) -> NDArray[np.uint8]:
         grey = (np.asarray(turned) >> 8).clip(0, 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, 2)
     return np.array(turned.convert("RGB"))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Pillow's warnings of damaged Exif data, which say nothing of the picture."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:

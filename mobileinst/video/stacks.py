@@ -30,14 +30,10 @@ class StackSource(FrameSource):
 
     def _load(self) -> Any:
         try:
-            loaded = np.load(self._path, mmap_mode="r", allow_pickle=False)
-            if not isinstance(loaded, np.ndarray):
-                with loaded as archive:
-                    names = archive.files
-                    if len(names) != 1:
-                        held = ", ".join(names) or "none"
-                        raise VideoError(f"{self.name}: expected one array of frames, it holds {held}")
-                    loaded = archive[names[0]]
+            if self._path.suffix.lower() == ".npz":
+                loaded = self._only_array()
+            else:
+                loaded = np.load(self._path, mmap_mode="r", allow_pickle=False)
         except VideoError:
             raise
         except Exception as error:  # readers of damaged archives raise nearly everything
@@ -49,6 +45,14 @@ class StackSource(FrameSource):
             )
         self._check(loaded if loaded.ndim == 3 else loaded[0], 0)
         return loaded
+
+    def _only_array(self) -> Any:
+        with self._path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            names = archive.files
+            if len(names) != 1:
+                held = ", ".join(names) or "none"
+                raise VideoError(f"{self.name}: expected one array of frames, it holds {held}")
+            return archive[names[0]]
 
     def _check(self, image: Any, number: int) -> Any:
         try:
