@@ -9,7 +9,9 @@ extension can't be loaded.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -45,6 +47,21 @@ __all__ = [
     "available_weights",
     "load_weights",
 ]
+
+
+def _find_extension() -> None:
+    """In a checkout, whose folder hides the installed package, take the extension from that one."""
+    own = Path(__file__).resolve().parent
+    if any(own.glob("_native.*.so")) or any(own.glob("_native*.pyd")):
+        return
+    for entry in sys.path:
+        installed = Path(entry or ".").resolve() / own.name
+        if installed != own and any(installed.glob("_native.*.so")):
+            __path__.append(str(installed))
+            return
+
+
+_find_extension()
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,8 @@ import importlib
 import importlib.metadata
 import io
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
@@ -157,3 +159,20 @@ def test_what_small_machines_install_leaves_their_numpy_alone() -> None:
 
     assert packages("all") == {"av", "pillow", "pycocotools"}
     assert "scikit-image" in packages("demo")
+
+
+def test_a_checkout_takes_the_extension_from_the_installed_package(tmp_path: Path) -> None:
+    package = Path(mobileinst.__path__[0])
+    without = shutil.ignore_patterns("*.so", "__pycache__", "*.pyd")
+    shutil.copytree(package, tmp_path / "mobileinst", ignore=without)
+    installed = next(Path(folder) for folder in mobileinst.__path__ if any(Path(folder).glob("_native.*.so")))
+    code = "import mobileinst; from mobileinst import Segmenter; print(mobileinst.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(installed.parent)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).parent == tmp_path / "mobileinst"
