@@ -26,7 +26,7 @@ from mobileinst.network import BACKBONES, ModelConfig
 from mobileinst.weights import FORMAT, save_weights
 from weights_tools.torch_ops import MobileInst, TorchOps
 
-#: Official normalisation of TopFormer and SeaFormer (spec a): RGB of 0 to 255.
+#: Official normalisation of TopFormer and SeaFormer (docs/spec.md: TopFormer): RGB of 0 to 255.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 

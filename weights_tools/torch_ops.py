@@ -190,7 +190,7 @@ class MobileInst(nn.Module):
     """The whole network as a PyTorch module; ``state_dict()`` has the names of the weights file.
 
     Args:
-        config: What to build. Parameters are initialised as the official codes do (spec a, c.4).
+        config: What to build. Parameters are initialised as the official codes do.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -374,7 +374,7 @@ def _initial(spec: ParameterSpec) -> Tensor:
 
 
 def _initialise_heads(root: MobileInst) -> None:
-    """SparseInst's initialisation of the heads (spec c.4): rare positives at first, small kernels."""
+    """SparseInst's initialisation of the heads (docs/spec.md): rare positives at first, small kernels."""
     prior = 0.01
     for name in ("class", "kernel"):
         nn.init.normal_(root.get_parameter(f"instance_decoder.{name}.weight"), std=0.01)

@@ -1,4 +1,4 @@
-"""Dual transformer instance decoder: queries meet global, then local features (paper Fig. 3, spec c.3)."""
+"""Dual transformer instance decoder: global, then local features (docs/spec.md: Instance decoder)."""
 
 from __future__ import annotations
 

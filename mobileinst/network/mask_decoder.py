@@ -1,4 +1,4 @@
-"""Semantic-enhanced mask decoder (paper Fig. 3, spec c.2)."""
+"""Semantic-enhanced mask decoder (paper Fig. 3, docs/spec.md: Mask decoder)."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ Activation = Literal["relu", "relu6", "hard_sigmoid", "silu"]
 Size = tuple[int, int]
 T = TypeVar("T")
 
-#: eps of every batch norm and layer norm (PyTorch's default, spec a).
+#: eps of every batch norm and layer norm (PyTorch's default, docs/spec.md: TopFormer).
 NORM_EPS = 1e-5
 
-#: Length of the learned position embeddings of axial attention (spec b).
+#: Length of the learned position embeddings of axial attention (docs/spec.md: SeaFormer).
 AXIAL_POSITIONS = 16
 
 
@@ -75,7 +75,7 @@ class Ops(Protocol[T]):
         ...
 
     def axial_attention(self, q: T, k: T, v: T, heads: int, scale: float, name: str) -> T:
-        """Squeezed attention along rows and columns of maps (spec b): ``relu6(v + rows + columns)``.
+        """Squeezed attention along rows and columns of maps: ``relu6(v + rows + columns)``.
 
         Rows: q, k, v averaged over the width; learned embeddings ``{name}.pos_emb_{rowq,rowk}.pos_embed``
         (1, keys, 16), linearly interpolated to the height, added to q and k; attention; ReLU6; 1x1 ConvBN
@@ -157,7 +157,7 @@ def conv_bn(
     zero_init: bool = False,
     keys: tuple[str, str] = ("c", "bn"),
 ) -> T:
-    """ConvBN (spec, notation): convolution without bias, then batch norm, under ``{name}.{keys}``."""
+    """ConvBN (docs/spec.md): convolution without bias, then batch norm, under ``{name}.{keys}``."""
     return ops.conv(
         x,
         f"{name}.{keys[0]}",

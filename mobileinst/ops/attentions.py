@@ -53,7 +53,9 @@ def axial_attention(
     column_layer: tuple[Array, Array],
     scale: float | None = None,
 ) -> Array:
-    """SeaFormer's squeezed axial attention: ``relu6(value + rows + columns)`` (spec b, steps 3 to 5).
+    """SeaFormer's squeezed axial attention: ``relu6(value + rows + columns)``
+
+    Steps 3 to 5 of docs/spec.md: SeaFormer.
 
     Rows: query, key and value are averaged over the width, positions are added to the first two, they attend,
     then follow ReLU6 and a 1x1 convolution; the result is added to every pixel of its row. Columns likewise.

@@ -13,7 +13,7 @@ from mobileinst.network.counter import count_backbone, count_layers, parameter_s
 from tests.support.networks import random_model, run_model
 from tests.support.random_weights import random_input
 
-#: Parameters and GMAC at 512x512 and 640x640 of the backbones, counted on the official codes (spec a, b).
+#: Parameters and GMAC at 512x512 and 640x640 of the backbones, counted on the official codes.
 OFFICIAL = {
     ("topformer_t", False): (1_293_888, 0.424, 0.665),
     ("topformer_t", True): (1_369_920, 0.455, 0.714),

@@ -15,6 +15,7 @@ CPP = ROOT / "src" / "cpp"
 PYTHON = [
     path for folder in ("mobileinst", "weights_tools") for path in sorted((ROOT / folder).rglob("*.py"))
 ]
+CONFIGS = sorted((ROOT / "weights_tools").rglob("*.toml"))
 SOURCES = [path for path in sorted(CPP.rglob("*")) if path.suffix in (".cpp", ".h")]
 
 #: Which folders of src/cpp a folder may include from, besides the standard library.
@@ -134,6 +135,16 @@ def test_includes_stay_within_walls(path: Path) -> None:
         assert [include for include in includes if include.startswith(foreign)] == []
     if room != "xnnpack":
         assert [include for include in includes if include.startswith(("xnnpack.h", "pthreadpool.h"))] == []
+
+
+@pytest.mark.parametrize("path", [*PYTHON, *SOURCES, *CONFIGS], ids=_name)
+def test_cited_facts_exist(path: Path) -> None:
+    """Behind docs/spec.md: stands one of its headings."""
+    text = path.read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.+)$", (ROOT / "docs" / "spec.md").read_text(encoding="utf-8"), re.MULTILINE)
+    cited = re.findall(r"docs/spec\.md: ([^\n]+)", text)
+    assert [words for words in cited if not words.startswith(tuple(headings))] == []
+    assert re.findall(r"\bspec [abc](?:\.\d)?[),]", text) == []
 
 
 def test_walls_are_looked_at() -> None:

@@ -1,4 +1,4 @@
-"""Losses of MobileInst (paper's loss section; exact forms of SparseInst, spec c.5)."""
+"""Losses of MobileInst, in SparseInst's exact forms (docs/spec.md: Losses and matching)."""
 
 from __future__ import annotations
 

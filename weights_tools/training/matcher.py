@@ -1,4 +1,4 @@
-"""One-to-one assignment of queries to objects (spec c.5, SparseInst)."""
+"""One-to-one assignment of queries to objects (docs/spec.md: Losses and matching, SparseInst)."""
 
 from __future__ import annotations
 

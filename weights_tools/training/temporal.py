@@ -26,7 +26,7 @@ class TemporalConfig:
     Attributes:
         share: Share of the steps that train on clips instead of single images.
         stills: Share of the clips made from stills.
-        gap: Largest distance of the two frames of a video, in annotated frames, both ways (spec c.6).
+        gap: Largest distance of the two frames of a video, in annotated frames, both ways.
         assignment: Which objects passed queries are trained on: ``carried`` by identity from the queries'
             own frame, or the later frame's own assignment, as the paper can be read (``literal``).
         weight: Weight of the passed masks' losses.

@@ -19,7 +19,7 @@ from weights_tools.torch_ops import MobileInst
 from weights_tools.training.processes import Group
 from weights_tools.training.source import CocoSource, class_indices
 
-#: Mask threshold of the paper's sources, as a probability (spec c.4).
+#: Mask threshold of the paper's sources, as a probability (docs/spec.md: Scores and masks).
 MASK_THRESHOLD = 0.45
 #: Of masks that overlap by more only the best is kept, as the runtime does.
 DUPLICATE_IOU = 0.7
@@ -34,7 +34,7 @@ def input_size(height: int, width: int, size: int) -> tuple[int, int]:
 
 
 def scores(class_logits: Tensor, objectness_logits: Tensor, mask_logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Score and class of each query of one image (spec c.4): sqrt(class * objectness) * maskness."""
+    """Score, sqrt(class * objectness) * maskness, and class of each query."""
     best, labels = class_logits.float().sigmoid().max(1)
     score = (best * objectness_logits.float().sigmoid()).sqrt()
     probability = F.interpolate(mask_logits[None].float(), scale_factor=2.0, mode="bilinear")[0].sigmoid()

@@ -1,4 +1,7 @@
-"""Blocks that the backbones share: inverted residual, pyramid pooling, transformer block."""
+"""Blocks that the backbones share: inverted residual, pyramid pooling, transformer block.
+
+Facts and sources: docs/spec.md, TopFormer.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ class InvertedResidual(NamedTuple):
 
 
 def inverted_residual(ops: Ops[T], x: T, name: str, spec: InvertedResidual, activation: Activation) -> T:
-    """Expand 1x1, depthwise kxk, project 1x1; identity if the shape allows (spec a).
+    """Expand 1x1, depthwise kxk, project 1x1; identity if the shape allows.
 
     Official keys: ``{name}.conv.{0,2,4}`` for expand, depthwise, project; without expansion ``{0,2}``.
     """
@@ -49,7 +52,7 @@ def half_size(size: Size) -> Size:
 
 
 def pyramid_pool(ops: Ops[T], pyramid: Sequence[T], name: str) -> T:
-    """TopFormer's PyramidPoolAgg: levels average-pooled to half the last one's size and joined (spec a)."""
+    """TopFormer's PyramidPoolAgg: levels average-pooled to half the last one's size and joined."""
     size = half_size(ops.size(pyramid[-1]))
     pooled = [ops.average_pool(x, size, f"{name}.pool{i}") for i, x in enumerate(pyramid)]
     return ops.concat(pooled, f"{name}.concat")
@@ -64,12 +67,12 @@ class TransformerSpec(NamedTuple):
     mlp_ratio: int
 
 
-#: Official rate of stochastic depth at the last block, growing linearly from 0 (spec a, training only).
+#: Official rate of stochastic depth at the last block, growing linearly from 0 (in training only).
 DROP_PATH = 0.1
 
 
 def transformer(ops: Ops[T], x: T, name: str, spec: TransformerSpec) -> T:
-    """TopFormer's transformer: blocks of attention and convolutional MLP on a map (spec a)."""
+    """TopFormer's transformer: blocks of attention and convolutional MLP on a map."""
     for i in range(spec.blocks):
         block = f"{name}.transformer_blocks.{i}"
         rate = DROP_PATH * i / max(spec.blocks - 1, 1)
@@ -92,7 +95,7 @@ def _attention(ops: Ops[T], x: T, name: str, spec: TransformerSpec) -> T:
 
 
 def mlp(ops: Ops[T], x: T, name: str, ratio: int) -> T:
-    """1x1 ConvBN up, depthwise 3x3 with bias and ReLU6, 1x1 ConvBN down (spec a)."""
+    """1x1 ConvBN up, depthwise 3x3 with bias and ReLU6, 1x1 ConvBN down."""
     channels = ops.channels(x)
     hidden = channels * ratio
     y = conv_bn(ops, x, f"{name}.fc1", hidden)

@@ -1,4 +1,4 @@
-"""What every backbone gives to the decoders."""
+"""What every backbone gives to the decoders (docs/spec.md: Features)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Places(Generic[T]):
 
 @dataclass(frozen=True)
 class BackboneFeatures(Generic[T]):
-    """Local features X3, X4, X5 at strides 8, 16, 32 and global features X6 at stride 64 (spec c.1).
+    """Local features X3, X4, X5 at strides 8, 16, 32 and global features X6 at stride 64.
 
     ``places``: what a detector's backbone says of each place of X3, X4, X5; empty for others.
     """

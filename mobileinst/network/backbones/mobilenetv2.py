@@ -1,4 +1,4 @@
-"""MobileNetV2 1.0 backbone with TopFormer's global semantics on its pyramid (spec c.1, our choice for X6)."""
+"""MobileNetV2 1.0 with TopFormer's global semantics on its pyramid (docs/spec.md: Features; X6 is ours)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SeaFormer backbone: a chain of inverted residuals and squeeze-enhanced axial transformers (spec b)."""
+"""A chain of inverted residuals and squeeze-enhanced axial transformers (docs/spec.md: SeaFormer)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ SEAFORMER = {
 
 
 def attention(ops: Ops[T], x: T, name: str, stage: Stage) -> T:
-    """Squeeze-enhanced axial attention: rows and columns attend and gate a detail branch (spec b)."""
+    """Squeeze-enhanced axial attention: rows and columns attend and gate a detail branch."""
     keys, values = stage.heads * stage.key_dim, stage.heads * stage.key_dim * 2
     q = conv_bn(ops, x, f"{name}.to_q", keys)
     k = conv_bn(ops, x, f"{name}.to_k", keys)

@@ -1,4 +1,4 @@
-"""TopFormer backbone: token pyramid, transformer on the pooled pyramid, semantic injection (spec a)."""
+"""Token pyramid, transformer on the pooled pyramid, semantic injection (docs/spec.md: TopFormer)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ namespace mobileinst {
 /// Which axis is attended along: its positions are rows or columns of the map.
 enum AxialAxis : size_t { kRowAxis = 0, kColumnAxis = 1, kAxes = 2 };
 
-/// SeaFormer's squeezed axial attention (spec b, steps 3 to 5): y = relu6(v + rows + columns). Rows: q, k, v
+/// SeaFormer's squeezed axial attention (docs/spec.md): y = relu6(v + rows + columns). Rows: q, k, v
 /// averaged over the width, positions added to q and k, attention, ReLU6, 1x1 convolution; columns likewise.
 /// Channels are laid out [head][dim]. Output may be the value map itself.
 struct AxialAttentionArgs {

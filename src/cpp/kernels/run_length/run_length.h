@@ -41,7 +41,7 @@ class RunLengthEncoder {
 };
 
 /// Mean of the probabilities above `sigmoid(threshold)` of the logits upsampled bilinearly by 2 (0 if there
-/// are none): the "maskness" of SparseInst's score (spec c.4).
+/// are none): the "maskness" of SparseInst's score (docs/spec.md: Scores and masks).
 float maskness(Tier tier, const float* logits, size_t height, size_t width, float threshold);
 
 /// What the fast encoder needs per instruction set.
