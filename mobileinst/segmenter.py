@@ -11,18 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _native
 from .engine import ForkLock, NativeModel, Session
 from .inputs import check_count, check_frame, check_network_input, check_number, check_size, check_thresholds
-from .masks.overlap import suppress_duplicates
 from .network.config import ModelConfig
+from .postprocessing import MASK_LOGIT, MASK_THRESHOLD, Postprocessing, check_finite, frame_instances
 from .results import Instances
-from .tracking import Detections, Tracker
+from .tracking import Tracker
 from .weights import Weights, load_weights
-
-#: A pixel belongs to a mask above this probability (SparseInst's, followed by the paper's sources).
-MASK_THRESHOLD = 0.45
-MASK_LOGIT = math.log(MASK_THRESHOLD / (1 - MASK_THRESHOLD))
 
 #: What a new track needs by default, as a multiple of the weights' thresholds (ours, docs/tracking.md).
 _NEW_TRACK = np.float32(1.25)
@@ -132,10 +127,10 @@ class Segmenter:
         thresholds = self._thresholds(score_threshold)
         with self._lock:
             session = self._features(frame)
-            found, logits = self._candidates(session, thresholds)
+            found, logits = self._postprocessing.candidates(session, thresholds)
         labels = np.argmax(found.class_scores, 1)
         scores = np.max(found.class_scores, 1, initial=0)
-        return self._instances(frame, logits, scores, labels, None)
+        return frame_instances(frame.shape[:2], logits, scores, labels, self.classes)
 
     def track(
         self,
@@ -226,7 +221,7 @@ class Segmenter:
                 "mask_features": session.mask_features(),
                 "mask_logits": session.mask_logits(kernels),
             }
-        _check_outputs("the input's values are too large for single precision", **found)
+        check_finite("the input's values are too large for single precision", **found)
         return found
 
     def _track_frame(
@@ -235,23 +230,24 @@ class Segmenter:
         keyframe = tracker.next_frame(frame.shape[:2], every)
         if not keyframe and not tracker.visible:
             return Instances.empty(frame.shape[:2])
+        post = self._postprocessing
         with self._lock:
             session = self._features(frame)
             if keyframe:
-                found, logits = self._candidates(session, tracker.keep_ratio * thresholds)
+                found, logits = post.candidates(session, tracker.keep_ratio * thresholds)
                 predicted = None
                 if tracker.iou_weight and tracker.tracks and len(found):
-                    predicted = self._masks(session, tracker.kernels()) > MASK_LOGIT
+                    predicted = post.masks(session, tracker.kernels()) > MASK_LOGIT
                 visible = tracker.update(found, thresholds, predicted)
                 logits = logits[[track.detection for track in visible]]
             else:
                 visible = tracker.visible
-                logits = self._masks(session, tracker.kernels(visible))
+                logits = post.masks(session, tracker.kernels(visible))
                 tracker.follow(logits > MASK_LOGIT)
         scores = np.array([track.score for track in visible], np.float32)
         labels = np.array([track.label for track in visible], np.int64)
         ids = np.array([track.id for track in visible], np.int64)
-        return self._instances(frame, logits, scores, labels, ids)
+        return frame_instances(frame.shape[:2], logits, scores, labels, self.classes, ids)
 
     def _features(self, frame: NDArray[np.uint8]) -> Session:
         session = self._model.session(*network_size(frame.shape[:2], self.size))
@@ -259,61 +255,9 @@ class Segmenter:
         session.run_features()
         return session
 
-    def _masks(self, session: Session, kernels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Mask logits of kernels, float32 (n, h, w), with the parts that are wanted."""
-        logits = session.mask_logits(kernels)
-        return logits if self.parts == "all" else _native.heaviest_parts(logits, MASK_LOGIT)
-
-    def _candidates(
-        self, session: Session, floors: NDArray[np.float32]
-    ) -> tuple[Detections, NDArray[np.float32]]:
-        """Queries whose best class reaches its floor, best first, without duplicates; and their logits.
-
-        Score = class^a x objectness^b x maskness^c, with the weights' own powers (SparseInst: 1/2, 1/2, 1).
-        Maskness is at most 1, so queries below the floor without it need no mask.
-        """
-        class_logits, objectness_logits, kernels = session.run_instances()
-        _check_outputs(
-            "these weights exceed single precision",
-            class_logits=class_logits,
-            objectness_logits=objectness_logits,
-        )
-        of_class, of_objectness, of_maskness = self.weights.score_powers
-        objectness = _sigmoid(objectness_logits.reshape(-1, 1))
-        class_scores = _sigmoid(class_logits) ** of_class * objectness**of_objectness
-        chosen = np.flatnonzero(_reach(class_scores, floors))
-        logits = self._masks(session, kernels[chosen])
-        maskness = _native.maskness(logits, MASK_THRESHOLD)[:, None]
-        class_scores = class_scores[chosen] * maskness**of_maskness
-        masks = logits > MASK_LOGIT
-        kept = np.flatnonzero(_reach(class_scores, floors) & masks.any((1, 2)))
-        best = np.max(class_scores[kept], 1, initial=0)
-        kept = kept[suppress_duplicates(best, masks[kept], self.duplicate_iou)]
-        return Detections(kernels[chosen][kept], class_scores[kept], masks[kept]), logits[kept]
-
-    def _instances(
-        self,
-        frame: NDArray[np.uint8],
-        logits: NDArray[np.float32],
-        scores: NDArray[np.float32],
-        labels: NDArray[np.int64],
-        ids: NDArray[np.int64] | None,
-    ) -> Instances:
-        """Instances with at least one pixel in the frame."""
-        size = frame.shape[0], frame.shape[1]
-        if not len(logits):
-            return Instances.empty(size)
-        runs = _native.rle_from_logits(np.ascontiguousarray(logits), *size, MASK_LOGIT)
-        seen = [i for i, lengths in enumerate(runs) if len(lengths) > 1]
-        names = [self.classes[labels[i]] for i in seen]
-        return Instances(
-            size,
-            [runs[i] for i in seen],
-            scores[seen],
-            labels[seen],
-            names,
-            None if ids is None else ids[seen],
-        )
+    @property
+    def _postprocessing(self) -> Postprocessing:
+        return Postprocessing(self.weights.score_powers, self.duplicate_iou, self.parts)
 
     def _thresholds(self, score_threshold: float | Sequence[float] | None) -> NDArray[np.float32]:
         chosen = self.weights.score_threshold if score_threshold is None else score_threshold
@@ -361,25 +305,6 @@ def network_size(frame: tuple[int, int], size: int | tuple[int, int]) -> tuple[i
     scale = min(size / min(frame), _LONGEST * size / max(frame))
     height, width = (max(1, math.floor(side * scale / _STRIDE + 0.5)) * _STRIDE for side in frame)
     return height, width
-
-
-def _reach(class_scores: NDArray[np.float32], floors: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Whether the best class of each row reaches that class's floor, bool (n,)."""
-    labels = np.argmax(class_scores, 1)
-    reached: NDArray[np.bool_] = np.take_along_axis(class_scores, labels[:, None], 1)[:, 0] >= floors[labels]
-    return reached
-
-
-def _check_outputs(reason: str, **outputs: NDArray[np.float32]) -> None:
-    """Raise ValueError for NaN or infinity: an overflow somewhere in the network."""
-    for name, values in outputs.items():
-        if not np.isfinite(values).all():
-            raise ValueError(f"the network's {name} are not finite: {reason}")
-
-
-def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    # Through tanh, which doesn't overflow.
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)
 
 
 __all__ = ["MASK_LOGIT", "MASK_THRESHOLD", "Segmenter", "network_size"]

@@ -108,6 +108,7 @@ def heads(ops: Ops[T], given: Queries[T], config: ModelConfig) -> tuple[T, T, T]
     x = ops.linear(x, f"{name}.ffn.linear2", config.hidden)
     x = ops.layer_norm(ops.add(x, queries, f"{name}.ffn.add"), f"{name}.norm")
     class_logits = ops.linear(x, f"{name}.class", config.classes)
+    objectness_logits = ops.linear(x, f"{name}.objectness", 1)
     windows = 0 if given.places is None else selection.WINDOW_CHANNELS
     kernels = ops.linear(x, f"{name}.kernel", config.kernel_dim - windows)
     if given.places is not None:
@@ -116,8 +117,4 @@ def heads(ops: Ops[T], given: Queries[T], config: ModelConfig) -> tuple[T, T, T]
         row = (1, config.queries)
         joined = ops.concat([ops.as_map(window, row), ops.as_map(kernels, row)], f"{name}.kernel.concat")
         kernels = ops.tokens(joined)
-    return (
-        class_logits,
-        ops.linear(x, f"{name}.objectness", 1),
-        kernels,
-    )
+    return class_logits, objectness_logits, kernels
