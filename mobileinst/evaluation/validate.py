@@ -204,23 +204,23 @@ def _counts(where: str, counts: Any, pixels: int) -> Iterator[Problem]:
         if not all(_is_id(n) and n >= 0 for n in counts):
             yield Problem(where, "expected counts that are integers of at least 0")
             return
-        runs = np.asarray(counts, np.int64)
+        runs = [int(n) for n in counts]
     elif isinstance(counts, (str, bytes)):
         if isinstance(counts, bytes):
             yield Problem(where, "counts are bytes, which JSON can't hold: decode them as ASCII")
         try:
-            runs = decompress(counts)
+            runs = decompress(counts).tolist()
         except ValueError as error:
             yield Problem(where, str(error))
             return
     else:
         yield Problem(where, f"expected counts as a string, got {type(counts).__name__}")
         return
-    total = int(runs.sum())
+    total = sum(runs)
     if total != pixels:
         hint = ": truncated?" if total < pixels else ""
         yield Problem(where, f"run lengths sum to {total}, expected {pixels} pixels{hint}")
-    elif not runs[1::2].any():
+    elif not any(runs[1::2]):
         yield Problem(where, "the mask is empty", error=False)
 
 

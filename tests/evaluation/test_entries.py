@@ -13,6 +13,7 @@ import pytest
 from mobileinst.evaluation import DataError, coco, duplicates, identity, youtube_vis
 from mobileinst.evaluation.files import read_json
 from mobileinst.evaluation.run_lengths import polygon_runs
+from mobileinst.evaluation.validate import validate
 
 MASK = {"size": [20, 20], "counts": [42, 10, 10, 10, 328]}
 GT: dict[str, Any] = {
@@ -202,3 +203,8 @@ def test_files_as_windows_and_others_write_them(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(DataError, match=r"annotations .*x\.json: "):
             read_json(path, "annotations")
+
+
+def test_a_check_of_counts_that_no_integer_holds() -> None:
+    problems = validate(changed(RESULTS, 0, "segmentation", "counts", value=[2**70]), GT)
+    assert any(f"run lengths sum to {2**70}, expected 400 pixels" in str(problem) for problem in problems)
