@@ -53,7 +53,7 @@ def measure(weights: Path, size: int, rounds: int) -> dict[str, Any]:
         total = kinds.setdefault(node["op"], [0.0, 0.0])
         total[0] += node["milliseconds"]
         total[1] += _needed(node)
-    saved = sum(_needed(node) for node in nodes if node["op"] == "3x3") - winograd_products(
+    saved = sum(_needed(node) for node in nodes if node["op"] == "conv3x3") - winograd_products(
         segmenter.config, size
     )
     return {
@@ -80,7 +80,7 @@ def winograd_products(config: ModelConfig, size: int) -> float:
 
 
 def _needed(node: dict[str, Any]) -> float:
-    return float(node["macs"]) * (WINOGRAD if node["op"] == "3x3" else 1.0)
+    return float(node["macs"]) * (WINOGRAD if node["op"] == "conv3x3" else 1.0)
 
 
 def format_table(document: dict[str, Any]) -> str:

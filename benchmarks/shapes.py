@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from mobileinst.engine.backend import layer_key
 from mobileinst.network import ModelConfig, model
 from mobileinst.network.counter import CounterOps, Shape
 
@@ -47,17 +48,11 @@ class ShapeOps(CounterOps):
         self.found: list[tuple[str, tuple[int, ...], str]] = []
 
     def conv(self, x: Shape, name: str, out_channels: int, **options: Any) -> Shape:
-        kernel, stride = options.get("kernel", 1), options.get("stride", 1)
-        height, width = self.size(x)
-        if options.get("groups", 1) > 1:
-            self.found.append(("depthwise", (height, width, x.channels, kernel, stride), name))
-        elif kernel == 1 and stride == 1:
-            self.found.append(("gemm", (height * width, x.channels, out_channels), name))
-        elif kernel == 3 and stride == 1:
-            self.found.append(("conv3x3", (height, width, x.channels, out_channels), name))
-        else:
-            extents = (height, width, x.channels, out_channels, kernel, stride)
-            self.found.append(("conv_direct", extents, name))
+        kernel, stride, groups = (options.get(key, 1) for key in ("kernel", "stride", "groups"))
+        size = self.size(x)
+        key = layer_key(*size, x.channels, out_channels, kernel=kernel, stride=stride, groups=groups)
+        layer, *extents = key.split()
+        self.found.append((layer, tuple(map(int, extents)), name))
         return super().conv(x, name, out_channels, **options)
 
     def linear(self, x: Shape, name: str, out_features: int, **options: Any) -> Shape:

@@ -32,6 +32,7 @@ def rle_boxes_areas(
 ) -> tuple[_F32, NDArray[np.int64]]: ...
 def mask_iou(a: NDArray[np.bool_], b: NDArray[np.bool_], *, tier: str | None = None) -> _F32: ...
 def own_shares(masks: NDArray[np.bool_], order: NDArray[np.int64], *, tier: str | None = None) -> _F32: ...
+def conv_kind(in_channels: int, out_channels: int, kernel: int, stride: int, groups: int) -> str: ...
 def winograd_tile(height: int, width: int) -> int: ...
 
 @final
@@ -64,89 +65,20 @@ class PlanBuilder:
     def slice(self, tensor: int, offset: int, channels: int) -> int: ...
     def reshape(self, tensor: int, height: int, width: int) -> int: ...
     def keep(self, tensor: int, from_start: bool = False) -> None: ...
-    def conv(
+    def add(
         self,
+        op: str,
         name: str,
-        x: int,
-        weights: ConvWeights,
-        y: int,
+        inputs: Sequence[int],
+        output: int,
         activation: str | None = None,
-        residual: int | None = None,
-    ) -> None: ...
-    def xnnpack_conv(
-        self,
-        name: str,
-        x: int,
-        weight: _F32,
-        bias: _F32 | None,
-        y: int,
-        stride: int = 1,
-        groups: int = 1,
-        activation: str | None = None,
-    ) -> None: ...
-    def inverted_residual(
-        self,
-        name: str,
-        x: int,
-        expand: ConvWeights | None,
-        depthwise: ConvWeights,
-        project: ConvWeights,
-        y: int,
-        activation: str | None = None,
-        residual: int | None = None,
-    ) -> None: ...
-    def elementwise(
-        self, name: str, op: str, a: int, b: int | None, c: int | None, y: int, activation: str | None = None
-    ) -> None: ...
-    def resize(
-        self, name: str, x: int, local: int | None, shift: int | None, y: int, activation: str | None = None
-    ) -> None: ...
-    def pool(self, name: str, average: bool, x: int, y: int, window: int = 0) -> None: ...
-    def select(
-        self,
-        name: str,
-        levels: Sequence[tuple[int, int, int, int]],
-        groups: Sequence[int],
-        candidates: int,
-        overlap: float,
-        margin: float,
-        window_scale: float,
-        least_half: float,
-        y: int,
-    ) -> None: ...
-    def layer_norm(self, name: str, x: int, weight: _F32, bias: _F32, eps: float, y: int) -> None: ...
-    def attention(
-        self,
-        name: str,
-        q: int,
-        k: int,
-        v: int,
-        heads: int,
-        scale: float,
-        y: int,
-        activation: str | None = None,
-    ) -> None: ...
-    def axial_attention(
-        self,
-        name: str,
-        q: int,
-        k: int,
-        v: int,
-        heads: int,
-        scale: float,
-        row_query: _F32,
-        row_key: _F32,
-        row_encode: ConvWeights,
-        column_query: _F32,
-        column_key: _F32,
-        column_encode: ConvWeights,
-        y: int,
+        **attributes: float | Sequence[int] | _F32 | ConvWeights | None,
     ) -> None: ...
     def next_section(self) -> None: ...
-    def build(self, pool: ThreadPool) -> Plan: ...
 
 @final
 class Plan:
+    def __init__(self, builder: PlanBuilder, pool: ThreadPool) -> None: ...
     def run(self, section: int = 0) -> None: ...
     def load_frame(
         self,

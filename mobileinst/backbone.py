@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _native
 from .engine import (
-    CACHED_SESSIONS,
     ForkLock,
     Graph,
     NativeOps,
     Parameters,
     Program,
+    SizeCache,
     compile_program,
     thread_pool,
 )
@@ -53,9 +52,10 @@ class Backbone:
     ) -> None:
         self.weights = weights if isinstance(weights, Weights) else load_weights(weights, kind=None)
         check_weights(self.weights, kind=None)
-        self._pool = thread_pool(threads)
-        self._parameters = Parameters(self.weights.tensors, _native.tier())
-        self._programs: OrderedDict[tuple[int, int], Program] = OrderedDict()
+        pool = thread_pool(threads)
+        parameters = Parameters(self.weights.tensors, _native.tier())
+        loaded = self.weights
+        self._programs = SizeCache(lambda height, width: _compile(loaded, parameters, pool, (height, width)))
         self._lock = ForkLock()
 
     def features(self, x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
@@ -76,25 +76,22 @@ class Backbone:
         """
         image = check_network_input(x)
         with self._lock:
-            program = self._program((image.shape[1], image.shape[2]))
+            program = self._programs.get(*image.shape[1:])
             program.plan.write(program.tensors["image"], image, "x")
             program.plan.run()
             return {name: program.read(name) for name in program.tensors if name != "image"}
 
-    def _program(self, size: tuple[int, int]) -> Program:
-        if size not in self._programs:
-            graph = Graph()
-            ops = NativeOps(graph, self._parameters)
-            config = self.weights.config
-            levels = ARCHITECTURES[config.backbone].maps(
-                ops,
-                ops.input("image", *size, 3),
-                config,
-                prefix=BACKBONE_PREFIX,
-                whole=is_whole(config, self.weights.tensors),
-            )
-            self._programs[size] = compile_program(graph, self._parameters, levels, self._pool)
-        self._programs.move_to_end(size)
-        while len(self._programs) > CACHED_SESSIONS:
-            self._programs.popitem(last=False)
-        return self._programs[size]
+
+def _compile(
+    weights: Weights, parameters: Parameters, pool: _native.ThreadPool, size: tuple[int, int]
+) -> Program:
+    graph, config = Graph(), weights.config
+    ops = NativeOps(graph, parameters)
+    levels = ARCHITECTURES[config.backbone].maps(
+        ops,
+        ops.input("image", *size, 3),
+        config,
+        prefix=BACKBONE_PREFIX,
+        whole=is_whole(config, weights.tensors),
+    )
+    return compile_program(graph, parameters, levels, pool)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mobileinst.network import ModelConfig
 from mobileinst.network.backbones import ARCHITECTURES
+from mobileinst.network.batch_norm import NORM_LEAVES
 from mobileinst.network.ops import NORM_EPS
 from mobileinst.weights import BACKBONE_PREFIX, required_shapes
 
@@ -22,7 +23,6 @@ Shapes = Mapping[str, tuple[int, ...]]
 SIGNATURES = {one.family: one.signature for one in ARCHITECTURES.values() if one.signature is not None}
 _WHOLE = "instance_decoder.query.weight"
 _COUNTER = "num_batches_tracked"
-_NORM_LEAVES = ("weight", "bias", "running_mean", "running_var")
 
 
 class RecognitionError(ValueError):
@@ -187,7 +187,7 @@ def _folded_norms(named: Collection[str], shapes: Shapes) -> dict[str, str]:
     folded = {}
     for name in shapes:
         norm, _, leaf = name.rpartition(".")
-        if leaf != "running_var" or any(f"{norm}.{part}" in named for part in _NORM_LEAVES):
+        if leaf != "running_var" or any(f"{norm}.{part}" in named for part in NORM_LEAVES):
             continue
         for convolution in _convolution_of(norm):
             if f"{convolution}.weight" in shapes and f"{convolution}.bias" in named:

@@ -6,7 +6,8 @@ from mobileinst.engine.fork_lock import ForkLock
 from mobileinst.engine.graph import Graph, NativeOps, Node
 from mobileinst.engine.parameters import Parameters
 from mobileinst.engine.processors import Processors, default_threads, usable_processors
-from mobileinst.engine.session import CACHED_SESSIONS, NativeModel, Session, thread_pool
+from mobileinst.engine.session import NativeModel, Session, thread_pool
+from mobileinst.engine.size_cache import CACHED_SESSIONS, SizeCache
 
 __all__ = [
     "CACHED_SESSIONS",
@@ -20,6 +21,7 @@ __all__ = [
     "Processors",
     "Program",
     "Session",
+    "SizeCache",
     "active_backend",
     "compile_program",
     "default_threads",

@@ -66,15 +66,15 @@ def layer_key(
     height: int, width: int, inputs: int, outputs: int, *, kernel: int, stride: int, groups: int
 ) -> str:
     """Kind and extents of a layer on a map (height, width, inputs), as the shape files have them."""
-    if groups > 1 and groups == inputs == outputs:
-        return f"depthwise {height} {width} {inputs} {kernel} {stride}"
-    if groups > 1:
-        return f"conv_grouped {height} {width} {inputs} {outputs} {kernel} {stride} {groups}"
-    if kernel == stride == 1:
-        return f"gemm {height * width} {inputs} {outputs}"
-    if kernel == 3 and stride == 1:
-        return f"conv3x3 {height} {width} {inputs} {outputs}"
-    return f"conv_direct {height} {width} {inputs} {outputs} {kernel} {stride}"
+    kind = _native.conv_kind(inputs, outputs, kernel, stride, groups)
+    size, channels, window = (height, width), (inputs, outputs), (kernel, stride)
+    extents = {
+        "gemm": (height * width, *channels),
+        "conv3x3": (*size, *channels),
+        "depthwise": (*size, inputs, *window),
+        "conv_direct": (*size, *channels, *window, *([groups] if groups > 1 else [])),
+    }
+    return " ".join(map(str, (kind, *extents[kind])))
 
 
 def read_layer_times(path: Path) -> dict[str, tuple[float, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,8 @@ from numpy.typing import NDArray
 from mobileinst import _native
 from mobileinst.engine.backend import layer_key
 from mobileinst.engine.graph import VIEWS, Graph, Node
-from mobileinst.engine.parameters import Parameters
+from mobileinst.engine.parameters import ConvLayer, Parameters
 from mobileinst.engine.passes import simplify
-from mobileinst.network import selection
-from mobileinst.network.ops import NORM_EPS
 
 
 class Program:
@@ -112,7 +111,7 @@ class _Emitter:
                 self._builder.next_section()
                 section += 1
             self._emit(node)
-        return Program(self._builder.build(pool), tensors)
+        return Program(_native.Plan(self._builder, pool), tensors)
 
     def _place_in(self, concat: Node) -> None:
         """Let the inputs of a concatenation be written where it wants them; others are copied there."""
@@ -144,106 +143,52 @@ class _Emitter:
     def _emit(self, node: Node) -> None:
         if node.kind in ("input", "constant", *VIEWS):
             return
-        inputs: list[int | None] = [self._tensor(source) for source in node.inputs]
-        inputs += [None] * (3 - len(inputs))
-        x, y, builder = self._tensor(node.inputs[0]), self._tensor(node), self._builder
-        if node.kind == "conv":
-            self._emit_conv(node)
-        elif node.kind == "inverted_residual":
-            first, *rest = node.attributes["layers"]
-            expand = None if first is None else self._parameters.packed(first)
-            depthwise, project = (self._parameters.packed(layer) for layer in rest)
-            builder.inverted_residual(node.name, x, expand, depthwise, project, y, node.activation, inputs[1])
-        elif node.kind == "elementwise":
-            builder.elementwise(node.name, node.attributes["op"], x, inputs[1], inputs[2], y, node.activation)
-        elif node.kind == "resize":
-            builder.resize(node.name, x, inputs[1], inputs[2], y, node.activation)
-        elif node.kind == "pool":
-            builder.pool(node.name, node.attributes["average"], x, y, node.attributes["window"])
-        elif node.kind == "select":
-            self._emit_select(node)
-        elif node.kind == "layer_norm":
-            prefix = node.attributes["prefix"]
-            weight, bias = (self._parameters.array(f"{prefix}.{leaf}") for leaf in ("weight", "bias"))
-            builder.layer_norm(node.name, x, weight, bias, NORM_EPS, y)
-        elif node.kind == "attention":
-            q, k, v = (self._tensor(source) for source in node.inputs)
-            builder.attention(
-                node.name, q, k, v, node.attributes["heads"], node.attributes["scale"], y, node.activation
-            )
-        elif node.kind == "axial_attention":
-            self._emit_axial_attention(node)
-        else:
+        if node.kind == "concat":
             self._emit_copies(node)
+        elif node.kind == "conv":
+            self._emit_conv(node)
+        else:
+            attributes = {name: self._attribute(value) for name, value in node.attributes.items()}
+            self._add(node.kind, node, **attributes)
+
+    def _add(self, op: str, node: Node, **attributes: Any) -> None:
+        inputs = [self._tensor(source) for source in node.inputs]
+        self._builder.add(op, node.name, inputs, self._tensor(node), node.activation, **attributes)
+
+    def _attribute(self, value: Any) -> Any:
+        """As the plan takes it."""
+        return self._parameters.packed(value) if isinstance(value, ConvLayer) else value
 
     def _emit_conv(self, node: Node) -> None:
-        layer, source = node.attributes["layer"], node.inputs[0]
-        x, y = self._tensor(source), self._tensor(node)
+        layer: ConvLayer = node.attributes["weights"]
         if self._takes_xnnpack(node):
             weight, bias = self._parameters.folded(layer)
-            self._builder.xnnpack_conv(
-                node.name, x, weight, bias, y, layer.stride, layer.groups, node.activation
-            )
-        else:
-            residual = self._tensor(node.inputs[1]) if len(node.inputs) > 1 else None
-            # Other kinds know no tiles, and one packing serves maps of all sizes.
-            winograd = node.attributes["kernel"] == 3 and layer.stride == layer.groups == 1
-            tile = _native.winograd_tile(node.height, node.width) if winograd else 6
-            weights = self._parameters.packed(layer, tile)
-            self._builder.conv(node.name, x, weights, y, node.activation, residual)
+            self._add("xnnpack", node, weight=weight, bias=bias, stride=layer.stride, groups=layer.groups)
+            return
+        # Other kinds know no tiles, and one packing serves maps of all sizes.
+        winograd = layer.kind == "conv3x3"
+        tile = _native.winograd_tile(node.height, node.width) if winograd else 6
+        self._add("conv", node, weights=self._parameters.packed(layer, tile))
 
     def _takes_xnnpack(self, conv: Node) -> bool:
         """XNNPACK's operators add no residual and know neither hard sigmoid nor SiLU."""
         if len(conv.inputs) > 1 or conv.activation in ("hard_sigmoid", "silu"):
             return False
-        layer, kernel = conv.attributes["layer"], conv.attributes["kernel"]
-        x = conv.inputs[0]
-        key = layer_key(*x.shape, conv.channels, kernel=kernel, stride=layer.stride, groups=layer.groups)
+        layer: ConvLayer = conv.attributes["weights"]
+        key = layer_key(
+            *conv.inputs[0].shape,
+            conv.channels,
+            kernel=layer.kernel,
+            stride=layer.stride,
+            groups=layer.groups,
+        )
         return self._parameters.backend.takes_xnnpack(key)
-
-    def _emit_select(self, node: Node) -> None:
-        ids = [self._tensor(source) for source in node.inputs]
-        levels = [(ids[i], ids[i + 1], ids[i + 2], ids[i + 3]) for i in range(0, len(ids), 4)]
-        self._builder.select(
-            node.name,
-            levels,
-            node.attributes["kinds"],
-            selection.CANDIDATES,
-            selection.OVERLAP,
-            selection.MARGIN,
-            selection.WINDOW_SCALE * selection.WINDOW_LOGIT,
-            selection.LEAST_HALF,
-            self._tensor(node),
-        )
-
-    def _emit_axial_attention(self, node: Node) -> None:
-        q, k, v = (self._tensor(source) for source in node.inputs)
-        row_q, row_k, column_q, column_k = node.attributes["positions"]
-        row, column = (self._parameters.packed(layer) for layer in node.attributes["encode"])
-        heads, scale = node.attributes["heads"], node.attributes["scale"]
-        self._builder.axial_attention(
-            node.name,
-            q,
-            k,
-            v,
-            heads,
-            scale,
-            row_q,
-            row_k,
-            row,
-            column_q,
-            column_k,
-            column,
-            self._tensor(node),
-        )
 
     def _emit_copies(self, concat: Node) -> None:
         offset, placed = 0, set()
         for source in concat.inputs:
             if self._slices.get(source) != (concat, offset) or source in placed:
                 target = self._builder.slice(self._tensor(concat), offset, source.channels)
-                self._builder.elementwise(
-                    f"{concat.name}[{offset}:]", "copy", self._tensor(source), None, None, target
-                )
+                self._builder.add("copy", f"{concat.name}[{offset}:]", [self._tensor(source)], target)
             placed.add(source)
             offset += source.channels

@@ -13,23 +13,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobileinst.engine.parameters import ConvLayer, Parameters
+from mobileinst.network import selection
 from mobileinst.network.backbones.features import Places
-from mobileinst.network.ops import Activation, Size
+from mobileinst.network.ops import NORM_EPS, Activation, Size
 from mobileinst.network.position import interpolate_positions, sine_position_embedding
-from mobileinst.network.selection import token_channels
 
+#: What a node does. Those with a kernel are operations of native plans (src/cpp/plan/nodes), with the same
+#: attributes; layers among them are packed for the plan.
 Kind = Literal[
     "input",
     "constant",  # attributes: values
-    "conv",  # layer (ConvLayer), kernel; inputs: x, [residual]
-    "inverted_residual",  # layers (expand or None, depthwise, project); inputs: x, [residual]
-    "layer_norm",  # prefix
+    "conv",  # weights; inputs: x, [residual]
+    "inverted_residual",  # expand (or None), depthwise, project; inputs: x, [residual]
+    "layer_norm",  # weight, bias, eps
     "attention",  # heads, scale; inputs: q, k, v
-    "axial_attention",  # heads, scale, positions (row q, row k, column q, column k), encode; inputs: q, k, v
-    "elementwise",  # op: "add", "multiply", "multiply_add"
+    "axial_attention",  # heads, scale, {row,column}_{query,key,encode}; inputs: q, k, v
+    "copy",
+    "add",
+    "multiply",
+    "multiply_add",
     "resize",  # inputs: x, [local, [shift]]
-    "pool",  # average, window (0: adaptive)
-    "select",  # kinds; inputs: kinds, objectness, boxes, features of each level
+    "average_pool",
+    "max_pool",
+    "window_max",  # window
+    "select",  # groups and constants of a selection; inputs: kinds, objectness, boxes, features of each level
     "concat",
     "slice",  # offset
     "reshape",
@@ -154,21 +161,20 @@ class NativeOps:
         activation: Activation | None = None,
         zero_init: bool = False,
     ) -> Node:
-        layer = ConvLayer(name, norm, bias, stride, groups)
+        layer = ConvLayer(name, norm, bias, x.channels, out_channels, kernel, stride, groups)
         expected = (out_channels, x.channels // groups, kernel, kernel)
         self.parameters.check_shape(f"{name}.weight", expected)
         size = ((x.height - 1) // stride + 1, (x.width - 1) // stride + 1)
-        return self._add("conv", name, (*size, out_channels), [x], activation, layer=layer, kernel=kernel)
+        return self._add("conv", name, (*size, out_channels), [x], activation, weights=layer)
 
     def linear(self, x: Node, name: str, out_features: int, *, activation: Activation | None = None) -> Node:
         self.parameters.check_shape(f"{name}.weight", (out_features, x.channels))
-        layer = ConvLayer(name, None, True, 1, 1)
-        return self._add(
-            "conv", name, (x.height, x.width, out_features), [x], activation, layer=layer, kernel=1
-        )
+        layer = ConvLayer(name, None, True, x.channels, out_features)
+        return self._add("conv", name, (x.height, x.width, out_features), [x], activation, weights=layer)
 
     def layer_norm(self, x: Node, name: str) -> Node:
-        return self._add("layer_norm", name, x.shape, [x], prefix=name)
+        weight, bias = (self.parameters.array(f"{name}.{leaf}") for leaf in ("weight", "bias"))
+        return self._add("layer_norm", name, x.shape, [x], weight=weight, bias=bias, eps=NORM_EPS)
 
     def parameter(self, name: str, shape: tuple[int, int]) -> Node:
         self.parameters.check_shape(name, shape)
@@ -183,32 +189,25 @@ class NativeOps:
         return self._add("attention", name, shape, [q, k, v], heads=heads, scale=scale)
 
     def axial_attention(self, q: Node, k: Node, v: Node, heads: int, scale: float, name: str) -> Node:
-        sides = {"row": v.height, "column": v.width}
-        positions = [self._positions(name, f"{axis}{part}", sides[axis]) for axis in sides for part in "qk"]
-        encode = []
-        for axis in sides:
+        attributes: dict[str, Any] = {"heads": heads, "scale": scale}
+        for axis, side in (("row", v.height), ("column", v.width)):
             layer = f"{name}.proj_encode_{axis}.1"
             self.parameters.check_shape(f"{layer}.c.weight", (v.channels, v.channels, 1, 1))
-            encode.append(ConvLayer(f"{layer}.c", f"{layer}.bn", False, 1, 1))
-        return self._add(
-            "axial_attention",
-            f"{name}.axial",
-            v.shape,
-            [q, k, v],
-            heads=heads,
-            scale=scale,
-            positions=positions,
-            encode=encode,
-        )
+            attributes |= {
+                f"{axis}_query": self._positions(name, f"{axis}q", side),
+                f"{axis}_key": self._positions(name, f"{axis}k", side),
+                f"{axis}_encode": ConvLayer(f"{layer}.c", f"{layer}.bn", False, v.channels, v.channels),
+            }
+        return self._add("axial_attention", f"{name}.axial", v.shape, [q, k, v], **attributes)
 
     def add(self, a: Node, b: Node, name: str) -> Node:
-        return self._add("elementwise", name, a.shape, [a, b], op="add")
+        return self._add("add", name, a.shape, [a, b])
 
     def mul(self, a: Node, b: Node, name: str) -> Node:
-        return self._add("elementwise", name, a.shape, [a, b], op="multiply")
+        return self._add("multiply", name, a.shape, [a, b])
 
     def activate(self, x: Node, activation: Activation, name: str) -> Node:
-        return self._add("elementwise", name, x.shape, [x], activation, op="copy")
+        return self._add("copy", name, x.shape, [x], activation)
 
     def drop_path(self, x: Node, rate: float) -> Node:
         return x
@@ -217,22 +216,33 @@ class NativeOps:
         return self._add("resize", name, (*size, x.channels), [x])
 
     def window_max(self, x: Node, kernel: int, name: str) -> Node:
-        return self._add("pool", name, x.shape, [x], average=False, window=kernel)
+        return self._add("window_max", name, x.shape, [x], window=kernel)
 
     def constant_map(self, values: NDArray[np.float32], name: str) -> Node:
         rows = values.reshape(-1, values.shape[2])
         return self._add("constant", name, values.shape, [], values=rows)
 
     def select(self, places: Sequence[Places[Node]], kinds: Sequence[int], count: int, name: str) -> Node:
-        channels = token_channels(len(places), places[0].features.channels, len(kinds))
+        channels = selection.token_channels(len(places), places[0].features.channels, len(kinds))
         maps = [x for p in places for x in (p.kinds, p.objectness, p.boxes, p.features)]
-        return self._add("select", name, (1, count, channels), maps, kinds=tuple(kinds))
+        return self._add(
+            "select",
+            name,
+            (1, count, channels),
+            maps,
+            groups=tuple(kinds),
+            candidates=selection.CANDIDATES,
+            overlap=selection.OVERLAP,
+            margin=selection.MARGIN,
+            window_scale=selection.WINDOW_SCALE * selection.WINDOW_LOGIT,
+            least_half=selection.LEAST_HALF,
+        )
 
     def average_pool(self, x: Node, size: Size, name: str) -> Node:
-        return self._add("pool", name, (*size, x.channels), [x], average=True, window=0)
+        return self._add("average_pool", name, (*size, x.channels), [x])
 
     def max_pool(self, x: Node, size: Size, name: str) -> Node:
-        return self._add("pool", name, (*size, x.channels), [x], average=False, window=0)
+        return self._add("max_pool", name, (*size, x.channels), [x])
 
     def concat(self, xs: Sequence[Node], name: str) -> Node:
         height, width = xs[0].height, xs[0].width

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mobileinst import _native
 from mobileinst.engine.backend import Backend, active_backend
 from mobileinst.engine.fork_lock import ForkLock
-from mobileinst.network.ops import NORM_EPS
+from mobileinst.network.batch_norm import NORM_LEAVES, fold
 
 Array = NDArray[np.float32]
 
@@ -25,8 +25,16 @@ class ConvLayer(NamedTuple):
     name: str
     norm: str | None
     bias: bool
-    stride: int
-    groups: int
+    inputs: int
+    outputs: int
+    kernel: int = 1
+    stride: int = 1
+    groups: int = 1
+
+    @property
+    def kind(self) -> str:
+        """Which kernel computes it: "gemm", "conv3x3", "depthwise" or "conv_direct"."""
+        return _native.conv_kind(self.inputs, self.outputs, self.kernel, self.stride, self.groups)
 
 
 class Parameters:
@@ -88,13 +96,5 @@ class Parameters:
         bias = self.array(f"{layer.name}.bias") if layer.bias else None
         if layer.norm is None:
             return weight, bias
-        gamma, beta, mean, variance = (
-            self.array(f"{layer.norm}.{leaf}").astype(np.float64)
-            for leaf in ("weight", "bias", "running_mean", "running_var")
-        )
-        scale = gamma / np.sqrt(variance + NORM_EPS)
-        shift = beta - mean * scale
-        if bias is not None:
-            shift = shift + bias * scale
-        folded = weight * scale[:, None, None, None]
-        return np.ascontiguousarray(folded, np.float32), shift.astype(np.float32)
+        gamma, beta, mean, variance = (self.array(f"{layer.norm}.{leaf}") for leaf in NORM_LEAVES)
+        return fold(weight, bias, gamma, beta, mean, variance)

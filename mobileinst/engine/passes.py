@@ -12,7 +12,7 @@ from mobileinst.engine.graph import Graph, Node
 from mobileinst.engine.parameters import ConvLayer
 
 #: Nodes whose kernels end in an activation.
-_ACTIVATED = ("conv", "attention", "elementwise", "resize")
+_ACTIVATED = ("conv", "attention", "copy", "add", "multiply", "multiply_add", "resize")
 
 
 def simplify(graph: Graph, outputs: Collection[Node]) -> dict[Node, Node]:
@@ -67,7 +67,7 @@ class _Rewriter:
 
 def _activation(rewriter: _Rewriter, node: Node) -> Node | None:
     """activate(x) into x; looks through a view, which then follows."""
-    if node.kind != "elementwise" or node.attributes["op"] != "copy" or node.activation is None:
+    if node.kind != "copy" or node.activation is None:
         return None
     source = node.inputs[0]
     while source.kind == "reshape" and rewriter.private(source):
@@ -80,13 +80,8 @@ def _activation(rewriter: _Rewriter, node: Node) -> Node | None:
     return node.inputs[0]
 
 
-def _is_private_op(rewriter: _Rewriter, node: Node, op: str) -> bool:
-    return (
-        node.kind == "elementwise"
-        and node.attributes["op"] == op
-        and node.activation is None
-        and rewriter.private(node)
-    )
+def _is_private_product(rewriter: _Rewriter, node: Node) -> bool:
+    return node.kind == "multiply" and node.activation is None and rewriter.private(node)
 
 
 def _is_private_resize(rewriter: _Rewriter, node: Node) -> bool:
@@ -97,14 +92,14 @@ def _is_private_resize(rewriter: _Rewriter, node: Node) -> bool:
 
 def _resized_gate(rewriter: _Rewriter, node: Node) -> Node | None:
     """local * resize(gate) + resize(shift), TopFormer's injection, as one resize."""
-    if node.kind != "elementwise" or node.attributes["op"] != "add":
+    if node.kind != "add":
         return None
     for product, shift in (node.inputs, node.inputs[::-1]):
-        if not _is_private_op(rewriter, product, "multiply") or not _is_private_resize(rewriter, shift):
+        if not _is_private_product(rewriter, product) or not _is_private_resize(rewriter, shift):
             continue
         for local, gate in (product.inputs, product.inputs[::-1]):
             if _is_private_resize(rewriter, gate) and gate.inputs[0].shape == shift.inputs[0].shape:
-                node.kind, node.attributes = "resize", {}
+                node.kind = "resize"
                 rewriter.graph.set_inputs(node, [gate.inputs[0], local, shift.inputs[0]])
                 return node
     return None
@@ -112,11 +107,11 @@ def _resized_gate(rewriter: _Rewriter, node: Node) -> Node | None:
 
 def _multiply_add(rewriter: _Rewriter, node: Node) -> Node | None:
     """a * b + c, the semantic enhancer, as one node."""
-    if node.kind != "elementwise" or node.attributes["op"] != "add":
+    if node.kind != "add":
         return None
     for product, addend in (node.inputs, node.inputs[::-1]):
-        if _is_private_op(rewriter, product, "multiply"):
-            node.attributes = {"op": "multiply_add"}
+        if _is_private_product(rewriter, product):
+            node.kind = "multiply_add"
             rewriter.graph.set_inputs(node, [*product.inputs, addend])
             return node
     return None
@@ -124,11 +119,11 @@ def _multiply_add(rewriter: _Rewriter, node: Node) -> Node | None:
 
 def _resize_add(rewriter: _Rewriter, node: Node) -> Node | None:
     """local + resize(x) as one resize."""
-    if node.kind != "elementwise" or node.attributes["op"] != "add":
+    if node.kind != "add":
         return None
     for local, resized in (node.inputs, node.inputs[::-1]):
         if _is_private_resize(rewriter, resized):
-            node.kind, node.attributes = "resize", {}
+            node.kind = "resize"
             rewriter.graph.set_inputs(node, [resized.inputs[0], local])
             return node
     return None
@@ -136,7 +131,7 @@ def _resize_add(rewriter: _Rewriter, node: Node) -> Node | None:
 
 def _residual(rewriter: _Rewriter, node: Node) -> Node | None:
     """conv(x) + y as the convolution's epilogue."""
-    if node.kind != "elementwise" or node.attributes["op"] != "add" or node.activation is not None:
+    if node.kind != "add" or node.activation is not None:
         return None
     for conv, other in (node.inputs, node.inputs[::-1]):
         if conv.kind == "conv" and len(conv.inputs) == 1 and conv is not other and rewriter.private(conv):
@@ -160,7 +155,7 @@ def _inverted_residual(rewriter: _Rewriter, node: Node) -> Node | None:
     if not (_is_depthwise(depthwise) and rewriter.private(depthwise)):
         return None
     source = expanded = depthwise.inputs[0]
-    layers = [None, depthwise.attributes["layer"], node.attributes["layer"]]
+    expand = None
     if (
         source.kind == "conv"
         and _is_pointwise(source)
@@ -168,30 +163,30 @@ def _inverted_residual(rewriter: _Rewriter, node: Node) -> Node | None:
         and source.activation == depthwise.activation
         and rewriter.private(source)
     ):
-        layers[0] = source.attributes["layer"]
+        expand = source.attributes["weights"]
         source = source.inputs[0]
     if expanded.height * expanded.width * expanded.channels < _FUSED_FROM:
         return None
-    node.name = _common_prefix(layers[1].name, layers[2].name)
+    filters, project = depthwise.attributes["weights"], node.attributes["weights"]
+    node.name = _common_prefix(filters.name, project.name)
     node.kind, node.activation = "inverted_residual", depthwise.activation
-    node.attributes = {"layers": layers}
+    node.attributes = {"expand": expand, "depthwise": filters, "project": project}
     rewriter.graph.set_inputs(node, [source, *node.inputs[1:]])
     return node
 
 
 def _is_pointwise(conv: Node) -> bool:
-    """A dense 1x1 convolution of a map, stride 1."""
-    layer: ConvLayer = conv.attributes["layer"]
-    return conv.attributes["kernel"] == 1 and layer.stride == 1 and layer.groups == 1
+    """A dense 1x1 convolution, stride 1."""
+    layer: ConvLayer = conv.attributes["weights"]
+    return layer.kind == "gemm"
 
 
 def _is_depthwise(node: Node) -> bool:
     """A depthwise convolution that the fused kernel knows, without residual."""
     if node.kind != "conv" or len(node.inputs) > 1:
         return False
-    layer: ConvLayer = node.attributes["layer"]
-    known = node.attributes["kernel"] in (3, 5) and layer.stride in (1, 2)
-    return known and layer.groups == node.channels == node.inputs[0].channels
+    layer: ConvLayer = node.attributes["weights"]
+    return layer.kind == "depthwise" and layer.kernel in (3, 5) and layer.stride in (1, 2)
 
 
 def _common_prefix(a: str, b: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -10,18 +9,15 @@ from numpy.typing import NDArray
 
 from mobileinst import _native
 from mobileinst.engine.emit import Program, compile_program
-from mobileinst.engine.fork_lock import ForkLock
 from mobileinst.engine.graph import Graph, NativeOps
 from mobileinst.engine.parameters import Parameters
 from mobileinst.engine.processors import PIECES_WHERE_CORES_DIFFER, default_threads, usable_processors
+from mobileinst.engine.size_cache import SizeCache
 from mobileinst.network import features, instances
 from mobileinst.network.selection import within_windows
 from mobileinst.weights import Weights, check_weights
 
 Array = NDArray[np.float32]
-
-#: Sizes whose plans a model keeps; the least recently used goes first.
-CACHED_SESSIONS = 4
 
 _FEATURES, _INSTANCES, _MASK_FEATURES = 0, 1, 2
 
@@ -53,10 +49,9 @@ class NativeModel:
         check_weights(weights)
         self.weights = weights
         self.config = weights.config
-        self._pool = thread_pool(threads)
-        self._parameters = Parameters(weights.tensors, _native.tier())
-        self._sessions: OrderedDict[tuple[int, int], Session] = OrderedDict()
-        self._lock = ForkLock()
+        self._pool = pool = thread_pool(threads)
+        parameters = Parameters(weights.tensors, _native.tier())
+        self._sessions = SizeCache(lambda height, width: Session(weights, parameters, pool, (height, width)))
 
     @property
     def threads(self) -> int:
@@ -71,14 +66,7 @@ class NativeModel:
         """
         if height < 1 or width < 1:
             raise ValueError(f"expected a size of at least 1x1, got {height}x{width}")
-        key = (int(height), int(width))
-        with self._lock:
-            if key not in self._sessions:
-                self._sessions[key] = Session(self.weights, self._parameters, self._pool, key)
-            self._sessions.move_to_end(key)
-            while len(self._sessions) > CACHED_SESSIONS:
-                self._sessions.popitem(last=False)
-            return self._sessions[key]
+        return self._sessions.get(int(height), int(width))
 
 
 class Session:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mobileinst.network import model, selection
 from mobileinst.network.backbones.features import Places
+from mobileinst.network.batch_norm import NORM_LEAVES
 from mobileinst.network.config import ModelConfig
 from mobileinst.network.ops import AXIAL_POSITIONS, Activation, Size
 
@@ -92,8 +93,8 @@ class CounterOps:
         if norm is not None:
             learned += 2 * self._learn(norm, (out_channels,), "zero_norm" if zero_init else "norm")
         macs = size[0] * size[1] * out_channels * weight[1] * kernel * kernel
-        kind = "depthwise" if groups == x.channels and groups > 1 else "conv"
-        label = f"{kind} {kernel}x{kernel}" + (f" s{stride}" if stride > 1 else "")
+        label = f"conv {kernel}x{kernel}" + (f" s{stride}" if stride > 1 else "")
+        label += f" g{groups}" if groups > 1 else ""
         return self._layer(name, label, _map(out_channels, size), learned, macs)
 
     def linear(
@@ -249,7 +250,7 @@ def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
     for name, spec in parameter_specs(config).items():
         if spec.kind in ("norm", "zero_norm"):
-            for leaf in ("weight", "bias", "running_mean", "running_var"):
+            for leaf in NORM_LEAVES:
                 shapes[f"{name}.{leaf}"] = spec.shape
         else:
             shapes[name] = spec.shape

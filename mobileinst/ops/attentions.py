@@ -7,7 +7,7 @@ from typing import Any
 from .. import _native
 from ..network.position import interpolate_positions
 from .arrays import Array, attention_scale, float_array, to_pixels, to_planes
-from .node import run_node, run_token_node
+from .node import run_node
 
 
 def attention(query: Array, key: Array, value: Array, heads: int, scale: float | None = None) -> Array:
@@ -34,11 +34,8 @@ def attention(query: Array, key: Array, value: Array, heads: int, scale: float |
         raise ValueError(f"key: expected shape (M, {channels}), got {key.shape}")
     if float_array(value, "value", 2).shape[0] != len(key) or value.shape[1] % heads:
         raise ValueError(f"value: expected shape ({len(key)}, {heads} * e), got {value.shape}")
-    return run_token_node(
-        [query, key, value],
-        (count, value.shape[1]),
-        lambda plan, q, k, v, y: plan.attention("attention", q, k, v, heads, scale, y),
-    )
+    shape = (count, value.shape[1])
+    return run_node("attention", [query, key, value], shape, heads=heads, scale=scale)
 
 
 def axial_attention(
@@ -85,7 +82,7 @@ def axial_attention(
         float_array(x, name, 3)
     channels, height, width = query.shape
     scale = attention_scale(scale, channels, heads)
-    axes: list[Any] = []
+    attributes: dict[str, Any] = {"heads": heads, "scale": scale}
     for name, length, positions, layer in (
         ("row", height, row_positions, row_layer),
         ("column", width, column_positions, column_layer),
@@ -95,10 +92,7 @@ def axial_attention(
             raise ValueError(f"{name}_positions: expected two arrays ({channels}, P)")
         q, k = (interpolate_positions(table, length) for table in tables)
         weight, bias = float_array(layer[0], f"{name}_layer", 2), layer[1]
-        axes += [q, k, _native.ConvWeights(weight[:, :, None, None], bias)]
-    y = run_node(
-        [to_pixels(x) for x in (query, key, value)],
-        (height, width, len(value)),
-        lambda plan, q, k, v, y: plan.axial_attention("axial_attention", q, k, v, heads, scale, *axes, y),
-    )
-    return to_planes(y)
+        encode = _native.ConvWeights(weight[:, :, None, None], bias)
+        attributes |= {f"{name}_query": q, f"{name}_key": k, f"{name}_encode": encode}
+    maps = [to_pixels(x) for x in (query, key, value)]
+    return to_planes(run_node("axial_attention", maps, (height, width, len(value)), **attributes))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from .. import _native
+from ..network.batch_norm import fold
 from ..network.ops import NORM_EPS, Activation
 from .arrays import Array, float_array, map_array, output_array, over_batch
-from .node import run_node, run_token_node
+from .node import run_node
 
 
 def conv2d(
@@ -69,7 +70,7 @@ def conv2d(
     shape = (height - 1) // stride + 1, (width - 1) // stride + 1, weight.shape[0]
 
     def run(image: Array) -> Array:
-        return run_node([image], shape, lambda plan, x, y: plan.conv("conv2d", x, packed, y, activation))
+        return run_node("conv", [image], shape, activation=activation, weights=packed)
 
     return over_batch(x, run, out)
 
@@ -104,9 +105,7 @@ def linear(
     if weight.shape[1] != x.shape[1]:
         raise ValueError(f"weight: expected shape (O, {x.shape[1]}), got {weight.shape}")
     packed = _native.ConvWeights(weight[:, :, None, None], bias)
-    y = run_token_node(
-        [x], (len(x), len(weight)), lambda plan, x, y: plan.conv("linear", x, packed, y, activation)
-    )
+    y = run_node("conv", [x], (len(x), len(weight)), activation=activation, weights=packed)
     if out is None:
         return y
     np.copyto(out, y)
@@ -148,9 +147,4 @@ def fold_batch_norm(
             raise ValueError(f"{name}: expected shape ({count},), got {value.shape}")
     if (variance + np.float64(eps) <= 0).any():
         raise ValueError(f"variance: expected values above {-eps}, got {variance.min()}")
-    scale = gamma.astype(np.float64) / np.sqrt(variance.astype(np.float64) + eps)
-    shift = beta - mean * scale
-    if bias is not None:
-        shift = shift + bias * scale
-    folded = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
-    return np.ascontiguousarray(folded, np.float32), shift.astype(np.float32)
+    return fold(weight, bias, gamma, beta, mean, variance, eps)

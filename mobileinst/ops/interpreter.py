@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..network.backbones import seaformer
+from ..network.backbones.blocks import TransformerSpec
 from ..network.backbones.features import Places
+from ..network.batch_norm import NORM_LEAVES
 from ..network.mask_decoder import semantic_enhancer as network_enhancer
 from ..network.ops import Activation, Size
 from ..network.position import sine_position_embedding
@@ -172,9 +174,7 @@ class NumpyOps:
         shift = self._tensors[f"{name}.bias"] if bias else None
         if norm is None:
             return weight, shift
-        gamma, beta, mean, variance = (
-            self._tensors[f"{norm}.{leaf}"] for leaf in ("weight", "bias", "running_mean", "running_var")
-        )
+        gamma, beta, mean, variance = (self._tensors[f"{norm}.{leaf}"] for leaf in NORM_LEAVES)
         return fold_batch_norm(weight, shift, gamma, beta, mean, variance)
 
 
@@ -228,4 +228,4 @@ def squeeze_axial_attention(
     if keys != heads * key_dim:
         raise ValueError(f"heads * key_dim: expected {keys}, got {heads} * {key_dim}")
     block = {f"attn.{name[len(prefix) :]}": t for name, t in tensors.items() if name.startswith(prefix)}
-    return seaformer.attention(NumpyOps(block), x, "attn", seaformer.Stage(1, heads, key_dim, 1))
+    return seaformer.axial_attention(NumpyOps(block), x, "attn", TransformerSpec(1, heads, key_dim, 1))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
 from ..network.ops import NORM_EPS, Activation
 from .arrays import Array, Size, float_array, output_array, over_batch, size_argument, to_pixels
-from .node import mask_logits, run_node, run_token_node
+from .node import mask_logits, run_node
 
 
 def layer_norm(x: Array, weight: Array, bias: Array, eps: float = NORM_EPS) -> Array:
@@ -32,9 +30,7 @@ def layer_norm(x: Array, weight: Array, bias: Array, eps: float = NORM_EPS) -> A
     for name, value in (("weight", weight), ("bias", bias)):
         if float_array(value, name, 1).shape != x.shape[1:]:
             raise ValueError(f"{name}: expected shape {x.shape[1:]}, got {value.shape}")
-    return run_token_node(
-        [x], x.shape, lambda plan, x, y: plan.layer_norm("layer_norm", x, weight, bias, eps, y)
-    )
+    return run_node("layer_norm", [x], x.shape, weight=weight, bias=bias, eps=float(eps))
 
 
 def adaptive_average_pool(x: Array, size: Size, *, out: Array | None = None) -> Array:
@@ -52,7 +48,7 @@ def adaptive_average_pool(x: Array, size: Size, *, out: Array | None = None) -> 
         >>> adaptive_average_pool(np.arange(5, dtype=np.float32).reshape(1, 1, 5), (1, 2))
         array([[[1., 3.]]], dtype=float32)
     """
-    return _pool(x, size, True, out)
+    return _to_size("average_pool", x, size, out)
 
 
 def adaptive_max_pool(x: Array, size: Size, *, out: Array | None = None) -> Array:
@@ -70,7 +66,7 @@ def adaptive_max_pool(x: Array, size: Size, *, out: Array | None = None) -> Arra
         >>> adaptive_max_pool(np.arange(5, dtype=np.float32).reshape(1, 1, 5), (1, 2))
         array([[[2., 4.]]], dtype=float32)
     """
-    return _pool(x, size, False, out)
+    return _to_size("max_pool", x, size, out)
 
 
 def resize_bilinear(x: Array, size: Size, *, out: Array | None = None) -> Array:
@@ -88,7 +84,7 @@ def resize_bilinear(x: Array, size: Size, *, out: Array | None = None) -> Array:
         >>> resize_bilinear(np.float32([[[0, 4]]]), (1, 4))
         array([[[0., 1., 3., 4.]]], dtype=float32)
     """
-    return _to_size(x, size, lambda plan, x, y: plan.resize("resize", x, None, None, y), out)
+    return _to_size("resize", x, size, out)
 
 
 def relu(x: Array, *, out: Array | None = None) -> Array:
@@ -179,13 +175,9 @@ def run_lengths(logits: Array, size: Size, *, probability: float = 0.45) -> list
     return found
 
 
-def _pool(x: Array, size: Size, average: bool, out: Array | None) -> Array:
-    return _to_size(x, size, lambda plan, x, y: plan.pool("pool", average, x, y), out)
-
-
-def _to_size(x: Array, size: Size, add: Callable[..., None], out: Array | None) -> Array:
+def _to_size(op: str, x: Array, size: Size, out: Array | None) -> Array:
     height, width = size_argument(size)
-    return over_batch(x, lambda image: run_node([image], (height, width, image.shape[2]), add), out)
+    return over_batch(x, lambda image: run_node(op, [image], (height, width, image.shape[2])), out)
 
 
 def _activate(x: Array, activation: Activation, out: Array | None) -> Array:
@@ -195,11 +187,7 @@ def _activate(x: Array, activation: Activation, out: Array | None) -> Array:
     if not x.size:
         return np.empty_like(x, order="C") if out is None else out
     rows = np.ascontiguousarray(x).reshape(-1, x.shape[-1] if x.ndim else 1)
-    y = run_token_node(
-        [rows],
-        rows.shape,
-        lambda plan, x, y: plan.elementwise(activation, "copy", x, None, None, y, activation),
-    ).reshape(x.shape)
+    y = run_node("copy", [rows], rows.shape, activation=activation).reshape(x.shape)
     if out is None:
         return y
     np.copyto(out, y)

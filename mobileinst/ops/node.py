@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from .. import _native
+from ..network.ops import Activation
 from .arrays import Array
 
-#: Height, width and channels of a map; tokens have height 1.
-Shape = tuple[int, int, int]
 
-
-def run_token_node(inputs: Sequence[Array], shape: tuple[int, int], add: Callable[..., None]) -> Array:
-    """As :func:`run_node` for an output of tokens (N, C)."""
-    return run_node(inputs, (1, *shape), add).reshape(shape)
-
-
-def run_node(inputs: Sequence[Array], shape: Shape, add: Callable[..., None]) -> Array:
-    """The output (H, W, C) of a node.
+def run_node(
+    op: str,
+    inputs: Sequence[Array],
+    shape: tuple[int, ...],
+    *,
+    activation: Activation | None = None,
+    **attributes: Any,
+) -> Array:
+    """The output of a node of native plans (``src/cpp/plan/nodes``).
 
     Args:
+        op: Its operation.
         inputs: Maps (H, W, C) or tokens (N, C).
-        shape: Of the output.
-        add: Adds the node to a plan: called with the builder and the numbers of inputs and output.
+        shape: Of the output, (H, W, C) or (N, C).
+        activation: What follows.
+        attributes: As the operation takes them.
     """
     builder = _native.PlanBuilder()
     numbers = [_constant(builder, x) for x in inputs]
-    output = builder.tensor(*shape)
+    output = builder.tensor(*((1, *shape) if len(shape) == 2 else shape))
     builder.keep(output)
-    add(builder, *numbers, output)
-    plan = builder.build(_pool())
+    builder.add(op, op, numbers, output, activation, **attributes)
+    plan = _native.Plan(builder, _pool())
     plan.run()
     return plan.read_tokens(output).reshape(shape)
 
@@ -51,4 +54,4 @@ def mask_logits(features: Array, kernels: Array) -> Array:
     """Products (n, H, W) of kernels (n, D) with mask features (H, W, D)."""
     builder = _native.PlanBuilder()
     number = _constant(builder, features)
-    return builder.build(_pool()).mask_logits(number, kernels)
+    return _native.Plan(builder, _pool()).mask_logits(number, kernels)

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
 #include "plan/layout.h"
 
@@ -70,7 +71,7 @@ void test_layout() {
         bool apart = true;
         for (size_t i = 0; i < blocks.size(); ++i) {
             const Block& a = blocks[i];
-            sum += (a.floats + 15) / 16 * 16;
+            sum += whole_cache_lines(a.floats);
             apart = apart && layout.offsets[i] % 16 == 0 && layout.offsets[i] + a.floats <= layout.floats;
             for (size_t j = 0; j < i; ++j) {
                 const Block& b = blocks[j];

@@ -125,8 +125,8 @@ def test_backends_agree() -> None:
         ((4, 5, 6, 7, 3, 2, 1), "conv_direct 4 5 6 7 3 2"),
         ((4, 5, 6, 7, 1, 2, 1), "conv_direct 4 5 6 7 1 2"),
         ((4, 5, 6, 6, 5, 2, 6), "depthwise 4 5 6 5 2"),
-        ((4, 5, 6, 6, 3, 1, 2), "conv_grouped 4 5 6 6 3 1 2"),
-        ((4, 5, 6, 12, 3, 1, 6), "conv_grouped 4 5 6 12 3 1 6"),
+        ((4, 5, 6, 6, 3, 1, 2), "conv_direct 4 5 6 6 3 1 2"),
+        ((4, 5, 6, 12, 3, 1, 6), "conv_direct 4 5 6 12 3 1 6"),
     ],
 )
 def test_keys_are_those_of_the_shape_files(arguments: tuple[int, ...], expected: str) -> None:

@@ -28,7 +28,7 @@ def activate(x: Array, activation: str | None) -> Array:
 
 
 def convolve(x: Array, node: Node, parameters: Parameters) -> Array:
-    layer = node.attributes["layer"]
+    layer = node.attributes["weights"]
     weight, bias = parameters.folded(layer)
     kernel, groups = weight.shape[2], layer.groups
     padded = np.pad(x, ((kernel // 2,) * 2, (kernel // 2,) * 2, (0, 0)))
@@ -61,7 +61,7 @@ def pool(x: Array, node: Node) -> Array:
         for j in range(node.width):
             columns = slice(j * x.shape[1] // node.width, -(-(j + 1) * x.shape[1] // node.width))
             window = x[rows, columns].reshape(-1, x.shape[2])
-            out[i, j] = window.mean(0) if node.attributes["average"] else window.max(0)
+            out[i, j] = window.mean(0) if node.kind == "average_pool" else window.max(0)
     return out
 
 
@@ -92,11 +92,11 @@ def evaluate(graph: Graph, parameters: Parameters, image: Array) -> dict[Node, A
             y = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5) * weight + bias
         elif node.kind == "attention":
             y = attend(x[0], x[1], x[2], node)
-        elif node.kind == "elementwise":
-            y = {"copy": lambda a: a, "add": np.add, "multiply": np.multiply}[node.attributes["op"]](*x)
+        elif node.kind in ("copy", "add", "multiply"):
+            y = {"copy": lambda a: a, "add": np.add, "multiply": np.multiply}[node.kind](*x)
         elif node.kind == "resize":
             y = interpolate(interpolate(x[0], 0, node.height), 1, node.width)
-        elif node.kind == "pool":
+        elif node.kind in ("average_pool", "max_pool"):
             y = pool(x[0], node)
         elif node.kind == "concat":
             y = np.concatenate(x, 2)
@@ -260,7 +260,7 @@ def test_postponed_nodes_run_in_a_section_of_their_own() -> None:
     soon = ops.add(x, x, "soon")
     graph.section = 1
     last = ops.mul(soon, soon, "last")
-    with pytest.raises(ValueError, match="soon 2x3x4 is read by elementwise last"):
+    with pytest.raises(ValueError, match="soon 2x3x4 is read by multiply last"):
         graph.postpone(soon, 2)
     graph.postpone(late, 2)
     program = compile_program(graph, ops.parameters, {"late": late, "last": last}, _native.ThreadPool(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ class Layers:
 
     def stem(self, out: int, kernel: int = 3, residual: int | None = None) -> None:
         x, weights = self.last, self.weights(out, self.shape[2], kernel, stride=2)
-        self.builder.conv(f"stem{len(self.made)}", x, weights, self._output(out, 2), "relu6", residual)
+        self._add("conv", f"stem{len(self.made)}", x, residual, self._output(out, 2), weights=weights)
 
     def block(self, out: int, expansion: int, kernel: int, stride: int, residual: int | None = None) -> None:
         x, channels = self.last, self.shape[2]
@@ -52,13 +53,17 @@ class Layers:
         depthwise = self.weights(hidden, hidden, kernel, stride, groups=hidden)
         project = self.weights(out, hidden, 1)
         name = f"block{len(self.made)}"
-        args = (name, x, expand, depthwise, project, self._output(out, stride), "relu6", residual)
-        self.builder.inverted_residual(*args)
+        layers = {"expand": expand, "depthwise": depthwise, "project": project}
+        self._add("inverted_residual", name, x, residual, self._output(out, stride), **layers)
+
+    def _add(self, op: str, name: str, x: int, residual: int | None, y: int, **weights: Any) -> None:
+        inputs = [x] if residual is None else [x, residual]
+        self.builder.add(op, name, inputs, y, "relu6", **weights)
 
     def build(self, threads: int, keep: list[int]) -> tuple[_native.Plan, list[str]]:
         for tensor in (*keep, self.last):
             self.builder.keep(tensor)
-        plan = self.builder.build(_native.ThreadPool(threads))
+        plan = _native.Plan(self.builder, _native.ThreadPool(threads))
         return plan, [node["op"] for node in plan.profile()]
 
 
@@ -97,10 +102,10 @@ def test_chain_gives_the_bits_of_whole_maps(
     make(whole)
     make(chained)
     plan, ops = whole.build(1, keep=whole.made)
-    assert ops == ["direct"] + 3 * ["inverted residual"]
+    assert ops == ["conv_direct"] + 3 * ["inverted_residual"]
     want = run(plan, whole, x)
     plan, ops = chained.build(threads, keep=[])
-    assert ops == ["row chain"]
+    assert ops == ["row_chain"]
     assert np.array_equal(run(plan, chained, x), want)
     assert np.array_equal(run(plan, chained, x), want)  # nothing is left in the rings
 
@@ -119,7 +124,7 @@ def test_chain_ends_where_a_map_is_needed_otherwise(tier: str) -> None:
     layers = Layers(tier, 391, 201, seed=7)
     backbone(layers)
     _, ops = layers.build(1, keep=[layers.made[1]])
-    assert ops == ["row chain", "row chain"]
+    assert ops == ["row_chain", "row_chain"]
 
     layers = Layers(tier, 391, 201, seed=7)
     layers.stem(16)
@@ -127,7 +132,7 @@ def test_chain_ends_where_a_map_is_needed_otherwise(tier: str) -> None:
     layers.block(16, 0, 3, 1)
     layers.block(16, 2, 3, 1, residual=first)  # read by two
     _, ops = layers.build(1, keep=[])
-    assert ops == ["direct", "inverted residual", "inverted residual"]
+    assert ops == ["conv_direct", "inverted_residual", "inverted_residual"]
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -145,7 +150,7 @@ def test_chain_begins_after_a_convolution_that_adds_a_map(tier: str) -> None:
         layers.block(16, 0, 3, 1)
         layers.block(32, 4, 3, 2)
         plan, ops = layers.build(1, keep=layers.made if keep else [])
-        assert ops == ["direct", *(2 * ["inverted residual"] if keep else ["row chain"])]
+        assert ops == ["conv_direct", *(2 * ["inverted_residual"] if keep else ["row_chain"])]
         plan.write(residual, added)
         results.append(run(plan, layers, x))
     assert np.array_equal(*results)
@@ -161,7 +166,7 @@ def test_no_chain_across_sections(tier: str) -> None:
     layers.block(32, 4, 3, 2)
     layers.block(32, 3, 3, 1)
     plan, ops = layers.build(1, keep=[])
-    assert ops == ["row chain", "row chain"]
+    assert ops == ["row_chain", "row_chain"]
     plan.write(layers.input, x)
     plan.run(0)
     plan.run(1)
@@ -178,7 +183,7 @@ def test_no_chain_across_sections(tier: str) -> None:
 def test_small_maps_and_few_rows_for_each_thread_are_not_chained(tier: str) -> None:
     layers = Layers(tier, 95, 101, seed=7)
     backbone(layers)
-    assert "row chain" not in layers.build(1, keep=[])[1]
+    assert "row_chain" not in layers.build(1, keep=[])[1]
     layers = Layers(tier, 391, 201, seed=7)
     backbone(layers)
-    assert layers.build(4, keep=[])[1] == ["row chain", "inverted residual", "inverted residual"]
+    assert layers.build(4, keep=[])[1] == ["row_chain", "inverted_residual", "inverted_residual"]

@@ -30,6 +30,17 @@ def make(seed: int = 0) -> dict[str, list[Array]]:
     }
 
 
+#: Attributes of the node.
+CHOICE: dict[str, Any] = {
+    "groups": GROUPS,
+    "candidates": selection.CANDIDATES,
+    "overlap": selection.OVERLAP,
+    "margin": selection.MARGIN,
+    "window_scale": selection.WINDOW_SCALE * selection.WINDOW_LOGIT,
+    "least_half": selection.LEAST_HALF,
+}
+
+
 def numpy_rows(levels: dict[str, list[Array]], count: int) -> Array:
     flat = [x[:, 0] for x in levels["objectness"]]
     return selection.select(levels["kinds"], flat, levels["boxes"], levels["features"], GROUPS, count)
@@ -39,30 +50,18 @@ def numpy_rows(levels: dict[str, list[Array]], count: int) -> Array:
 def test_the_native_node_selects_what_numpy_does(count: int) -> None:
     levels = make(count)
     builder = _native.PlanBuilder()
-    inputs, ids = [], []
+    inputs = []
     for index, (height, width) in enumerate(GRIDS):
         names = ("kinds", "objectness", "boxes", "features")
         tensors = [builder.tensor(height, width, levels[name][index].shape[1]) for name in names]
-        ids.append(tuple(tensors))
         inputs += [(tensor, levels[name][index]) for tensor, name in zip(tensors, names, strict=True)]
     expected = numpy_rows(levels, count)
     y = builder.tensor(1, count, expected.shape[1])
     for tensor, _ in inputs:
         builder.keep(tensor, True)
     builder.keep(y)
-    scale = selection.WINDOW_SCALE * selection.WINDOW_LOGIT
-    builder.select(
-        "s",
-        ids,
-        GROUPS,
-        selection.CANDIDATES,
-        selection.OVERLAP,
-        selection.MARGIN,
-        scale,
-        selection.LEAST_HALF,
-        y,
-    )
-    plan = builder.build(_native.ThreadPool(1))
+    builder.add("select", "s", [tensor for tensor, _ in inputs], y, **CHOICE)
+    plan = _native.Plan(builder, _native.ThreadPool(1))
     for tensor, values in inputs:
         height, width = next(g for g in GRIDS if g[0] * g[1] == len(values))
         plan.write(tensor, np.ascontiguousarray(values.reshape(height, width, -1).transpose(2, 0, 1)))
@@ -111,12 +110,18 @@ def test_a_window_is_positive_on_the_ellipse_within_its_box() -> None:
 
 def test_the_builder_refuses_places_that_do_not_fit() -> None:
     builder = _native.PlanBuilder()
-    level = tuple(builder.tensor(2, 3, channels) for channels in (6, 1, 4, FEATURES))
+    level = [builder.tensor(2, 3, channels) for channels in (6, 1, 4, FEATURES)]
     y = builder.tensor(1, 5, selection.token_channels(1, FEATURES, 3))
     with pytest.raises(ValueError, match="s: expected kinds"):
-        builder.select("s", [level], (1, 3, 3), 300, 0.65, 1e-4, 1e-3, 0.01, y)
+        builder.add("select", "s", level, y, **{**CHOICE, "groups": (1, 3, 3)})
     with pytest.raises(ValueError, match="s: expected an output"):
-        builder.select("s", [level], GROUPS, 300, 0.65, 1e-4, 1e-3, 0.01, builder.tensor(1, 5, 9))
+        builder.add("select", "s", level, builder.tensor(1, 5, 9), **CHOICE)
+    with pytest.raises(ValueError, match="s: expected attribute overlap"):
+        builder.add("select", "s", level, y, **{**CHOICE, "overlap": None})
+    with pytest.raises(ValueError, match="s: expected no attribute colour of select"):
+        builder.add("select", "s", level, y, **CHOICE, colour=3)
+    with pytest.raises(ValueError, match="s: expected an operation that plans have, got 'choose'"):
+        builder.add("choose", "s", level, y)
 
 
 @pytest.mark.parametrize("tier", _native.supported_tiers())
@@ -127,8 +132,8 @@ def test_window_maxima(tier: str, window: int) -> None:
     given, found = builder.tensor(4, 7, 5), builder.tensor(4, 7, 5)
     builder.keep(given, True)
     builder.keep(found)
-    builder.pool("p", False, given, found, window)
-    plan = builder.build(_native.ThreadPool(1))
+    builder.add("window_max", "p", [given], found, window=window)
+    plan = _native.Plan(builder, _native.ThreadPool(1))
     plan.write(given, x)
     plan.run(0)
     reach = window // 2
@@ -138,7 +143,7 @@ def test_window_maxima(tier: str, window: int) -> None:
     builder = _native.PlanBuilder(tier)
     given, found = builder.tensor(4, 4, 1), builder.tensor(4, 4, 1)
     with pytest.raises(ValueError, match="odd window"):
-        builder.pool("p", False, given, found, 2)
+        builder.add("window_max", "p", [given], found, window=2)
 
 
 def test_configurations_name_what_does_not_fit() -> None:

@@ -214,7 +214,9 @@ def test_squeeze_axial_attention_is_the_block_of_seaformer(size: tuple[int, int]
     x = normal(3, 160, *size)
     stage = seaformer.SEAFORMER["seaformer_t"].transformers[5]
     with torch.no_grad():
-        expected = seaformer.attention(TorchOps(model), torch.from_numpy(x)[None], name, stage)[0].numpy()
+        expected = seaformer.axial_attention(TorchOps(model), torch.from_numpy(x)[None], name, stage)[
+            0
+        ].numpy()
     found = ops.squeeze_axial_attention(x, tensors, stage.heads, stage.key_dim, prefix=f"{name}.")
     np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
 

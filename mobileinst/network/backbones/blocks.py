@@ -5,7 +5,7 @@ Facts and sources: docs/spec.md, TopFormer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mobileinst.network.ops import Activation, Ops, Size, T, conv_bn
@@ -71,19 +71,7 @@ class TransformerSpec(NamedTuple):
 DROP_PATH = 0.1
 
 
-def transformer(ops: Ops[T], x: T, name: str, spec: TransformerSpec) -> T:
-    """TopFormer's transformer: blocks of attention and convolutional MLP on a map."""
-    for i in range(spec.blocks):
-        block = f"{name}.transformer_blocks.{i}"
-        rate = DROP_PATH * i / max(spec.blocks - 1, 1)
-        y = _attention(ops, x, f"{block}.attn", spec)
-        x = ops.add(ops.drop_path(y, rate), x, f"{block}.attn.add")
-        y = mlp(ops, x, f"{block}.mlp", spec.mlp_ratio)
-        x = ops.add(ops.drop_path(y, rate), x, f"{block}.mlp.add")
-    return x
-
-
-def _attention(ops: Ops[T], x: T, name: str, spec: TransformerSpec) -> T:
+def self_attention(ops: Ops[T], x: T, name: str, spec: TransformerSpec) -> T:
     """Self-attention of TopFormer. Its scores are not scaled: the official code stores a scale, unused."""
     heads = spec.heads
     q = ops.tokens(conv_bn(ops, x, f"{name}.to_q", heads * spec.key_dim))
@@ -101,3 +89,21 @@ def mlp(ops: Ops[T], x: T, name: str, ratio: int) -> T:
     y = conv_bn(ops, x, f"{name}.fc1", hidden)
     y = ops.conv(y, f"{name}.dwconv", hidden, kernel=3, groups=hidden, bias=True, activation="relu6")
     return conv_bn(ops, y, f"{name}.fc2", channels)
+
+
+def transformer(
+    ops: Ops[T],
+    x: T,
+    name: str,
+    spec: TransformerSpec,
+    attention: Callable[[Ops[T], T, str, TransformerSpec], T] = self_attention,
+) -> T:
+    """Blocks of attention, TopFormer's unless another is given, and convolutional MLP on a map."""
+    for i in range(spec.blocks):
+        block = f"{name}.transformer_blocks.{i}"
+        rate = DROP_PATH * i / max(spec.blocks - 1, 1)
+        y = attention(ops, x, f"{block}.attn", spec)
+        x = ops.add(ops.drop_path(y, rate), x, f"{block}.attn.add")
+        y = mlp(ops, x, f"{block}.mlp", spec.mlp_ratio)
+        x = ops.add(ops.drop_path(y, rate), x, f"{block}.mlp.add")
+    return x

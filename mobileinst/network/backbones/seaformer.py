@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mobileinst.network.backbones.blocks import DROP_PATH, InvertedResidual, inverted_residual, mlp
+from mobileinst.network.backbones.blocks import (
+    InvertedResidual,
+    TransformerSpec,
+    inverted_residual,
+    transformer,
+)
 from mobileinst.network.backbones.features import BackboneFeatures
 from mobileinst.network.backbones.registry import Architecture, register
 from mobileinst.network.ops import Ops, T, conv_bn
@@ -13,28 +18,25 @@ if TYPE_CHECKING:
     from mobileinst.network.config import ModelConfig
 
 
-class Stage(NamedTuple):
-    """A transformer stage: blocks, heads, dimension of a head's keys, MLP ratio."""
-
-    blocks: int
-    heads: int
-    key_dim: int
-    mlp_ratio: int
-
-
 class SeaFormerSpec(NamedTuple):
     """One official size: stem channels, the rows of smb1..smb5, and the transformer that follows a stage."""
 
     stem: int
     convs: tuple[tuple[InvertedResidual, ...], ...]
-    transformers: dict[int, Stage]
+    transformers: dict[int, TransformerSpec]
 
 
 def _rows(*rows: tuple[int, int, int, int]) -> tuple[InvertedResidual, ...]:
     return tuple(InvertedResidual(*row) for row in rows)
 
 
-def _small(c: tuple[int, int, int, int, int], t4: int, stages: tuple[Stage, Stage]) -> SeaFormerSpec:
+def _transformers(blocks: int, heads: int) -> tuple[TransformerSpec, TransformerSpec]:
+    return TransformerSpec(blocks, heads, 16, 2), TransformerSpec(blocks, heads, 24, 4)
+
+
+def _small(
+    c: tuple[int, int, int, int, int], t4: int, stages: tuple[TransformerSpec, TransformerSpec]
+) -> SeaFormerSpec:
     """Sizes T, S, B: channels of smb1..smb5, expansion of smb4, transformers after smb4 and smb5."""
     convs = (
         _rows((3, 1, 16, 1), (3, 4, c[0], 2), (3, 3, c[0], 1)),
@@ -47,9 +49,9 @@ def _small(c: tuple[int, int, int, int, int], t4: int, stages: tuple[Stage, Stag
 
 
 SEAFORMER = {
-    "seaformer_t": _small((16, 32, 64, 128, 160), 3, (Stage(2, 4, 16, 2), Stage(2, 4, 24, 4))),
-    "seaformer_s": _small((24, 48, 96, 160, 192), 4, (Stage(3, 6, 16, 2), Stage(3, 6, 24, 4))),
-    "seaformer_b": _small((32, 64, 128, 192, 256), 4, (Stage(4, 8, 16, 2), Stage(4, 8, 24, 4))),
+    "seaformer_t": _small((16, 32, 64, 128, 160), 3, _transformers(2, 4)),
+    "seaformer_s": _small((24, 48, 96, 160, 192), 4, _transformers(3, 6)),
+    "seaformer_b": _small((32, 64, 128, 192, 256), 4, _transformers(4, 8)),
     "seaformer_l": SeaFormerSpec(
         32,
         (
@@ -59,14 +61,14 @@ SEAFORMER = {
             _rows((5, 4, 256, 2)),
             _rows((3, 6, 320, 2)),
         ),
-        {3: Stage(3, 8, 16, 2), 4: Stage(3, 8, 20, 4), 5: Stage(3, 8, 24, 6)},
+        {3: TransformerSpec(3, 8, 16, 2), 4: TransformerSpec(3, 8, 20, 4), 5: TransformerSpec(3, 8, 24, 6)},
     ),
 }
 
 
-def attention(ops: Ops[T], x: T, name: str, stage: Stage) -> T:
+def axial_attention(ops: Ops[T], x: T, name: str, spec: TransformerSpec) -> T:
     """Squeeze-enhanced axial attention: rows and columns attend and gate a detail branch."""
-    keys, values = stage.heads * stage.key_dim, stage.heads * stage.key_dim * 2
+    keys, values = spec.heads * spec.key_dim, spec.heads * spec.key_dim * 2
     q = conv_bn(ops, x, f"{name}.to_q", keys)
     k = conv_bn(ops, x, f"{name}.to_k", keys)
     v = conv_bn(ops, x, f"{name}.to_v", values)
@@ -74,21 +76,9 @@ def attention(ops: Ops[T], x: T, name: str, stage: Stage) -> T:
     width = ops.channels(detail)
     detail = conv_bn(ops, detail, f"{name}.dwconv", width, kernel=3, groups=width, activation="relu6")
     detail = conv_bn(ops, detail, f"{name}.pwconv", ops.channels(x))
-    gate = ops.axial_attention(q, k, v, stage.heads, float(stage.key_dim) ** -0.5, name)
+    gate = ops.axial_attention(q, k, v, spec.heads, float(spec.key_dim) ** -0.5, name)
     gate = conv_bn(ops, gate, f"{name}.proj.1", ops.channels(x), activation="hard_sigmoid", zero_init=True)
     return ops.mul(detail, gate, f"{name}.gate")
-
-
-def transformer(ops: Ops[T], x: T, name: str, stage: Stage) -> T:
-    """Blocks of axial attention and TopFormer's MLP."""
-    for i in range(stage.blocks):
-        block = f"{name}.transformer_blocks.{i}"
-        rate = DROP_PATH * i / max(stage.blocks - 1, 1)
-        y = attention(ops, x, f"{block}.attn", stage)
-        x = ops.add(ops.drop_path(y, rate), x, f"{block}.attn.add")
-        y = mlp(ops, x, f"{block}.mlp", stage.mlp_ratio)
-        x = ops.add(ops.drop_path(y, rate), x, f"{block}.mlp.add")
-    return x
 
 
 def seaformer(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "") -> BackboneFeatures[T]:
@@ -102,7 +92,7 @@ def seaformer(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "") -
         for j, row in enumerate(rows, start=1):
             x = inverted_residual(ops, x, f"{prefix}smb{i}.layer{j}", row, "relu")
         if i in spec.transformers:
-            x = transformer(ops, x, names[i], spec.transformers[i])
+            x = transformer(ops, x, names[i], spec.transformers[i], axial_attention)
         levels.append(x)
     return BackboneFeatures(levels[1], levels[2], levels[3], levels[4])
 

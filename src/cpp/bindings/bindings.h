@@ -73,6 +73,7 @@ void set_normalisation(PreprocessArgs* args, const std::vector<float>& mean, con
 
 void register_core(py::module_& module);
 void register_plan(py::module_& module);
+void register_plan_builder(py::module_& module);
 void register_masks(py::module_& module);
 
 }  // namespace mobileinst

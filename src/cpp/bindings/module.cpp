@@ -5,5 +5,6 @@ PYBIND11_MODULE(_native, module) {
     mobileinst::watch_interpreter_exit();
     mobileinst::register_core(module);
     mobileinst::register_masks(module);
+    mobileinst::register_plan_builder(module);
     mobileinst::register_plan(module);
 }

@@ -4,6 +4,9 @@
 
 namespace mobileinst {
 
+/// Floats of whole cache lines of 64 bytes that hold so many: what lies apart by these shares no line.
+constexpr size_t whole_cache_lines(size_t floats) { return (floats + 15) / 16 * 16; }
+
 /// Owned floats, aligned to 64 bytes, zeroed. Movable, not copyable.
 class AlignedBuffer {
   public:

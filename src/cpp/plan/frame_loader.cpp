@@ -14,7 +14,7 @@ void FrameLoader::load(ThreadPool& pool, PreprocessArgs args, const Tensor& inpu
         frame_width_ = args.frame_width;
     }
     args.columns = columns_.data();
-    const size_t stride = (kernels_.scratch_size(args) + 15) / 16 * 16;
+    const size_t stride = whole_cache_lines(kernels_.scratch_size(args));
     if (scratch_.size() < stride * pool.threads()) {
         scratch_ = AlignedBuffer(stride * pool.threads());
     }

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/aligned_buffer.h"
+
 namespace mobileinst {
 namespace {
-
-constexpr size_t kAlignment = 16;
 
 bool overlap(const Block& a, const Block& b) { return a.first <= b.last && b.first <= a.last; }
 
@@ -21,7 +21,7 @@ Layout lay_out(const std::vector<Block>& blocks) {
     layout.offsets.resize(blocks.size());
     std::vector<size_t> placed;  // by offset
     for (const size_t index : order) {
-        const size_t floats = (blocks[index].floats + kAlignment - 1) / kAlignment * kAlignment;
+        const size_t floats = whole_cache_lines(blocks[index].floats);
         size_t offset = 0;
         for (const size_t other : placed) {
             if (!overlap(blocks[index], blocks[other])) {
@@ -30,8 +30,7 @@ Layout lay_out(const std::vector<Block>& blocks) {
             if (offset + floats <= layout.offsets[other]) {
                 break;  // fits into the gap before it
             }
-            offset = std::max(offset, layout.offsets[other] +
-                                          (blocks[other].floats + kAlignment - 1) / kAlignment * kAlignment);
+            offset = std::max(offset, layout.offsets[other] + whole_cache_lines(blocks[other].floats));
         }
         layout.offsets[index] = offset;
         layout.floats = std::max(layout.floats, offset + floats);

@@ -33,7 +33,7 @@ void MaskHead::run(ThreadPool& pool, const Tensor& map, const MaskKernels& kerne
     grow(&packed_, mask_product_packed_size(tier_, args.kernels, args.channels));
     mask_product_pack(tier_, values, ld, args.kernels, args.channels, packed_.data());
     args.packed = packed_.data();
-    const size_t stride = (mask_product_scratch_size(args.kernels) + 15) / 16 * 16;
+    const size_t stride = whole_cache_lines(mask_product_scratch_size(args.kernels));
     grow(&scratch_, stride * pool.threads());
     pool.run(args.pixels, 96, pool.ranges(2), [&](size_t begin, size_t end, size_t thread) {
         mask_product(tier_, args, begin, end, scratch_.data() + thread * stride);

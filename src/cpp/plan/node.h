@@ -3,17 +3,17 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/tensor.h"
 #include "core/thread_pool.h"
+#include "plan/node_spec.h"
 #include "plan/row_wise.h"
 
 namespace mobileinst {
-
-/// Number of a tensor within a plan.
-using TensorId = size_t;
 
 /// Threads and their scratch memory, while a plan runs.
 struct Workers {
@@ -40,11 +40,22 @@ struct Workers {
     }
 };
 
-/// One operation of a plan. Built with tensor numbers, bound to memory, then run many times.
+/// Memory traffic of a tensor counted as multiply-adds, for Workers::chunks.
+inline uint64_t traffic(const Tensor& tensor) { return uint64_t{tensor.pixels()} * tensor.channels * 4; }
+
+inline bool same_shape(const Tensor& a, const Tensor& b) {
+    return a.height == b.height && a.width == b.width && a.channels == b.channels;
+}
+
+/// One operation of a plan. Built with tensor numbers, bound to memory, then run many times. Constructors
+/// throw std::invalid_argument, naming the node and the shapes, if the tensors don't fit.
 class Node {
   public:
+    /// `op` is what profiles call the operation.
     Node(std::string name, std::string op, std::vector<TensorId> inputs, TensorId output)
         : name_(std::move(name)), op_(std::move(op)), inputs_(std::move(inputs)), output_(output) {}
+    /// Throws std::invalid_argument unless there are `fewest` to `most` inputs.
+    Node(const NodeSpec& spec, std::string op, size_t fewest, size_t most);
     virtual ~Node() = default;
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
@@ -67,6 +78,10 @@ class Node {
     virtual void run(const Workers& workers) const = 0;
     /// Itself row by row, or null if it can't.
     virtual const RowWise* row_wise() const { return nullptr; }
+
+  protected:
+    /// Throws std::invalid_argument "<name>: expected <what>, got <shapes>" unless it fits.
+    void expect(bool fits, const char* what, std::initializer_list<Tensor> given) const;
 
   private:
     std::string name_, op_;

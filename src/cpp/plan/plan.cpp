@@ -107,7 +107,7 @@ Plan::Plan(Tier tier, std::vector<PlannedTensor> tensors, std::vector<std::uniqu
     place_tensors();
     for (const auto& node : nodes_) {
         node->bind(tensors_);
-        scratch_stride_ = std::max(scratch_stride_, (node->scratch_size() + 15) / 16 * 16);
+        scratch_stride_ = std::max(scratch_stride_, whole_cache_lines(node->scratch_size()));
     }
     scratch_ = AlignedBuffer(scratch_stride_ * pool_->threads());
 }

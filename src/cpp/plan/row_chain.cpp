@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "core/aligned_buffer.h"
 #include "plan/row_wise.h"
 
 namespace mobileinst {
@@ -25,8 +26,6 @@ std::string joined_names(const Links& links) {
     return names;
 }
 
-size_t whole_cache_lines(size_t floats) { return (floats + 15) / 16 * 16; }
-
 /// Floats of the ring between a node and the one that reads it.
 size_t ring_size(const Tensor& between, const RowWise& reader) {
     return whole_cache_lines(reader.window() * between.width * between.ld);
@@ -39,7 +38,7 @@ size_t scratch_of(const Node& node) { return whole_cache_lines(node.scratch_size
 class RowChain final : public Node {
   public:
     explicit RowChain(Links links)
-        : Node(joined_names(links), "row chain", links.front()->inputs(), links.back()->output()),
+        : Node(joined_names(links), "row_chain", links.front()->inputs(), links.back()->output()),
           links_(std::move(links)) {}
 
     void bind(const std::vector<Tensor>& tensors) override {

@@ -1,19 +1,37 @@
-#include "plan/axial_attention_node.h"
+#include "kernels/axial_attention/axial_attention.h"
 
-#include <utility>
+#include "plan/nodes.h"
 
 namespace mobileinst {
 namespace {
 
+/// Parameters of one axis.
+struct AxialParameters {
+    FloatArrayAttribute query_positions, key_positions;  ///< (length, key channels)
+    std::shared_ptr<const ConvWeights> encode;           ///< 1x1, value channels to value channels
+
+    AxialParameters(NodeSpec& spec, const std::string& axis)
+        : query_positions(spec.take<FloatArrayAttribute>((axis + "_query").c_str())),
+          key_positions(spec.take<FloatArrayAttribute>((axis + "_key").c_str())),
+          encode(spec.take<std::shared_ptr<const ConvWeights>>((axis + "_encode").c_str())) {}
+};
+
+/// relu6(v + rows + columns), see AxialAttentionArgs. Positions are as long as the sides of the maps.
 class AxialAttentionNode final : public Node {
   public:
-    AxialAttentionNode(std::string name, Tier tier, TensorId q, TensorId k, TensorId v, size_t heads,
-                       float scale, AxialParameters rows, AxialParameters columns, TensorId y)
-        : Node(std::move(name), "axial attention", {q, k, v}, y),
-          tier_(tier),
-          parameters_{std::move(rows), std::move(columns)} {
-        args_.heads = heads;
-        args_.scale = scale;
+    AxialAttentionNode(NodeSpec& spec, const std::vector<Tensor>& tensors)
+        : Node(spec, spec.op, 3, 3), tier_(spec.tier), parameters_{{spec, "row"}, {spec, "column"}} {
+        const auto heads = spec.take<int64_t>("heads");
+        args_.heads = static_cast<size_t>(heads);
+        args_.scale = static_cast<float>(spec.take<double>("scale"));
+        const Tensor &q = tensors[inputs()[0]], &k = tensors[inputs()[1]], &v = tensors[inputs()[2]];
+        const Tensor& y = tensors[output()];
+        expect(heads > 0 && k.channels % args_.heads == 0 && v.channels % args_.heads == 0,
+               "heads that divide the channels", {k, v});
+        expect(same_shape(q, k) && same_shape(v, y) && k.height == v.height && k.width == v.width,
+               "fitting query, key, value and output", {q, k, v, y});
+        check(parameters_[0], k.height, k, v);
+        check(parameters_[1], k.width, k, v);
     }
 
     // Pixels of the value map are read for the last time just before they are written.
@@ -37,8 +55,8 @@ class AxialAttentionNode final : public Node {
         args_.key_dim = q.channels / args_.heads;
         args_.value_dim = v.channels / args_.heads;
         for (size_t axis = 0; axis < kAxes; ++axis) {
-            args_.query_positions[axis] = parameters_[axis].query_positions.data();
-            args_.key_positions[axis] = parameters_[axis].key_positions.data();
+            args_.query_positions[axis] = parameters_[axis].query_positions.values.data();
+            args_.key_positions[axis] = parameters_[axis].key_positions.values.data();
             args_.encode[axis] = parameters_[axis].encode->packed();
             args_.encode_bias[axis] = parameters_[axis].encode->bias();
         }
@@ -78,6 +96,16 @@ class AxialAttentionNode final : public Node {
     }
 
   private:
+    void check(const AxialParameters& axis, size_t length, const Tensor& k, const Tensor& v) const {
+        const std::vector<size_t> positions = {length, k.channels};
+        expect(axis.query_positions.shape == positions && axis.key_positions.shape == positions,
+               "positions of (side of the map, key channels)", {k});
+        const ConvSpec& encode = axis.encode->spec();
+        expect(axis.encode->kind() == ConvKind::Gemm && axis.encode->tier() == tier_ &&
+                   encode.in_channels == v.channels && encode.out_channels == v.channels,
+               "1x1 convolutions from and to the value's channels", {v});
+    }
+
     Tier tier_;
     AxialParameters parameters_[kAxes];
     AxialAttentionArgs args_;
@@ -85,11 +113,8 @@ class AxialAttentionNode final : public Node {
 
 }  // namespace
 
-std::unique_ptr<Node> make_axial_attention_node(std::string name, Tier tier, TensorId q, TensorId k,
-                                                TensorId v, size_t heads, float scale, AxialParameters rows,
-                                                AxialParameters columns, TensorId y) {
-    return std::make_unique<AxialAttentionNode>(std::move(name), tier, q, k, v, heads, scale, std::move(rows),
-                                                std::move(columns), y);
+std::unique_ptr<Node> make_axial_attention_node(NodeSpec& spec, const std::vector<Tensor>& tensors) {
+    return std::make_unique<AxialAttentionNode>(spec, tensors);
 }
 
 }  // namespace mobileinst

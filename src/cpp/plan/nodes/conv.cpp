@@ -1,5 +1,3 @@
-#include "plan/conv_nodes.h"
-
 #include <stdexcept>
 #include <utility>
 
@@ -7,34 +5,40 @@
 #include "kernels/conv_direct/conv_direct.h"
 #include "kernels/depthwise/depthwise.h"
 #include "kernels/gemm/gemm.h"
+#include "plan/nodes.h"
 
 namespace mobileinst {
 namespace {
 
-std::vector<TensorId> inputs_of(const ConvNodeSpec& spec) {
-    std::vector<TensorId> inputs = {spec.x};
-    if (spec.residual) {
-        inputs.push_back(*spec.residual);
-    }
-    return inputs;
-}
+using Weights = std::shared_ptr<const ConvWeights>;
 
+/// A convolution or linear layer with its activation, then the residual added, which is the second input.
 /// What the four kinds share: the memory of input, output and epilogue.
 class ConvNode : public Node {
   public:
-    explicit ConvNode(ConvNodeSpec spec)
-        : Node(spec.name, kind_name(spec.weights->kind()), inputs_of(spec), spec.y), spec_(std::move(spec)) {}
+    ConvNode(NodeSpec& spec, const std::vector<Tensor>& tensors, Weights weights)
+        : Node(spec, kind_name(weights->kind()), 1, 2), weights_(std::move(weights)) {
+        epilogue_.activation = spec.activation;
+        const Tensor &x = tensors[inputs()[0]], &y = tensors[output()];
+        expect(conv().maps(x, y), "convolution of input into output", {x, y});
+        if (has_residual()) {
+            const Tensor& residual = tensors[inputs()[1]];
+            expect(same_shape(residual, y), "residual of the output's shape", {residual, y});
+        }
+        expect(weights_->tier() == spec.tier, "weights packed for the plan's tier", {});
+    }
 
-    bool in_place(TensorId input) const override { return spec_.residual == input && spec_.x != input; }
+    bool in_place(TensorId input) const override {
+        return has_residual() && inputs()[1] == input && inputs()[0] != input;
+    }
 
     void bind(const std::vector<Tensor>& tensors) final {
-        x_ = tensors[spec_.x];
-        y_ = tensors[spec_.y];
+        x_ = tensors[inputs()[0]];
+        y_ = tensors[output()];
         epilogue_.bias = weights().bias();
-        epilogue_.activation = spec_.activation;
-        if (spec_.residual) {
-            epilogue_.residual = tensors[*spec_.residual].data;
-            epilogue_.residual_ld = tensors[*spec_.residual].ld;
+        if (has_residual()) {
+            epilogue_.residual = tensors[inputs()[1]].data;
+            epilogue_.residual_ld = tensors[inputs()[1]].ld;
         }
         bind_args();
     }
@@ -47,9 +51,9 @@ class ConvNode : public Node {
   protected:
     virtual void bind_args() = 0;
 
-    const ConvWeights& weights() const { return *spec_.weights; }
-    const ConvSpec& conv() const { return spec_.weights->spec(); }
-    bool has_residual() const { return spec_.residual.has_value(); }
+    const ConvWeights& weights() const { return *weights_; }
+    const ConvSpec& conv() const { return weights_->spec(); }
+    bool has_residual() const { return inputs().size() > 1; }
 
     /// What convolutions of maps have in common.
     template <typename Args>
@@ -68,7 +72,7 @@ class ConvNode : public Node {
     Epilogue epilogue_;
 
   private:
-    ConvNodeSpec spec_;
+    Weights weights_;
 };
 
 class GemmNode final : public ConvNode {
@@ -116,7 +120,7 @@ class Conv3x3Node final : public ConvNode {
 
   protected:
     void bind_args() override {
-        kernels_ = &conv3x3_kernels(weights().tier(), conv().winograd);
+        kernels_ = &conv3x3_kernels(weights().tier(), weights().winograd());
         bind_maps(args_);
         args_.in_channels = conv().in_channels;
         args_.out_channels = conv().out_channels;
@@ -192,16 +196,17 @@ class ConvDirectNode final : public ConvNode, public RowWise {
 
 }  // namespace
 
-std::unique_ptr<Node> make_conv_node(ConvNodeSpec spec) {
-    switch (spec.weights->kind()) {
+std::unique_ptr<Node> make_conv_node(NodeSpec& spec, const std::vector<Tensor>& tensors) {
+    auto weights = spec.take<Weights>("weights");
+    switch (weights->kind()) {
         case ConvKind::Gemm:
-            return std::make_unique<GemmNode>(std::move(spec));
+            return std::make_unique<GemmNode>(spec, tensors, std::move(weights));
         case ConvKind::Conv3x3:
-            return std::make_unique<Conv3x3Node>(std::move(spec));
+            return std::make_unique<Conv3x3Node>(spec, tensors, std::move(weights));
         case ConvKind::Depthwise:
-            return std::make_unique<DepthwiseNode>(std::move(spec));
+            return std::make_unique<DepthwiseNode>(spec, tensors, std::move(weights));
         case ConvKind::Direct:
-            return std::make_unique<ConvDirectNode>(std::move(spec));
+            return std::make_unique<ConvDirectNode>(spec, tensors, std::move(weights));
     }
     throw std::logic_error("unknown kind of convolution");
 }

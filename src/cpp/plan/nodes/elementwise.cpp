@@ -1,0 +1,79 @@
+#include "kernels/elementwise/elementwise.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "plan/nodes.h"
+
+namespace mobileinst {
+namespace {
+
+/// An operation's name in specs, and its operands.
+struct Known {
+    const char* name;
+    ElementwiseOp op;
+    size_t operands;
+};
+
+constexpr Known kKnown[] = {
+    {"copy", ElementwiseOp::Copy, 1},
+    {"add", ElementwiseOp::Add, 2},
+    {"multiply", ElementwiseOp::Multiply, 2},
+    {"multiply_add", ElementwiseOp::MultiplyAdd, 3},
+};
+
+const Known& known_of(const NodeSpec& spec) {
+    return *std::find_if(std::begin(kKnown), std::end(kKnown) - 1,
+                         [&](const Known& known) { return spec.op == known.name; });
+}
+
+class ElementwiseNode final : public Node {
+  public:
+    ElementwiseNode(NodeSpec& spec, const std::vector<Tensor>& tensors)
+        : Node(spec, spec.op, known_of(spec).operands, known_of(spec).operands),
+          kernels_(elementwise_kernels(spec.tier)) {
+        args_.op = known_of(spec).op;
+        args_.activation = spec.activation;
+        for (const TensorId input : inputs()) {
+            expect(same_shape(tensors[input], tensors[output()]), "operands of the output's shape",
+                   {tensors[input], tensors[output()]});
+        }
+    }
+
+    bool in_place(TensorId /*input*/) const override { return true; }
+
+    void bind(const std::vector<Tensor>& tensors) override {
+        y_ = tensors[output()];
+        const Tensor& a = tensors[inputs().front()];
+        const Tensor& b = inputs().size() > 1 ? tensors[inputs()[1]] : a;
+        const Tensor& c = inputs().size() > 2 ? tensors[inputs()[2]] : a;
+        args_.a = a.data;
+        args_.a_ld = a.ld;
+        args_.b = b.data;
+        args_.b_ld = b.ld;
+        args_.c = c.data;
+        args_.c_ld = c.ld;
+        args_.output = y_.data;
+        args_.output_ld = y_.ld;
+        args_.pixels = y_.pixels();
+        args_.channels = y_.channels;
+    }
+
+    void run(const Workers& workers) const override {
+        workers.pool.run(args_.pixels, 1, workers.chunks(traffic(y_), 1),
+                         [&](size_t begin, size_t end, size_t) { kernels_.run(args_, begin, end); });
+    }
+
+  private:
+    const ElementwiseKernels& kernels_;
+    Tensor y_;
+    ElementwiseArgs args_;
+};
+
+}  // namespace
+
+std::unique_ptr<Node> make_elementwise_node(NodeSpec& spec, const std::vector<Tensor>& tensors) {
+    return std::make_unique<ElementwiseNode>(spec, tensors);
+}
+
+}  // namespace mobileinst

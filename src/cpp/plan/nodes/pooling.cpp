@@ -1,0 +1,55 @@
+#include "kernels/pooling/pooling.h"
+
+#include "plan/nodes.h"
+
+namespace mobileinst {
+namespace {
+
+/// Pooling of x to the size of y, adaptive or, for "window_max", of a window around each pixel.
+class PoolNode final : public Node {
+  public:
+    PoolNode(NodeSpec& spec, const std::vector<Tensor>& tensors)
+        : Node(spec, spec.op, 1, 1),
+          run_(spec.op == "average_pool" ? pool_kernels(spec.tier).average
+                                         : pool_kernels(spec.tier).maximum) {
+        const Tensor &x = tensors[inputs()[0]], &y = tensors[output()];
+        expect(x.channels == y.channels, "as many channels out as in", {x, y});
+        if (spec.op == "window_max") {
+            args_.window = static_cast<size_t>(spec.take<int64_t>("window"));
+            expect(args_.window % 2 == 1 && same_shape(x, y),
+                   "an odd window, and an output of the input's shape", {x, y});
+        }
+    }
+
+    void bind(const std::vector<Tensor>& tensors) override {
+        x_ = tensors[inputs()[0]];
+        const Tensor& y = tensors[output()];
+        args_.input = x_.data;
+        args_.input_ld = x_.ld;
+        args_.output = y.data;
+        args_.output_ld = y.ld;
+        args_.height = x_.height;
+        args_.width = x_.width;
+        args_.out_height = y.height;
+        args_.out_width = y.width;
+        args_.channels = y.channels;
+    }
+
+    void run(const Workers& workers) const override {
+        workers.pool.run(args_.out_height * args_.out_width, 1, workers.chunks(traffic(x_), 2),
+                         [&](size_t begin, size_t end, size_t) { run_(args_, begin, end); });
+    }
+
+  private:
+    void (*run_)(const PoolArgs& args, size_t begin, size_t end);
+    Tensor x_;
+    PoolArgs args_;
+};
+
+}  // namespace
+
+std::unique_ptr<Node> make_pool_node(NodeSpec& spec, const std::vector<Tensor>& tensors) {
+    return std::make_unique<PoolNode>(spec, tensors);
+}
+
+}  // namespace mobileinst
