@@ -19,6 +19,7 @@ def run_node(
     shape: tuple[int, ...],
     *,
     activation: Activation | None = None,
+    tier: str | None = None,
     **attributes: Any,
 ) -> Array:
     """The output of a node of native plans (``src/cpp/plan/nodes``).
@@ -28,9 +29,10 @@ def run_node(
         inputs: Maps (H, W, C) or tokens (N, C).
         shape: Of the output, (H, W, C) or (N, C).
         activation: What follows.
+        tier: Whose kernels run; None means the tier in use.
         attributes: As the operation takes them.
     """
-    builder = _native.PlanBuilder()
+    builder = _native.PlanBuilder(tier)
     numbers = [_constant(builder, x) for x in inputs]
     output = builder.tensor(*((1, *shape) if len(shape) == 2 else shape))
     builder.keep(output)
