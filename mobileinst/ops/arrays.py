@@ -64,11 +64,11 @@ def size_argument(size: Any) -> Size:
     """(height, width) as integers."""
     try:
         height, width = size
-        valid = all(int(side) == side and 1 <= side <= 65535 for side in (height, width))
+        valid = all(int(side) == side and side >= 1 for side in (height, width))
     except (TypeError, ValueError):
         valid = False
     if not valid:
-        raise ValueError(f"size: expected (height, width) from 1 to 65535, got {size!r}")
+        raise ValueError(f"size: expected (height, width), each at least 1, got {size!r}")
     return int(height), int(width)
 
 
