@@ -19,6 +19,7 @@ from mobileinst.engine import (
     Graph,
     NativeModel,
     NativeOps,
+    Node,
     Parameters,
     Processors,
     Program,
@@ -43,7 +44,8 @@ def compile_model(config: ModelConfig, tier: str, height: int, width: int) -> Pr
     ops = NativeOps(graph, parameters)
     found = features(ops, ops.input("image", height, width, 3), config)
     predictions = instances(ops, found, config)
-    outputs = {**vars(found), **vars(predictions)}
+    stages = {**vars(found), **vars(predictions)}
+    outputs = {name: node for name, node in stages.items() if isinstance(node, Node)}
     return compile_program(graph, parameters, outputs, _native.ThreadPool(1))
 
 

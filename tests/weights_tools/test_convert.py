@@ -262,7 +262,7 @@ def test_two_networks_are_ambiguous_until_one_is_chosen(tmp_path: Path) -> None:
 
 def test_two_architectures_are_ambiguous(tmp_path: Path) -> None:
     torch.save({**backbone_tensors("topformer_t"), **backbone_tensors("seaformer_t")}, tmp_path / "a.pth")
-    with pytest.raises(RecognitionError, match="topformer under '', seaformer under ''"):
+    with pytest.raises(RecognitionError, match="SeaFormer under '', TopFormer under ''"):
         convert.convert(tmp_path / "a.pth", tmp_path / "b.safetensors")
 
 
