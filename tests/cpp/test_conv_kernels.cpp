@@ -115,11 +115,19 @@ struct EpilogueData {
         const size_t ld = columns + pick({0, 3});
         residual = random_floats(rows * ld);
         epilogue.bias = pick({0, 1, 1}) ? bias.data() : nullptr;
-        epilogue.residual = pick({0, 1}) ? residual.data() : nullptr;
-        epilogue.residual_ld = ld;
+        if (pick({0, 1})) {
+            epilogue.residual = float_tensor(residual.data(), 1, rows, columns, ld);
+        }
         epilogue.activation = kActivations[pick({0, 1, 2, 3})];
     }
 };
+
+/// Weights as a tier packs them.
+AlignedBuffer packed(const ConvKernels& kernels, const ConvSpec& spec, const std::vector<float>& weights) {
+    AlignedBuffer buffer(kernels.packed_size(spec));
+    kernels.pack(spec, weights.data(), buffer.data());
+    return buffer;
+}
 
 std::string text(std::initializer_list<size_t> numbers) {
     std::string result;
@@ -129,152 +137,107 @@ std::string text(std::initializer_list<size_t> numbers) {
     return result;
 }
 
-void test_gemm() {
-    const size_t m = pick({1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 65, 97}), lda_extra = pick({0, 1, 7});
-    const size_t n = pick({1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97});
-    const size_t k = pick({1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 65, 97});
-    const std::vector<float> a = random_floats(m * (k + lda_extra)), w = random_floats(n * k);
-    const EpilogueData data(m, n);
-    check_tiers("gemm" + text({m, n, k}), m, n, 2e-5f, [&](Tier tier, size_t parts, Output& output) {
-        const GemmKernels& kernels = gemm_kernels(tier);
-        AlignedBuffer packed(kernels.packed_size(n, k));
-        kernels.pack(w.data(), k, n, k, packed.data());
-        const GemmArgs args{a.data(), k + lda_extra, packed.data(), output.data(), output.ld, m, n,
-                            k,        data.epilogue};
-        run_in_parts(m, parts, [&](size_t begin, size_t end) { kernels.run(args, begin, end); });
-    });
-}
-
-void test_conv3x3() {
-    const size_t height = pick({1, 2, 3, 4, 5, 8, 11, 17}), width = pick({1, 2, 3, 4, 5, 8, 13, 33});
-    const size_t in = pick({1, 3, 7, 8, 16, 17, 33}), out = pick({1, 3, 8, 9, 16, 31, 32, 33, 65});
-    const size_t input_ld = in + pick({0, 1, 8});
+/// Compares a convolution of random data over tiers; kernels_of(tier) gives the kernels.
+template <typename KernelsOf>
+void check_convolution(const std::string& what, const ConvSpec& spec, size_t height, size_t width,
+                       float tolerance, const KernelsOf& kernels_of) {
+    const size_t input_ld = spec.in_channels + pick({0, 1, 8});
+    const size_t out_height = spec.strided(height), out_width = spec.strided(width);
     const std::vector<float> input = random_floats(height * width * input_ld),
-                             w = random_floats(out * in * 9);
-    const EpilogueData data(height * width, out);
-    const size_t tile = pick({4, 6, 8});
+                             weights = random_floats(spec.weight_count());
+    const EpilogueData data(out_height * out_width, spec.out_channels);
+    ConvArgs args;
+    args.input = float_tensor(input.data(), height, width, spec.in_channels, input_ld);
+    args.kernel = spec.kernel;
+    args.stride = spec.stride;
+    args.groups = spec.groups;
+    args.epilogue = data.epilogue;
     check_tiers(
-        "conv3x3" + text({height, width, in, out, tile}), height * width, out, tile == 8 ? 2e-3f : 2e-4f,
-        [&](Tier tier, size_t parts, Output& output) {
-            const Conv3x3Kernels& kernels = conv3x3_kernels(tier, static_cast<Winograd>(tile));
-            AlignedBuffer packed(kernels.packed_size(in, out));
-            AlignedBuffer scratch(std::max<size_t>(1, kernels.scratch_size(in, out)));
-            kernels.pack(w.data(), in, out, packed.data());
-            const Conv3x3Args args{input.data(), input_ld, packed.data(), output.data(), output.ld, height,
-                                   width,        in,       out,           data.epilogue};
+        what +
+            text({height, width, spec.in_channels, spec.out_channels, spec.kernel, spec.stride, spec.groups}),
+        out_height * out_width, spec.out_channels, tolerance, [&](Tier tier, size_t parts, Output& output) {
+            const ConvKernels& kernels = kernels_of(tier);
+            const AlignedBuffer weights_packed = packed(kernels, spec, weights);
+            args.packed = weights_packed.data();
+            args.output = float_tensor(output.data(), out_height, out_width, spec.out_channels, output.ld);
+            AlignedBuffer scratch(kernels.scratch_size(args));
             run_in_parts(kernels.units(args), parts,
                          [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });
         });
 }
 
+void test_gemm() {
+    const size_t m = pick({1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 65, 97});
+    const size_t n = pick({1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97});
+    const size_t k = pick({1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 65, 97});
+    check_convolution("gemm", {k, n, 1, 1, 1}, 1, m, 2e-5f,
+                      [](Tier tier) -> const ConvKernels& { return gemm_kernels(tier); });
+}
+
+void test_conv3x3() {
+    const size_t height = pick({1, 2, 3, 4, 5, 8, 11, 17}), width = pick({1, 2, 3, 4, 5, 8, 13, 33});
+    const size_t in = pick({1, 3, 7, 8, 16, 17, 33}), out = pick({1, 3, 8, 9, 16, 31, 32, 33, 65});
+    const size_t tile = pick({4, 6, 8});
+    check_convolution(
+        "conv3x3 F" + std::to_string(tile), {in, out, 3, 1, 1}, height, width, tile == 8 ? 2e-3f : 2e-4f,
+        [&](Tier tier) -> const ConvKernels& { return conv3x3_kernels(tier, static_cast<Winograd>(tile)); });
+}
+
 void test_depthwise() {
     const size_t height = pick({1, 2, 3, 5, 8, 17}), width = pick({1, 2, 3, 4, 7, 8, 9, 16, 33});
     const size_t channels = pick({1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 65});
-    const size_t kernel = pick({1, 3, 3, 5, 5, 7}), stride = pick({1, 2, 3}),
-                 input_ld = channels + pick({0, 1, 8});
-    const std::vector<float> input = random_floats(height * width * input_ld);
-    const std::vector<float> w = random_floats(channels * kernel * kernel);
-    DepthwiseArgs args;
-    args.input = input.data();
-    args.input_ld = input_ld;
-    args.height = height;
-    args.width = width;
-    args.channels = channels;
-    args.kernel = kernel;
-    args.stride = stride;
-    const EpilogueData data(args.out_height() * args.out_width(), channels);
-    args.epilogue = data.epilogue;
-    check_tiers("depthwise" + text({height, width, channels, kernel, stride}),
-                args.out_height() * args.out_width(), channels, 2e-5f,
-                [&](Tier tier, size_t parts, Output& output) {
-                    const DepthwiseKernels& kernels = depthwise_kernels(tier);
-                    AlignedBuffer packed(kernels.packed_size(channels, kernel));
-                    kernels.pack(w.data(), channels, kernel, packed.data());
-                    args.packed = packed.data();
-                    args.output = output.data();
-                    args.output_ld = output.ld;
-                    run_in_parts(args.out_height(), parts,
-                                 [&](size_t begin, size_t end) { kernels.run(args, begin, end); });
-                });
+    const size_t kernel = pick({1, 3, 3, 5, 5, 7}), stride = pick({1, 2, 3});
+    check_convolution("depthwise", {channels, channels, kernel, stride, channels}, height, width, 2e-5f,
+                      [](Tier tier) -> const ConvKernels& { return depthwise_kernels(tier); });
 }
 
 void test_conv_direct() {
     const size_t height = pick({1, 2, 3, 5, 8, 17}), width = pick({1, 2, 3, 4, 7, 16, 33});
     const size_t groups = pick({1, 1, 1, 2, 3}), in = groups * pick({1, 2, 3, 5, 8});
     const size_t out = groups * pick({1, 3, 8, 9, 16, 17, 31, 32, 33});
-    const size_t kernel = pick({1, 3, 3, 5}), stride = pick({1, 2, 2, 3}), input_ld = in + pick({0, 0, 1});
-    const std::vector<float> input = random_floats(height * width * input_ld);
-    const std::vector<float> w = random_floats(out * (in / groups) * kernel * kernel);
-    ConvDirectArgs args;
-    args.input = input.data();
-    args.input_ld = input_ld;
-    args.height = height;
-    args.width = width;
-    args.in_channels = in;
-    args.out_channels = out;
-    args.kernel = kernel;
-    args.stride = stride;
-    args.groups = groups;
-    const EpilogueData data(args.out_height() * args.out_width(), out);
-    args.epilogue = data.epilogue;
-    check_tiers("conv_direct" + text({height, width, in, out, kernel, stride, groups}),
-                args.out_height() * args.out_width(), out, 2e-5f,
-                [&](Tier tier, size_t parts, Output& output) {
-                    const ConvDirectKernels& kernels = conv_direct_kernels(tier);
-                    AlignedBuffer packed(kernels.packed_size(in, out, kernel, groups));
-                    kernels.pack(w.data(), in, out, kernel, groups, packed.data());
-                    args.packed = packed.data();
-                    args.output = output.data();
-                    args.output_ld = output.ld;
-                    run_in_parts(args.out_height(), parts,
-                                 [&](size_t begin, size_t end) { kernels.run(args, begin, end); });
-                });
+    const size_t kernel = pick({1, 3, 3, 5}), stride = pick({1, 2, 2, 3});
+    check_convolution("conv_direct", {in, out, kernel, stride, groups}, height, width, 2e-5f,
+                      [](Tier tier) -> const ConvKernels& { return conv_direct_kernels(tier); });
 }
 
 void test_inverted_residual() {
-    InvertedResidualArgs args;
-    args.height = pick({1, 2, 3, 5, 8, 17});
-    args.width = pick({1, 2, 3, 4, 7, 16, 33, 700});
-    args.in_channels = pick({1, 3, 8, 16, 17});
+    const size_t height = pick({1, 2, 3, 5, 8, 17}), width = pick({1, 2, 3, 4, 7, 16, 33, 700});
+    const size_t in = pick({1, 3, 8, 16, 17}), out = pick({1, 3, 8, 16, 17, 33});
     const bool expands = pick({0, 1, 1}) != 0;
-    args.hidden = expands ? pick({1, 3, 8, 16, 17, 48, 96}) : args.in_channels;
-    args.out_channels = pick({1, 3, 8, 16, 17, 33});
+    InvertedResidualArgs args;
+    args.hidden = expands ? pick({1, 3, 8, 16, 17, 48, 96}) : in;
     args.kernel = pick({3, 5});
     args.stride = pick({1, 2});
-    args.input_ld = args.in_channels + pick({0, 1, 8});
     args.activation = kActivations[pick({0, 1, 2})];
-    const std::vector<float> input = random_floats(args.height * args.width * args.input_ld);
-    const std::vector<float> expand = random_floats(args.hidden * args.in_channels);
-    const std::vector<float> filter = random_floats(args.hidden * args.kernel * args.kernel);
-    const std::vector<float> project = random_floats(args.out_channels * args.hidden);
+    const ConvSpec expand{in, args.hidden, 1, 1, 1}, project{args.hidden, out, 1, 1, 1},
+        filter{args.hidden, args.hidden, args.kernel, args.stride, args.hidden};
+    const size_t input_ld = in + pick({0, 1, 8}), out_height = filter.strided(height),
+                 out_width = filter.strided(width);
+    const std::vector<float> input = random_floats(height * width * input_ld);
+    const std::vector<float> expand_weights = random_floats(expand.weight_count());
+    const std::vector<float> filter_weights = random_floats(filter.weight_count());
+    const std::vector<float> project_weights = random_floats(project.weight_count());
     const std::vector<float> biases = random_floats(2 * args.hidden);
-    const EpilogueData data(args.out_height() * args.out_width(), args.out_channels);
-    args.input = input.data();
+    const EpilogueData data(out_height * out_width, out);
+    args.input = float_tensor(input.data(), height, width, in, input_ld);
     args.expand_bias = biases.data();
     args.depthwise_bias = pick({0, 1}) ? biases.data() + args.hidden : nullptr;
     args.epilogue = data.epilogue;
     check_tiers(
-        "inverted_residual" + text({args.height, args.width, args.in_channels, args.hidden, args.out_channels,
-                                    args.kernel, args.stride, expands}),
-        args.out_height() * args.out_width(), args.out_channels, 5e-5f,
-        [&](Tier tier, size_t parts, Output& output) {
-            const GemmKernels& gemm = gemm_kernels(tier);
-            const DepthwiseKernels& depthwise = depthwise_kernels(tier);
+        "inverted_residual" + text({height, width, in, args.hidden, out, args.kernel, args.stride, expands}),
+        out_height * out_width, out, 5e-5f, [&](Tier tier, size_t parts, Output& output) {
+            const ConvKernels& gemm = gemm_kernels(tier);
+            const AlignedBuffer packed_expand = packed(gemm, expand, expand_weights),
+                                packed_filter = packed(depthwise_kernels(tier), filter, filter_weights),
+                                packed_project = packed(gemm, project, project_weights);
             const InvertedResidualKernels& kernels = inverted_residual_kernels(tier);
-            AlignedBuffer packed_expand(gemm.packed_size(args.hidden, args.in_channels));
-            AlignedBuffer packed_filter(depthwise.packed_size(args.hidden, args.kernel));
-            AlignedBuffer packed_project(gemm.packed_size(args.out_channels, args.hidden));
-            gemm.pack(expand.data(), args.in_channels, args.hidden, args.in_channels, packed_expand.data());
-            depthwise.pack(filter.data(), args.hidden, args.kernel, packed_filter.data());
-            gemm.pack(project.data(), args.hidden, args.out_channels, args.hidden, packed_project.data());
             args.expand = expands ? packed_expand.data() : nullptr;
             args.depthwise = packed_filter.data();
             args.project = packed_project.data();
-            args.output = output.data();
-            args.output_ld = output.ld;
+            args.output = float_tensor(output.data(), out_height, out_width, out, output.ld);
             AlignedBuffer scratch(kernels.scratch_size(args));
-            std::fill_n(scratch.data(), scratch.size(), NAN);
-            run_in_parts(args.out_height(), parts,
+            std::fill_n(scratch.floats(), scratch.size() / sizeof(float), NAN);
+            run_in_parts(out_height, parts,
                          [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });
         });
 }
@@ -285,7 +248,8 @@ void test_transpose() {
     const std::vector<float> input = random_floats(rows * input_ld);
     for (const Tier tier : supported_tiers()) {
         Output output(columns, rows, rows + 3);
-        transpose_kernels(tier).run({input.data(), input_ld, output.data(), output.ld, rows, columns});
+        transpose_kernels(tier).run({float_tensor(input.data(), 1, rows, columns, input_ld),
+                                     float_tensor(output.data(), 1, columns, rows, output.ld)});
         bool equal = output.guards_whole();
         for (size_t row = 0; row < rows; ++row) {
             for (size_t column = 0; column < columns; ++column) {

@@ -62,7 +62,7 @@ void test_layout() {
     for (int round = 0; round < 200; ++round) {
         std::vector<Block> blocks(1 + random() % 40);
         for (Block& block : blocks) {
-            block.floats = 1 + random() % 500;
+            block.bytes = 1 + random() % 2000;
             block.first = random() % 30;
             block.last = block.first + random() % 6;
         }
@@ -71,22 +71,23 @@ void test_layout() {
         bool apart = true;
         for (size_t i = 0; i < blocks.size(); ++i) {
             const Block& a = blocks[i];
-            sum += whole_cache_lines(a.floats);
-            apart = apart && layout.offsets[i] % 16 == 0 && layout.offsets[i] + a.floats <= layout.floats;
+            sum += whole_cache_lines(a.bytes);
+            apart =
+                apart && layout.offsets[i] % kAlignment == 0 && layout.offsets[i] + a.bytes <= layout.bytes;
             for (size_t j = 0; j < i; ++j) {
                 const Block& b = blocks[j];
                 const bool both_alive = a.first <= b.last && b.first <= a.last;
-                const bool overlap = layout.offsets[i] < layout.offsets[j] + b.floats &&
-                                     layout.offsets[j] < layout.offsets[i] + a.floats;
+                const bool overlap = layout.offsets[i] < layout.offsets[j] + b.bytes &&
+                                     layout.offsets[j] < layout.offsets[i] + a.bytes;
                 apart = apart && !(both_alive && overlap);
             }
         }
         check(apart, "blocks that live together lie apart");
-        check(layout.floats <= sum, "the arena is at most as large as all blocks");
+        check(layout.bytes <= sum, "the arena is at most as large as all blocks");
     }
-    const Layout chain = lay_out({{160, 0, 1}, {160, 1, 2}, {160, 2, 3}, {160, 3, 4}});
-    check(chain.floats == 320, "a chain of nodes needs two blocks");
-    check(lay_out({}).floats == 0, "no blocks need no memory");
+    const Layout chain = lay_out({{640, 0, 1}, {640, 1, 2}, {640, 2, 3}, {640, 3, 4}});
+    check(chain.bytes == 1280, "a chain of nodes needs two blocks");
+    check(lay_out({}).bytes == 0, "no blocks need no memory");
 }
 
 }  // namespace

@@ -48,13 +48,7 @@ class BoundPlan {
         const size_t pixels = tensor.pixels();
         check_finite(name.c_str(), source, pixels * tensor.channels);
         const std::lock_guard<std::mutex> lock(plan_->mutex());
-        TransposeArgs args;
-        args.input = source;
-        args.input_ld = args.columns = pixels;
-        args.output = tensor.data;
-        args.output_ld = tensor.ld;
-        args.rows = tensor.channels;
-        transpose_kernels(plan_->tier()).run(args);
+        transpose_kernels(plan_->tier()).run({float_matrix(source, tensor.channels, pixels), tensor});
     }
 
     /// A tensor as planes (channels, height, width).
@@ -64,13 +58,8 @@ class BoundPlan {
         float* planes = result.mutable_data();
         GilRelease release;
         const std::lock_guard<std::mutex> lock(plan_->mutex());
-        TransposeArgs args;
-        args.input = tensor.data;
-        args.input_ld = tensor.ld;
-        args.output = planes;
-        args.output_ld = args.rows = tensor.pixels();
-        args.columns = tensor.channels;
-        transpose_kernels(plan_->tier()).run(args);
+        transpose_kernels(plan_->tier())
+            .run({tensor, float_matrix(planes, tensor.channels, tensor.pixels())});
         return result;
     }
 
@@ -81,7 +70,7 @@ class BoundPlan {
             {static_cast<py::ssize_t>(tensor.pixels()), static_cast<py::ssize_t>(tensor.channels)});
         const std::lock_guard<std::mutex> lock(plan_->mutex());
         for (size_t row = 0; row < tensor.pixels(); ++row) {
-            std::copy_n(tensor.data + row * tensor.ld, tensor.channels,
+            std::copy_n(Map<const float>(tensor).pixel(row), tensor.channels,
                         result.mutable_data() + row * tensor.channels);
         }
         return result;
@@ -132,7 +121,7 @@ class BoundPlan {
 
     const Tensor& image_tensor(TensorId id) const {
         const Tensor& tensor = plan_->tensor(id);
-        if (tensor.channels != 3 || tensor.ld != 3) {
+        if (tensor.channels != 3 || tensor.stride != 3 * sizeof(float)) {
             throw std::invalid_argument("expected an input tensor of 3 channels, got one of " +
                                         std::to_string(tensor.channels));
         }

@@ -34,8 +34,8 @@ Attribute attribute_of(const std::string& name, const py::handle& value) {
         const FloatArray array = checked_array<float>(
             object, name.c_str(), std::vector<py::ssize_t>(static_cast<size_t>(object.ndim()), kAny));
         FloatArrayAttribute copy{{array.shape(), array.shape() + array.ndim()},
-                                 AlignedBuffer(static_cast<size_t>(array.size()))};
-        std::copy_n(array.data(), array.size(), copy.values.data());
+                                 AlignedBuffer::of_floats(static_cast<size_t>(array.size()))};
+        std::copy_n(array.data(), array.size(), copy.values.floats());
         return copy;
     }
     if (py::isinstance<py::int_>(value)) {

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/tensor.h"
+
 namespace mobileinst {
 
 /// HardSigmoid is min(max(x + 3, 0), 6) / 6, Silu x / (1 + e^-x).
@@ -17,8 +19,7 @@ constexpr bool only_limits(Activation activation) {
 struct Epilogue {
     const float* bias = nullptr;  ///< one per output channel, or null
     Activation activation = Activation::None;
-    const float* residual = nullptr;  ///< laid out as the output, or null; may be the output itself
-    size_t residual_ld = 0;           ///< floats from one pixel of `residual` to the next
+    Tensor residual;  ///< laid out as the output, or without data; may be the output itself
 };
 
 }  // namespace mobileinst

@@ -24,22 +24,21 @@ void want_huge_pages(void* memory, size_t bytes) {
 
 }  // namespace
 
-AlignedBuffer::AlignedBuffer(size_t floats) : size_(floats) {
-    if (floats == 0) {
+AlignedBuffer::AlignedBuffer(size_t bytes) : size_(bytes) {
+    if (bytes == 0) {
         return;
     }
-    if (floats > (SIZE_MAX - kHugePage) / sizeof(float)) {
+    if (bytes > SIZE_MAX - kHugePage) {
         throw std::bad_alloc();
     }
-    const size_t bytes = floats * sizeof(float);
-    const size_t alignment = bytes < 2 * kHugePage ? 64 : kHugePage;
+    const size_t alignment = bytes < 2 * kHugePage ? kAlignment : kHugePage;
     // calloc, as large memory is zero when it comes from the system
     memory_ = std::calloc(bytes + alignment, 1);
     if (memory_ == nullptr) {
         throw std::bad_alloc();
     }
     const auto address = reinterpret_cast<uintptr_t>(memory_);
-    data_ = reinterpret_cast<float*>((address + alignment - 1) / alignment * alignment);
+    data_ = reinterpret_cast<void*>((address + alignment - 1) / alignment * alignment);
     if (alignment == kHugePage) {
         want_huge_pages(data_, bytes);
     }

@@ -10,9 +10,9 @@ namespace mobileinst {
 /// Instruction set that a kernel is written for. `Ref` is portable C++ and the oracle of the others.
 enum class Tier : uint8_t { Ref, Neon, Avx2, Avx512 };
 
-/// What is counted on in the second-level cache of a core, in floats.
-constexpr size_t second_cache_floats(Tier tier) {
-    return size_t{1} << (tier == Tier::Avx2 || tier == Tier::Avx512 ? 18 : 17);
+/// What is counted on in the second-level cache of a core.
+constexpr size_t second_cache_bytes(Tier tier) {
+    return size_t{1} << (tier == Tier::Avx2 || tier == Tier::Avx512 ? 20 : 19);
 }
 
 /// "ref", "neon", "avx2" or "avx512".

@@ -30,8 +30,8 @@ inline float apply_epilogue(double sum, const Epilogue& epilogue, size_t pixel, 
         sum += epilogue.bias[channel];
     }
     double y = activate_ref(sum, epilogue.activation);
-    if (epilogue.residual != nullptr) {
-        y += epilogue.residual[pixel * epilogue.residual_ld + channel];
+    if (epilogue.residual.data != nullptr) {
+        y += Map<const float>(epilogue.residual).pixel(pixel)[channel];
     }
     return static_cast<float>(y);
 }

@@ -5,7 +5,7 @@
 #include "core/aligned_buffer.h"
 #include "core/tier.h"
 #include "kernels/conv3x3/conv3x3.h"
-#include "plan/conv_spec.h"
+#include "kernels/convolution/convolution.h"
 
 namespace mobileinst {
 
@@ -19,8 +19,8 @@ class ConvWeights {
     ConvKind kind() const { return spec_.kind(); }
     Winograd winograd() const { return winograd_; }
     Tier tier() const { return tier_; }
-    const float* packed() const { return packed_.data(); }
-    const float* bias() const { return bias_.data(); }  ///< null if there is none
+    const void* packed() const { return packed_.data(); }
+    const float* bias() const { return bias_.floats(); }  ///< null if there is none
 
   private:
     ConvSpec spec_;

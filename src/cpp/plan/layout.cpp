@@ -16,24 +16,24 @@ Layout lay_out(const std::vector<Block>& blocks) {
     std::vector<size_t> order(blocks.size());
     std::iota(order.begin(), order.end(), size_t{0});
     std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return blocks[a].floats > blocks[b].floats; });
+                     [&](size_t a, size_t b) { return blocks[a].bytes > blocks[b].bytes; });
     Layout layout;
     layout.offsets.resize(blocks.size());
     std::vector<size_t> placed;  // by offset
     for (const size_t index : order) {
-        const size_t floats = whole_cache_lines(blocks[index].floats);
+        const size_t bytes = whole_cache_lines(blocks[index].bytes);
         size_t offset = 0;
         for (const size_t other : placed) {
             if (!overlap(blocks[index], blocks[other])) {
                 continue;
             }
-            if (offset + floats <= layout.offsets[other]) {
+            if (offset + bytes <= layout.offsets[other]) {
                 break;  // fits into the gap before it
             }
-            offset = std::max(offset, layout.offsets[other] + whole_cache_lines(blocks[other].floats));
+            offset = std::max(offset, layout.offsets[other] + whole_cache_lines(blocks[other].bytes));
         }
         layout.offsets[index] = offset;
-        layout.floats = std::max(layout.floats, offset + floats);
+        layout.bytes = std::max(layout.bytes, offset + bytes);
         const auto after =
             std::upper_bound(placed.begin(), placed.end(), offset,
                              [&](size_t value, size_t other) { return value < layout.offsets[other]; });

@@ -7,16 +7,16 @@ namespace mobileinst {
 
 /// Memory that is needed while nodes [first, last] run.
 struct Block {
-    size_t floats = 0;
+    size_t bytes = 0;
     size_t first = 0, last = 0;
 };
 
-/// Where blocks lie in one arena: offsets in floats, multiples of 16 (64 bytes), and the arena's size. Blocks
+/// Where blocks lie in one arena: offsets in bytes, multiples of kAlignment, and the arena's size. Blocks
 /// whose lifetimes overlap do not share memory. Greedy by size: the largest first, each at the lowest free
 /// offset.
 struct Layout {
     std::vector<size_t> offsets;
-    size_t floats = 0;
+    size_t bytes = 0;
 };
 
 Layout lay_out(const std::vector<Block>& blocks);

@@ -18,10 +18,10 @@ namespace mobileinst {
 /// Threads and their scratch memory, while a plan runs.
 struct Workers {
     ThreadPool& pool;
-    float* scratch;
-    size_t scratch_stride;  ///< floats from one thread's scratch to the next
+    void* scratch;
+    size_t scratch_stride;  ///< bytes from one thread's scratch to the next
 
-    float* scratch_of(size_t thread) const { return scratch + thread * scratch_stride; }
+    void* scratch_of(size_t thread) const { return static_cast<char*>(scratch) + thread * scratch_stride; }
 
     /// Ranges to split work into: enough to balance threads, none so small that handing it over costs more.
     /// `macs` is the whole work, `per_thread` how many ranges a thread may get.
@@ -69,7 +69,7 @@ class Node {
     virtual bool in_place(TensorId /*input*/) const { return false; }
     /// Resolves tensor numbers to memory, or to shapes only as long as it does not run.
     virtual void bind(const std::vector<Tensor>& tensors) = 0;
-    /// Floats of scratch that each thread needs, once bound.
+    /// Bytes of scratch that each thread needs, once bound.
     virtual size_t scratch_size() const { return 0; }
     /// Multiply-adds of one run, once bound; 0 for operations that only move or compare.
     virtual uint64_t macs() const { return 0; }

@@ -13,6 +13,11 @@ namespace {
 
 constexpr size_t kNever = SIZE_MAX;
 
+/// Bytes of a tensor's elements.
+uint64_t touched(const Tensor& tensor) {
+    return uint64_t{tensor.pixels()} * tensor.channels * size_of(tensor.dtype);
+}
+
 /// When the memory of each tensor that owns some is in use, and which tensors are written over others.
 class Lifetimes {
   public:
@@ -45,10 +50,7 @@ class Lifetimes {
     /// The tensor whose block holds this root's values.
     TensorId owner(TensorId root) const { return owner_[root]; }
     bool used(TensorId root) const { return first_[root] != kNever; }
-    Block block(TensorId root) const {
-        const PlannedTensor& tensor = tensors_[root];
-        return {tensor.pixels() * tensor.channels, first_[root], last_[root]};
-    }
+    Block block(TensorId root) const { return {tensors_[root].tensor.bytes(), first_[root], last_[root]}; }
 
   private:
     void use(TensorId id, size_t node) {
@@ -75,9 +77,10 @@ class Lifetimes {
         }
         for (const TensorId input : node.inputs()) {
             const TensorId root = tensors_[input].root, block = owner_[root];
-            const bool same = tensors_[root].channels == tensors_[input].channels &&
-                              tensors_[root].channels == tensors_[output].channels &&
-                              tensors_[root].pixels() == tensors_[output].pixels();
+            const Tensor &from = tensors_[root].tensor, &to = tensors_[output].tensor;
+            const bool same = from.channels == tensors_[input].tensor.channels &&
+                              from.channels == to.channels && from.dtype == to.dtype &&
+                              from.pixels() == to.pixels();
             if (node.in_place(input) && same && !tensors_[root].constant && last_[block] == index &&
                 !read_otherwise(node, block)) {
                 owner_[output] = block;
@@ -115,8 +118,8 @@ Plan::Plan(Tier tier, std::vector<PlannedTensor> tensors, std::vector<std::uniqu
 void Plan::chain_nodes() {
     std::vector<bool> own(planned_.size());
     for (TensorId id = 0; id < planned_.size(); ++id) {
-        const PlannedTensor &tensor = planned_[id], &root = planned_[tensor.root];
-        tensors_[id] = {nullptr, tensor.height, tensor.width, tensor.channels, root.channels};
+        const PlannedTensor& tensor = planned_[id];
+        tensors_[id] = tensor.tensor;
         own[id] = tensor.root == id && !tensor.constant && !tensor.kept;
         if (tensor.root != id) {
             own[tensor.root] = false;
@@ -137,18 +140,18 @@ void Plan::place_tensors() {
         }
     }
     const Layout layout = lay_out(blocks);
-    arena_ = AlignedBuffer(layout.floats + xnnpack::kReadAhead);
+    arena_ = AlignedBuffer(layout.bytes + xnnpack::kReadAhead);
     for (TensorId id = 0; id < planned_.size(); ++id) {
         PlannedTensor& tensor = planned_[id];
         PlannedTensor& root = planned_[tensor.root];
-        float* data = nullptr;
+        void* data = nullptr;
         if (root.constant) {
             data = root.values.data();
         } else if (lifetimes.used(tensor.root)) {
-            data = arena_.data() + layout.offsets[block_of[lifetimes.owner(tensor.root)]];
+            data = static_cast<char*>(arena_.data()) + layout.offsets[block_of[lifetimes.owner(tensor.root)]];
         }
-        tensors_[id] = {data == nullptr ? nullptr : data + tensor.offset, tensor.height, tensor.width,
-                        tensor.channels, root.channels};
+        tensors_[id] = tensor.tensor;
+        tensors_[id].data = data == nullptr ? nullptr : static_cast<char*>(data) + tensor.offset;
     }
 }
 
@@ -179,13 +182,13 @@ std::vector<NodeProfile> Plan::profile() const {
     std::vector<NodeProfile> all;
     for (size_t i = 0; i < nodes_.size(); ++i) {
         const Node& node = *nodes_[i];
-        const PlannedTensor& y = planned_[node.output()];
-        uint64_t floats = y.pixels() * y.channels;
+        const Tensor& y = tensors_[node.output()];
+        uint64_t bytes = touched(y);
         for (const TensorId input : node.inputs()) {
-            floats += planned_[input].pixels() * planned_[input].channels;
+            bytes += touched(tensors_[input]);
         }
         all.push_back({node.name(), node.op(), y.height, y.width, y.channels, milliseconds_[i], node.macs(),
-                       floats * sizeof(float) + node.parameter_bytes()});
+                       bytes + node.parameter_bytes()});
     }
     return all;
 }

@@ -15,14 +15,12 @@ namespace mobileinst {
 
 /// A tensor of a plan: memory of its own, or a view of another's.
 struct PlannedTensor {
-    size_t height = 0, width = 0, channels = 0;
+    Tensor tensor;      ///< without memory
     TensorId root = 0;  ///< the tensor whose memory it lies in; itself if it has its own
-    size_t offset = 0;  ///< first channel within the root's pixels
+    size_t offset = 0;  ///< bytes from the begin of the root's pixels to that of its own
     bool constant = false;
     bool kept = false, from_start = false;  ///< see PlanBuilder::keep
     AlignedBuffer values;                   ///< of a constant
-
-    size_t pixels() const { return height * width; }
 };
 
 /// Time and size of one node.
@@ -51,7 +49,7 @@ class Plan {
     std::mutex& mutex() { return pool_->mutex(); }
 
     std::vector<NodeProfile> profile() const;
-    size_t arena_bytes() const { return arena_.size() * sizeof(float); }
+    size_t arena_bytes() const { return arena_.size(); }
 
   private:
     void chain_nodes();

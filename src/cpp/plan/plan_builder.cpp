@@ -10,33 +10,31 @@
 namespace mobileinst {
 namespace {
 
-/// Extents and floats of a tensor stay far from where sizes overflow.
-constexpr size_t kMaxExtent = size_t{1} << 24, kMaxFloats = size_t{1} << 34;
+/// Extents and elements of a tensor stay far from where sizes overflow.
+constexpr size_t kMaxExtent = size_t{1} << 24, kMaxElements = size_t{1} << 34;
 
 }  // namespace
 
 TensorId PlanBuilder::tensor(size_t height, size_t width, size_t channels) {
     if (height == 0 || width == 0 || channels == 0 || height > kMaxExtent || width > kMaxExtent ||
-        channels > kMaxExtent || height * width > kMaxFloats / channels) {
+        channels > kMaxExtent || height * width > kMaxElements / channels) {
         throw std::invalid_argument("tensor: expected extents from 1, at most 2^34 values in all, got " +
                                     std::to_string(height) + " x " + std::to_string(width) + " x " +
                                     std::to_string(channels));
     }
     PlannedTensor made;
-    made.height = height;
-    made.width = width;
-    made.channels = channels;
+    made.tensor = float_tensor(nullptr, height, width, channels, channels);
     made.root = tensors_.size();
+    shapes_.push_back(made.tensor);
     tensors_.push_back(std::move(made));
-    shapes_.push_back({nullptr, height, width, channels, channels});
     return shapes_.size() - 1;
 }
 
 TensorId PlanBuilder::constant(size_t count, size_t channels, const float* values) {
     const TensorId id = tensor(1, count, channels);
     tensors_[id].constant = true;
-    tensors_[id].values = AlignedBuffer(count * channels + xnnpack::kReadAhead);
-    std::copy_n(values, count * channels, tensors_[id].values.data());
+    tensors_[id].values = AlignedBuffer(at(id).bytes() + xnnpack::kReadAhead);
+    std::copy_n(values, count * channels, tensors_[id].values.floats());
     return id;
 }
 
@@ -60,13 +58,14 @@ TensorId PlanBuilder::reshape(TensorId tensor, size_t height, size_t width) {
 
 TensorId PlanBuilder::view(TensorId of, size_t height, size_t width, size_t offset, size_t channels) {
     PlannedTensor made;
-    made.height = height;
-    made.width = width;
-    made.channels = channels;
+    made.tensor = shapes_[of];
+    made.tensor.height = height;
+    made.tensor.width = width;
+    made.tensor.channels = channels;
     made.root = tensors_[of].root;
-    made.offset = tensors_[of].offset + offset;
+    made.offset = tensors_[of].offset + offset * size_of(made.tensor.dtype);
+    shapes_.push_back(made.tensor);
     tensors_.push_back(std::move(made));
-    shapes_.push_back({nullptr, height, width, channels, shapes_[of].ld});
     return shapes_.size() - 1;
 }
 

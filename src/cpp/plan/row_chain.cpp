@@ -26,9 +26,9 @@ std::string joined_names(const Links& links) {
     return names;
 }
 
-/// Floats of the ring between a node and the one that reads it.
+/// Bytes of the ring between a node and the one that reads it.
 size_t ring_size(const Tensor& between, const RowWise& reader) {
-    return whole_cache_lines(reader.window() * between.width * between.ld);
+    return whole_cache_lines(reader.window() * between.width * between.stride);
 }
 
 size_t scratch_of(const Node& node) { return whole_cache_lines(node.scratch_size()); }
@@ -42,22 +42,22 @@ class RowChain final : public Node {
           links_(std::move(links)) {}
 
     void bind(const std::vector<Tensor>& tensors) override {
-        size_t floats = 0;
+        size_t bytes = 0;
         for (size_t i = 0; i < links_.size(); ++i) {
             links_[i]->bind(tensors);
             outputs_[i] = tensors[links_[i]->output()];
-            scratch_[i] = floats;
-            floats += scratch_of(*links_[i]);
+            scratch_[i] = bytes;
+            bytes += scratch_of(*links_[i]);
             if (i + 1 < links_.size()) {
-                rings_[i] = floats;
-                floats += ring_size(outputs_[i], rows(i + 1));
+                rings_[i] = bytes;
+                bytes += ring_size(outputs_[i], rows(i + 1));
             }
         }
-        floats_ = floats;
+        bytes_ = bytes;
         input_ = tensors[links_.front()->inputs().front()];
     }
 
-    size_t scratch_size() const override { return floats_; }
+    size_t scratch_size() const override { return bytes_; }
 
     uint64_t macs() const override { return sum(&Node::macs); }
     uint64_t parameter_bytes() const override { return sum(&Node::parameter_bytes); }
@@ -65,7 +65,7 @@ class RowChain final : public Node {
     void run(const Workers& workers) const override {
         workers.pool.run(outputs_[links_.size() - 1].height, 1, workers.chunks(macs(), 1),
                          [&](size_t begin, size_t end, size_t thread) {
-                             run_range(begin, end, workers.scratch_of(thread));
+                             run_range(begin, end, static_cast<char*>(workers.scratch_of(thread)));
                          });
     }
 
@@ -83,7 +83,7 @@ class RowChain final : public Node {
         return total;
     }
 
-    void run_range(size_t begin, size_t end, float* memory) const {
+    void run_range(size_t begin, size_t end, char* memory) const {
         Progress progress;
         const size_t last = links_.size() - 1;
         progress.begin[last] = begin;
@@ -96,7 +96,7 @@ class RowChain final : public Node {
     }
 
     /// Computes the rows of node i below `end` that are not there yet.
-    void advance(size_t i, size_t end, float* memory, Progress& progress) const {
+    void advance(size_t i, size_t end, char* memory, Progress& progress) const {
         const RowWise& link = rows(i);
         const Rows output = rows_of(i, memory);
         const Rows input = i == 0 ? Rows{input_.data, {}} : rows_of(i - 1, memory);
@@ -109,7 +109,7 @@ class RowChain final : public Node {
         }
     }
 
-    Rows rows_of(size_t i, float* memory) const {
+    Rows rows_of(size_t i, char* memory) const {
         if (i + 1 == links_.size()) {
             return {outputs_[i].data, {}};
         }
@@ -122,7 +122,7 @@ class RowChain final : public Node {
     Tensor input_;
     std::array<Tensor, kMost> outputs_;
     std::array<size_t, kMost> scratch_{}, rings_{};
-    size_t floats_ = 0;
+    size_t bytes_ = 0;
 };
 
 /// How many nodes read each tensor.
@@ -144,15 +144,15 @@ class Finder {
         : nodes_(nodes),
           input_(input),
           readers_(count_readers(nodes, input.shapes.size())),
-          cache_(second_cache_floats(input.tier)) {}
+          cache_(second_cache_bytes(input.tier)) {}
 
     /// How many of the nodes [first, end) become one, the first included.
     size_t length(size_t first, size_t end) const {
-        size_t last = first, floats = scratch_of(*nodes_[first]);
+        size_t last = first, bytes = scratch_of(*nodes_[first]);
         while (last + 1 < end && last + 1 - first < kMost && joins(*nodes_[last], *nodes_[last + 1])) {
             const Node& reader = *nodes_[last + 1];
-            floats += scratch_of(reader) + ring_size(shape(nodes_[last]->output()), *reader.row_wise());
-            if (floats > cache_) {
+            bytes += scratch_of(reader) + ring_size(shape(nodes_[last]->output()), *reader.row_wise());
+            if (bytes > cache_) {
                 break;
             }
             ++last;
@@ -169,8 +169,7 @@ class Finder {
         const auto is_between = [&](TensorId tensor) { return tensor == between; };
         return from != nullptr && to != nullptr && from->writes_ring() && to->reads_ring() &&
                std::all_of(reader.inputs().begin(), reader.inputs().end(), is_between) &&
-               input_.own[between] && readers_[between] == 1 &&
-               shape(between).pixels() * shape(between).ld > cache_ / 2 &&
+               input_.own[between] && readers_[between] == 1 && shape(between).bytes() > cache_ / 2 &&
                shape(reader.output()).height >= kRowsPerRange * input_.ranges;
     }
 

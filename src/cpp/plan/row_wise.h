@@ -8,7 +8,7 @@ namespace mobileinst {
 
 /// Rows of a map: all of them, or the latest in a ring.
 struct Rows {
-    float* data = nullptr;
+    void* data = nullptr;
     RowRing ring;
 };
 
@@ -24,7 +24,7 @@ class RowWise {
     virtual size_t window() const = 0;
     virtual size_t row_stride() const = 0;
     /// Computes one row; if it `resumes`, the last call with this scratch was for the row before.
-    virtual void run_row(size_t row, const Rows& input, const Rows& output, float* scratch,
+    virtual void run_row(size_t row, const Rows& input, const Rows& output, void* scratch,
                          bool resumes) const = 0;
 
   protected:

@@ -20,6 +20,12 @@ inline Vec<float> silu(Vec<float> x) { return x * sigmoid(x); }
     }
 }
 
+inline Epilogue with_activation(Activation activation) {
+    Epilogue epilogue;
+    epilogue.activation = activation;
+    return epilogue;
+}
+
 /// An Epilogue readied for vectors; sums begin at bias(), so that it costs nothing.
 struct VecEpilogue {
     static constexpr int kMostVectors = 32;
@@ -32,8 +38,8 @@ struct VecEpilogue {
 
     explicit VecEpilogue(const Epilogue& epilogue)
         : bias_values(epilogue.bias),
-          residual(epilogue.residual),
-          residual_ld(epilogue.residual_ld),
+          residual(static_cast<const float*>(epilogue.residual.data)),
+          residual_ld(epilogue.residual.stride / sizeof(float)),
           activation(epilogue.activation),
           low(activation == Activation::None || activation == Activation::Silu
                   ? -std::numeric_limits<float>::infinity()
@@ -41,6 +47,9 @@ struct VecEpilogue {
           high(activation == Activation::Relu6 || activation == Activation::HardSigmoid
                    ? 6.0f
                    : std::numeric_limits<float>::infinity()) {}
+
+    /// An activation alone.
+    explicit VecEpilogue(Activation activation_) : VecEpilogue(with_activation(activation_)) {}
 
     Vec<float> bias(size_t channel, size_t count) const {
         return bias_values == nullptr ? Vec<float>::zero()

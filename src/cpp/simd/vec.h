@@ -20,7 +20,7 @@ namespace mobileinst {
 namespace {
 
 /// What is counted on in the second-level cache of a core, in floats.
-constexpr size_t kSecondCacheFloats = second_cache_floats(kVecTier);
+constexpr size_t kSecondCacheFloats = second_cache_bytes(kVecTier) / sizeof(float);
 
 inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }

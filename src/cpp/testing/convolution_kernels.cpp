@@ -20,8 +20,13 @@ struct View {
     size_t ld;
 
     const float* data() const { return array.data(); }
-    float* mutable_data() { return array.mutable_data(); }
     size_t size(int axis) const { return static_cast<size_t>(array.shape(axis)); }
+
+    /// Rows (1, rows, columns) or a map.
+    Tensor tensor() const {
+        const int last = static_cast<int>(array.ndim()) - 1;
+        return float_tensor(array.data(), last < 2 ? 1 : size(0), size(last - 1), size(last), ld);
+    }
 };
 
 /// How many floats lie between the starts of neighbouring rows; nothing unless the array is aligned, its last
@@ -133,29 +138,41 @@ struct EpilogueArrays {
             if (residual.data() != out.data() || residual.ld != out.ld) {
                 refuse_overlap(out, residual, "residual");
             }
-            epilogue.residual = residual.data();
-            epilogue.residual_ld = residual.ld;
+            epilogue.residual = residual.tensor();
         }
     }
 };
 
 py::ssize_t signed_size(size_t value) { return static_cast<py::ssize_t>(value); }
 
+/// Weights (out, in / groups, kernel, kernel) as the kernels of a tier have them.
+AlignedBuffer packed_weights(const ConvKernels& kernels, const ConvSpec& spec, const FloatArray& weight) {
+    AlignedBuffer packed(kernels.packed_size(spec));
+    kernels.pack(spec, weight.data(), packed.data());
+    return packed;
+}
+
+/// A convolution of a map into one of `shape`, by the kernels given.
+py::array convolve(const Options& options, const ConvKernels& kernels, const ConvSpec& spec, const View& map,
+                   const FloatArray& weight, const std::vector<py::ssize_t>& shape, const char* name = "x") {
+    View out = output_argument(options.out, shape);
+    refuse_overlap(out, map, name);
+    const EpilogueArrays extras(options, shape, out);
+    const AlignedBuffer packed = packed_weights(kernels, spec, weight);
+    const ConvArgs args{map.tensor(), out.tensor(), packed.data(),  spec.kernel, spec.stride,
+                        spec.groups,  {},           extras.epilogue};
+    AlignedBuffer scratch(kernels.scratch_size(args));
+    options.execution(kernels.units(args),
+                      [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });
+    return out.array;
+}
+
 py::array gemm(const Options& options, const py::object& a, const py::object& weight) {
-    const GemmKernels& kernels = gemm_kernels(tier_argument(options.tier));
     const View rows = view_argument(a, "a", {kAny, kAny});
     const auto w = checked_array<float>(weight, "weight", {kAny, rows.array.shape(1)});
-    const std::vector<py::ssize_t> shape = {rows.array.shape(0), w.shape(0)};
-    View out = output_argument(options.out, shape);
-    refuse_overlap(out, rows, "a");
-    const EpilogueArrays extras(options, shape, out);
-    const size_t m = rows.size(0), k = rows.size(1), n = static_cast<size_t>(w.shape(0));
-    AlignedBuffer packed(kernels.packed_size(n, k));
-    kernels.pack(w.data(), k, n, k, packed.data());
-    const GemmArgs args{rows.data(), rows.ld, packed.data(),  out.mutable_data(), out.ld, m,
-                        n,           k,       extras.epilogue};
-    options.execution(m, [&](size_t begin, size_t end) { kernels.run(args, begin, end); });
-    return out.array;
+    const ConvSpec spec{rows.size(1), static_cast<size_t>(w.shape(0)), 1, 1, 1};
+    return convolve(options, gemm_kernels(tier_argument(options.tier)), spec, rows, w,
+                    {rows.array.shape(0), w.shape(0)}, "a");
 }
 
 py::array conv3x3(const Options& options, const py::object& x, const py::object& weight,
@@ -163,21 +180,10 @@ py::array conv3x3(const Options& options, const py::object& x, const py::object&
     const View map = view_argument(x, "x", {kAny, kAny, kAny});
     const Winograd winograd =
         winograd_tile ? winograd_argument(*winograd_tile) : choose_winograd(map.size(0), map.size(1));
-    const Conv3x3Kernels& kernels = conv3x3_kernels(tier_argument(options.tier), winograd);
     const auto w = checked_array<float>(weight, "weight", {kAny, map.array.shape(2), 3, 3});
-    const std::vector<py::ssize_t> shape = {map.array.shape(0), map.array.shape(1), w.shape(0)};
-    View out = output_argument(options.out, shape);
-    refuse_overlap(out, map, "x");
-    const EpilogueArrays extras(options, shape, out);
-    const size_t in = map.size(2), channels = static_cast<size_t>(w.shape(0));
-    AlignedBuffer packed(kernels.packed_size(in, channels));
-    AlignedBuffer scratch(std::max<size_t>(1, kernels.scratch_size(in, channels)));
-    kernels.pack(w.data(), in, channels, packed.data());
-    const Conv3x3Args args{map.data(),  map.ld, packed.data(), out.mutable_data(), out.ld, map.size(0),
-                           map.size(1), in,     channels,      extras.epilogue};
-    options.execution(kernels.units(args),
-                      [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });
-    return out.array;
+    const ConvSpec spec{map.size(2), static_cast<size_t>(w.shape(0)), 3, 1, 1};
+    return convolve(options, conv3x3_kernels(tier_argument(options.tier), winograd), spec, map, w,
+                    {map.array.shape(0), map.array.shape(1), w.shape(0)});
 }
 
 /// Checks that kernels are square and odd and the stride is positive; returns the kernel's size.
@@ -190,37 +196,24 @@ size_t kernel_argument(const FloatArray& weight, py::ssize_t stride) {
     return static_cast<size_t>(weight.shape(2));
 }
 
+std::vector<py::ssize_t> strided_shape(const View& map, const ConvSpec& spec) {
+    return {signed_size(spec.strided(map.size(0))), signed_size(spec.strided(map.size(1))),
+            signed_size(spec.out_channels)};
+}
+
 py::array depthwise(const Options& options, const py::object& x, const py::object& weight,
                     py::ssize_t stride) {
-    const DepthwiseKernels& kernels = depthwise_kernels(tier_argument(options.tier));
     const View map = view_argument(x, "x", {kAny, kAny, kAny});
     const auto w = checked_array<float>(weight, "weight", {map.array.shape(2), 1, kAny, kAny});
-    DepthwiseArgs args;
-    args.kernel = kernel_argument(w, stride);
-    args.stride = static_cast<size_t>(stride);
-    args.input = map.data();
-    args.input_ld = map.ld;
-    args.height = map.size(0);
-    args.width = map.size(1);
-    args.channels = map.size(2);
-    const std::vector<py::ssize_t> shape = {signed_size(args.out_height()), signed_size(args.out_width()),
-                                            map.array.shape(2)};
-    View out = output_argument(options.out, shape);
-    refuse_overlap(out, map, "x");
-    const EpilogueArrays extras(options, shape, out);
-    AlignedBuffer packed(kernels.packed_size(args.channels, args.kernel));
-    kernels.pack(w.data(), args.channels, args.kernel, packed.data());
-    args.packed = packed.data();
-    args.output = out.mutable_data();
-    args.output_ld = out.ld;
-    args.epilogue = extras.epilogue;
-    options.execution(args.out_height(), [&](size_t begin, size_t end) { kernels.run(args, begin, end); });
-    return out.array;
+    const size_t channels = map.size(2);
+    const ConvSpec spec{channels, channels, kernel_argument(w, stride), static_cast<size_t>(stride),
+                        channels};
+    return convolve(options, depthwise_kernels(tier_argument(options.tier)), spec, map, w,
+                    strided_shape(map, spec));
 }
 
 py::array conv_direct(const Options& options, const py::object& x, const py::object& weight,
                       py::ssize_t stride, py::ssize_t groups) {
-    const ConvDirectKernels& kernels = conv_direct_kernels(tier_argument(options.tier));
     const View map = view_argument(x, "x", {kAny, kAny, kAny});
     check_range("groups", groups, 1, map.array.shape(2));
     if (map.array.shape(2) % groups != 0) {
@@ -232,36 +225,10 @@ py::array conv_direct(const Options& options, const py::object& x, const py::obj
         throw std::invalid_argument("weight: expected a multiple of " + std::to_string(groups) +
                                     " output channels, got " + std::to_string(w.shape(0)));
     }
-    ConvDirectArgs args;
-    args.kernel = kernel_argument(w, stride);
-    args.stride = static_cast<size_t>(stride);
-    args.groups = static_cast<size_t>(groups);
-    args.input = map.data();
-    args.input_ld = map.ld;
-    args.height = map.size(0);
-    args.width = map.size(1);
-    args.in_channels = map.size(2);
-    args.out_channels = static_cast<size_t>(w.shape(0));
-    const std::vector<py::ssize_t> shape = {signed_size(args.out_height()), signed_size(args.out_width()),
-                                            w.shape(0)};
-    View out = output_argument(options.out, shape);
-    refuse_overlap(out, map, "x");
-    const EpilogueArrays extras(options, shape, out);
-    AlignedBuffer packed(kernels.packed_size(args.in_channels, args.out_channels, args.kernel, args.groups));
-    kernels.pack(w.data(), args.in_channels, args.out_channels, args.kernel, args.groups, packed.data());
-    args.packed = packed.data();
-    args.output = out.mutable_data();
-    args.output_ld = out.ld;
-    args.epilogue = extras.epilogue;
-    options.execution(args.out_height(), [&](size_t begin, size_t end) { kernels.run(args, begin, end); });
-    return out.array;
-}
-
-AlignedBuffer packed_matrix(const GemmKernels& kernels, const FloatArray& weight) {
-    const auto n = static_cast<size_t>(weight.shape(0)), k = static_cast<size_t>(weight.shape(1));
-    AlignedBuffer packed(kernels.packed_size(n, k));
-    kernels.pack(weight.data(), k, n, k, packed.data());
-    return packed;
+    const ConvSpec spec{map.size(2), static_cast<size_t>(w.shape(0)), kernel_argument(w, stride),
+                        static_cast<size_t>(stride), static_cast<size_t>(groups)};
+    return convolve(options, conv_direct_kernels(tier_argument(options.tier)), spec, map, w,
+                    strided_shape(map, spec));
 }
 
 py::array inverted_residual(const Options& options, const py::object& x, const py::object& expand,
@@ -270,7 +237,7 @@ py::array inverted_residual(const Options& options, const py::object& x, const p
                             const py::object& depthwise_bias_object, const py::object& block_activation) {
     const Tier tier = tier_argument(options.tier);
     const InvertedResidualKernels& kernels = inverted_residual_kernels(tier);
-    const DepthwiseKernels& depthwise_kernels_ = depthwise_kernels(tier);
+    const ConvKernels& gemm = gemm_kernels(tier);
     const View map = view_argument(x, "x", {kAny, kAny, kAny});
     const auto filters = checked_array<float>(filters_object, "depthwise", {kAny, 1, kAny, kAny});
     const py::ssize_t hidden = filters.shape(0);
@@ -280,19 +247,16 @@ py::array inverted_residual(const Options& options, const py::object& x, const p
     check_range("kernel", static_cast<long long>(args.kernel), 3, 5);
     check_range("stride", stride, 1, 2);
     args.stride = static_cast<size_t>(stride);
-    args.input = map.data();
-    args.input_ld = map.ld;
-    args.height = map.size(0);
-    args.width = map.size(1);
-    args.in_channels = map.size(2);
+    args.input = map.tensor();
     args.hidden = static_cast<size_t>(hidden);
-    args.out_channels = static_cast<size_t>(project.shape(0));
     args.activation = activation_argument(block_activation);
+    const ConvSpec filter{args.hidden, args.hidden, args.kernel, args.stride, args.hidden},
+        last{args.hidden, static_cast<size_t>(project.shape(0)), 1, 1, 1};
     AlignedBuffer packed_expand;
     FloatArray expand_bias, depthwise_bias;
     if (!expand.is_none()) {
-        packed_expand = packed_matrix(gemm_kernels(tier),
-                                      checked_array<float>(expand, "expand", {hidden, map.array.shape(2)}));
+        packed_expand = packed_weights(gemm, {map.size(2), args.hidden, 1, 1, 1},
+                                       checked_array<float>(expand, "expand", {hidden, map.array.shape(2)}));
         args.expand = packed_expand.data();
     } else if (hidden != map.array.shape(2)) {
         throw std::invalid_argument(
@@ -306,21 +270,19 @@ py::array inverted_residual(const Options& options, const py::object& x, const p
         depthwise_bias = checked_array<float>(depthwise_bias_object, "depthwise_bias", {hidden});
         args.depthwise_bias = depthwise_bias.data();
     }
-    const std::vector<py::ssize_t> shape = {signed_size(args.out_height()), signed_size(args.out_width()),
-                                            project.shape(0)};
+    const std::vector<py::ssize_t> shape = {signed_size(filter.strided(map.size(0))),
+                                            signed_size(filter.strided(map.size(1))), project.shape(0)};
     View out = output_argument(options.out, shape);
     refuse_overlap(out, map, "x");
     const EpilogueArrays extras(options, shape, out);
-    AlignedBuffer packed_filters(depthwise_kernels_.packed_size(args.hidden, args.kernel));
-    depthwise_kernels_.pack(filters.data(), args.hidden, args.kernel, packed_filters.data());
-    const AlignedBuffer packed_project = packed_matrix(gemm_kernels(tier), project);
+    const AlignedBuffer packed_filters = packed_weights(depthwise_kernels(tier), filter, filters),
+                        packed_project = packed_weights(gemm, last, project);
     args.depthwise = packed_filters.data();
     args.project = packed_project.data();
-    args.output = out.mutable_data();
-    args.output_ld = out.ld;
+    args.output = out.tensor();
     args.epilogue = extras.epilogue;
     AlignedBuffer scratch(kernels.scratch_size(args));
-    options.execution(args.out_height(),
+    options.execution(args.output.height,
                       [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });
     return out.array;
 }

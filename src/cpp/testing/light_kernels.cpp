@@ -22,28 +22,33 @@ namespace {
 class Rows {
   public:
     Rows(size_t rows, size_t channels, size_t padding)
-        : rows_(rows), channels_(channels), ld_(channels + padding), buffer_(floats_of(rows, ld_)) {
-        std::fill_n(buffer_.data(), buffer_.size(), std::numeric_limits<float>::quiet_NaN());
+        : rows_(rows),
+          channels_(channels),
+          ld_(channels + padding),
+          buffer_(AlignedBuffer::of_floats(floats_of(rows, ld_))) {
+        std::fill_n(buffer_.floats(), rows * ld_, std::numeric_limits<float>::quiet_NaN());
     }
 
     Rows(const FloatArray& array, size_t padding)
         : Rows(static_cast<size_t>(array.size() / array.shape(array.ndim() - 1)),
                static_cast<size_t>(array.shape(array.ndim() - 1)), padding) {
         for (size_t row = 0; row < rows_; ++row) {
-            std::copy_n(array.data() + row * channels_, channels_, buffer_.data() + row * ld_);
+            std::copy_n(array.data() + row * channels_, channels_, buffer_.floats() + row * ld_);
         }
     }
 
-    float* data() { return buffer_.data(); }
-    size_t ld() const { return ld_; }
     size_t rows() const { return rows_; }
     size_t channels() const { return channels_; }
+    Tensor tokens() const { return map(1, rows_); }
+    Tensor map(size_t height, size_t width) const {
+        return float_tensor(buffer_.floats(), height, width, channels_, ld_);
+    }
 
     /// The rows as an array of that shape; throws std::logic_error if the padding was written.
     FloatArray array(const std::vector<py::ssize_t>& shape) const {
         FloatArray result(shape);
         for (size_t row = 0; row < rows_; ++row) {
-            const float* source = buffer_.data() + row * ld_;
+            const float* source = buffer_.floats() + row * ld_;
             std::copy_n(source, channels_, result.mutable_data() + row * channels_);
             for (size_t i = channels_; i < ld_; ++i) {
                 if (source[i] == source[i]) {
@@ -114,16 +119,12 @@ FloatArray elementwise(const std::string& op, const py::object& a, const py::obj
     Rows rows_b(args.op == ElementwiseOp::Copy ? first : checked_array<float>(b, "b", shape), padding);
     Rows rows_c(args.op == ElementwiseOp::MultiplyAdd ? checked_array<float>(c, "c", shape) : first, padding);
     Rows output(rows_a.rows(), rows_a.channels(), padding);
-    args.a = rows_a.data();
-    args.b = rows_b.data();
-    args.c = rows_c.data();
-    args.a_ld = args.b_ld = args.c_ld = rows_a.ld();
-    args.output = output.data();
-    args.output_ld = output.ld();
-    args.pixels = output.rows();
-    args.channels = output.channels();
+    args.a = rows_a.tokens();
+    args.b = rows_b.tokens();
+    args.c = rows_c.tokens();
+    args.output = output.tokens();
     args.activation = activation_argument(activation);
-    way.split(args.pixels,
+    way.split(output.rows(),
               [&](size_t begin, size_t end) { elementwise_kernels(way.tier).run(args, begin, end); });
     return output.array(shape);
 }
@@ -140,22 +141,15 @@ FloatArray resize(const py::object& input, size_t height, size_t width, const py
     Rows rows(map, padding);
     Rows shift_rows(shift.is_none() ? map : checked_array<float>(shift, "shift", shape_of(map)), padding);
     Rows output(height * width, rows.channels(), padding);
+    const auto in_height = static_cast<size_t>(map.shape(0)), in_width = static_cast<size_t>(map.shape(1));
     ResizeArgs args;
-    args.input = rows.data();
-    args.input_ld = args.shift_ld = rows.ld();
-    args.output = output.data();
-    args.output_ld = output.ld();
+    args.input = rows.map(in_height, in_width);
     if (!local.is_none()) {
         output = Rows(checked_array<float>(local, "local", shape), padding);  // in place, as plans do
-        args.local = args.output = output.data();
-        args.local_ld = output.ld();
-        args.shift = shift.is_none() ? nullptr : shift_rows.data();
+        args.local = output.map(height, width);
+        args.shift = shift.is_none() ? Tensor{} : shift_rows.map(in_height, in_width);
     }
-    args.height = static_cast<size_t>(map.shape(0));
-    args.width = static_cast<size_t>(map.shape(1));
-    args.out_height = height;
-    args.out_width = width;
-    args.channels = rows.channels();
+    args.output = output.map(height, width);
     args.activation = activation_argument(activation);
     way.split(height, [&](size_t begin, size_t end) { resize_kernels(way.tier).run(args, begin, end); });
     return output.array(shape);
@@ -169,15 +163,8 @@ FloatArray pool(const py::object& input, size_t height, size_t width, bool avera
     check_range("width", static_cast<long long>(width), 1, kMaxSide);
     Rows rows(map, padding), output(height * width, rows.channels(), padding);
     PoolArgs args;
-    args.input = rows.data();
-    args.input_ld = rows.ld();
-    args.output = output.data();
-    args.output_ld = output.ld();
-    args.height = static_cast<size_t>(map.shape(0));
-    args.width = static_cast<size_t>(map.shape(1));
-    args.out_height = height;
-    args.out_width = width;
-    args.channels = rows.channels();
+    args.input = rows.map(static_cast<size_t>(map.shape(0)), static_cast<size_t>(map.shape(1)));
+    args.output = output.map(height, width);
     const PoolKernels& kernels = pool_kernels(way.tier);
     way.split(height * width, [&](size_t begin, size_t end) {
         (average ? kernels.average : kernels.maximum)(args, begin, end);
@@ -193,16 +180,12 @@ FloatArray layer_norm(const py::object& input, const py::object& weight, const p
     const FloatArray shift = checked_array<float>(bias, "bias", {tokens.shape(1)});
     Rows rows(tokens, padding), output(rows.rows(), rows.channels(), padding);
     LayerNormArgs args;
-    args.input = rows.data();
-    args.input_ld = rows.ld();
+    args.input = rows.tokens();
     args.weight = scale.data();
     args.bias = shift.data();
-    args.output = output.data();
-    args.output_ld = output.ld();
-    args.rows = rows.rows();
-    args.channels = rows.channels();
+    args.output = output.tokens();
     args.eps = eps;
-    way.split(args.rows,
+    way.split(rows.rows(),
               [&](size_t begin, size_t end) { layer_norm_kernels(way.tier).run(args, begin, end); });
     return output.array(shape_of(tokens));
 }
@@ -211,14 +194,7 @@ FloatArray transpose(const py::object& input, const py::object& tier, size_t pad
     const Way way(tier, padding, 1);
     const FloatArray matrix = checked_array<float>(input, "input", {kAny, kAny});
     Rows rows(matrix, padding), output(rows.channels(), rows.rows(), padding);
-    TransposeArgs args;
-    args.input = rows.data();
-    args.input_ld = rows.ld();
-    args.output = output.data();
-    args.output_ld = output.ld();
-    args.rows = rows.rows();
-    args.columns = rows.channels();
-    transpose_kernels(way.tier).run(args);
+    transpose_kernels(way.tier).run({rows.tokens(), output.tokens()});
     return output.array({matrix.shape(1), matrix.shape(0)});
 }
 
@@ -238,19 +214,11 @@ FloatArray attention(const py::object& query, const py::object& key, const py::o
     Rows q_rows(q, padding), k_rows(k, padding), v_rows(v, padding);
     Rows output(q_rows.rows(), value_channels, padding);
     AttentionArgs args;
-    args.query = q_rows.data();
-    args.query_ld = q_rows.ld();
-    args.key = k_rows.data();
-    args.key_ld = k_rows.ld();
-    args.value = v_rows.data();
-    args.value_ld = v_rows.ld();
-    args.output = output.data();
-    args.output_ld = output.ld();
-    args.queries = q_rows.rows();
-    args.keys = k_rows.rows();
+    args.query = q_rows.tokens();
+    args.key = k_rows.tokens();
+    args.value = v_rows.tokens();
+    args.output = output.tokens();
     args.heads = heads;
-    args.key_dim = key_channels / heads;
-    args.value_dim = value_channels / heads;
     args.scale = scale;
     args.activation = activation_argument(activation);
     const AttentionKernels& kernels = attention_kernels(way.tier);
@@ -270,10 +238,11 @@ struct AxisArrays {
           key(checked_array<float>(arrays["key"], "key positions", {length, key_channels})),
           weight(checked_array<float>(arrays["weight"], "weight", {value_channels, value_channels})),
           bias(checked_array<float>(arrays["bias"], "bias", {value_channels})) {
-        const GemmKernels& gemm = gemm_kernels(tier);
+        const ConvKernels& gemm = gemm_kernels(tier);
         const auto channels = static_cast<size_t>(value_channels);
-        packed = AlignedBuffer(gemm.packed_size(channels, channels));
-        gemm.pack(weight.data(), channels, channels, channels, packed.data());
+        const ConvSpec spec{channels, channels, 1, 1, 1};
+        packed = AlignedBuffer(gemm.packed_size(spec));
+        gemm.pack(spec, weight.data(), packed.data());
     }
 };
 
@@ -284,26 +253,20 @@ FloatArray axial(const py::object& query, const py::object& key, const py::objec
     const FloatArray q = checked_array<float>(query, "query", {kAny, kAny, kAny});
     const FloatArray k = checked_array<float>(key, "key", shape_of(q));
     const FloatArray v = checked_array<float>(value, "value", {q.shape(0), q.shape(1), kAny});
-    AxialAttentionArgs args;
-    args.heads = heads;
-    args.key_dim = heads == 0 ? 0 : static_cast<size_t>(q.shape(2)) / heads;
-    args.value_dim = heads == 0 ? 0 : static_cast<size_t>(v.shape(2)) / heads;
-    if (args.key_channels() != static_cast<size_t>(q.shape(2)) ||
-        args.value_channels() != static_cast<size_t>(v.shape(2))) {
+    if (heads == 0 || static_cast<size_t>(q.shape(2)) % heads != 0 ||
+        static_cast<size_t>(v.shape(2)) % heads != 0) {
         throw std::invalid_argument("heads: expected a divisor of " + std::to_string(q.shape(2)) + " and " +
                                     std::to_string(v.shape(2)) + ", got " + std::to_string(heads));
     }
     const AxisArrays axes[] = {{rows, q.shape(0), q.shape(2), v.shape(2), way.tier},
                                {columns, q.shape(1), q.shape(2), v.shape(2), way.tier}};
     Rows q_rows(q, padding), k_rows(k, padding), output(v, padding);  // in place, as plans may do
-    args.query = q_rows.data();
-    args.query_ld = q_rows.ld();
-    args.key = k_rows.data();
-    args.key_ld = k_rows.ld();
-    args.value = args.output = output.data();
-    args.value_ld = args.output_ld = output.ld();
-    args.height = static_cast<size_t>(v.shape(0));
-    args.width = static_cast<size_t>(v.shape(1));
+    const auto height = static_cast<size_t>(v.shape(0)), width = static_cast<size_t>(v.shape(1));
+    AxialAttentionArgs args;
+    args.query = q_rows.map(height, width);
+    args.key = k_rows.map(height, width);
+    args.value = args.output = output.map(height, width);
+    args.heads = heads;
     args.scale = scale;
     for (size_t axis = 0; axis < kAxes; ++axis) {
         args.query_positions[axis] = axes[axis].query.data();
@@ -328,21 +291,15 @@ FloatArray masks(const py::object& kernels, const py::object& features, const py
     const FloatArray weights = checked_array<float>(kernels, "kernels", {kAny, kAny});
     const FloatArray map = checked_array<float>(features, "features", {kAny, weights.shape(1)});
     Rows rows(map, padding);
-    MaskProductArgs args;
-    args.features = rows.data();
-    args.features_ld = rows.ld();
-    args.pixels = rows.rows();
-    args.channels = rows.channels();
-    args.kernels = static_cast<size_t>(weights.shape(0));
-    AlignedBuffer packed(mask_product_packed_size(way.tier, args.kernels, args.channels));
-    AlignedBuffer scratch(mask_product_scratch_size(args.kernels));
-    mask_product_pack(way.tier, weights.data(), args.channels, args.kernels, args.channels, packed.data());
+    const size_t count = static_cast<size_t>(weights.shape(0));
+    AlignedBuffer packed(mask_product_packed_size(way.tier, count, rows.channels()));
+    AlignedBuffer scratch(mask_product_scratch_size(count));
+    mask_product_pack(way.tier, weights.data(), count, rows.channels(), packed.data());
     const std::optional<FloatArray> offsets = optional_array(bias, "bias", {weights.shape(0)});
-    args.bias = offsets ? offsets->data() : nullptr;
     FloatArray output({weights.shape(0), map.shape(0)});
-    args.packed = packed.data();
-    args.output = output.mutable_data();
-    way.split(args.pixels,
+    const MaskProductArgs args{rows.tokens(), packed.data(), offsets ? offsets->data() : nullptr,
+                               float_matrix(output.data(), count, rows.rows())};
+    way.split(rows.rows(),
               [&](size_t begin, size_t end) { mask_product(way.tier, args, begin, end, scratch.data()); });
     return output;
 }
@@ -359,23 +316,22 @@ FloatArray preprocess(const py::object& frame, long long height, long long width
     args.frame = pixels.data();
     args.frame_height = static_cast<size_t>(pixels.shape(0));
     args.frame_width = static_cast<size_t>(pixels.shape(1));
-    args.height = static_cast<size_t>(height);
-    args.width = static_cast<size_t>(width);
+    const auto rows = static_cast<size_t>(height), row = static_cast<size_t>(width);
     args.bgr = bgr;
     FloatArray result({py::ssize_t{3}, static_cast<py::ssize_t>(height), static_cast<py::ssize_t>(width)});
     float* planes = result.mutable_data();
     GilRelease release;
-    std::vector<LinearTap> columns(args.width);
-    for (size_t x = 0; x < args.width; ++x) {
-        columns[x] = linear_tap(x, args.frame_width, args.width);
+    std::vector<LinearTap> columns(row);
+    for (size_t x = 0; x < row; ++x) {
+        columns[x] = linear_tap(x, args.frame_width, row);
     }
     args.columns = columns.data();
-    AlignedBuffer scratch(kernels.scratch_size(args)), output(args.height * args.width * 3);
-    args.output = output.data();
-    kernels.run(args, 0, args.height, scratch.data());
+    AlignedBuffer scratch(kernels.scratch_size(args)), output = AlignedBuffer::of_floats(rows * row * 3);
+    args.output = float_tensor(output.floats(), rows, row, 3, 3);
+    kernels.run(args, 0, rows, scratch.data());
     for (size_t c = 0; c < 3; ++c) {
-        for (size_t i = 0; i < args.height * args.width; ++i) {
-            *planes++ = output.data()[i * 3 + c];
+        for (size_t i = 0; i < rows * row; ++i) {
+            *planes++ = output.floats()[i * 3 + c];
         }
     }
     return result;

@@ -8,10 +8,10 @@ namespace {
 
 size_t extent(const py::array& array, int axis) { return static_cast<size_t>(array.shape(axis)); }
 
-/// The input with the floats behind it that XNNPACK may read.
+/// The input with the bytes behind it that XNNPACK may read.
 std::vector<float> padded(const FloatArray& x) {
     std::vector<float> result(x.data(), x.data() + x.size());
-    result.resize(result.size() + xnnpack::kReadAhead);
+    result.resize(result.size() + xnnpack::kReadAhead / sizeof(float));
     return result;
 }
 
@@ -36,7 +36,7 @@ FloatArray run(const xnnpack::Operator& op, const FloatArray& x, const std::vect
     FloatArray out(shape);
     const std::vector<float> input = padded(x);
     float* output = out.mutable_data();
-    AlignedBuffer workspace(op.workspace_size() / sizeof(float) + 1);
+    AlignedBuffer workspace(op.workspace_size());
     check_range("threads", static_cast<long long>(setting.threads), 1, 64);
     ThreadPool pool(setting.threads);
     setting.execution(1, [&](size_t, size_t) { op.run(input.data(), output, workspace.data(), pool); });

@@ -53,16 +53,16 @@ const AxialAttentionKernels& axial_attention_kernels(Tier tier, DType dtype) {
 const Conv3x3Variants& conv3x3_variants(Tier tier, DType dtype) {
     return find(tier, dtype, &KernelTable::conv3x3);
 }
-const ConvDirectKernels& conv_direct_kernels(Tier tier, DType dtype) {
+const ConvKernels& conv_direct_kernels(Tier tier, DType dtype) {
     return find(tier, dtype, &KernelTable::conv_direct);
 }
-const DepthwiseKernels& depthwise_kernels(Tier tier, DType dtype) {
+const ConvKernels& depthwise_kernels(Tier tier, DType dtype) {
     return find(tier, dtype, &KernelTable::depthwise);
 }
 const ElementwiseKernels& elementwise_kernels(Tier tier, DType dtype) {
     return find(tier, dtype, &KernelTable::elementwise);
 }
-const GemmKernels& gemm_kernels(Tier tier, DType dtype) { return find(tier, dtype, &KernelTable::gemm); }
+const ConvKernels& gemm_kernels(Tier tier, DType dtype) { return find(tier, dtype, &KernelTable::gemm); }
 const InvertedResidualKernels& inverted_residual_kernels(Tier tier, DType dtype) {
     return find(tier, dtype, &KernelTable::inverted_residual);
 }

@@ -38,10 +38,10 @@ struct KernelTable {
     ByDType<AttentionKernels> attention;
     ByDType<AxialAttentionKernels> axial_attention;
     ByDType<Conv3x3Variants> conv3x3;
-    ByDType<ConvDirectKernels> conv_direct;
-    ByDType<DepthwiseKernels> depthwise;
+    ByDType<ConvKernels> conv_direct;
+    ByDType<ConvKernels> depthwise;
     ByDType<ElementwiseKernels> elementwise;
-    ByDType<GemmKernels> gemm;
+    ByDType<ConvKernels> gemm;
     ByDType<InvertedResidualKernels> inverted_residual;
     ByDType<LayerNormKernels> layer_norm;
     ByDType<PeakKernels> peak;

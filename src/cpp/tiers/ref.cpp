@@ -3,11 +3,8 @@
 #include "kernels/attention/ref.h"
 
 #include "kernels/axial_attention/ref.h"
-#include "kernels/conv3x3/ref.h"
-#include "kernels/conv_direct/ref.h"
-#include "kernels/depthwise/ref.h"
+#include "kernels/convolution/ref.h"
 #include "kernels/elementwise/ref.h"
-#include "kernels/gemm/ref.h"
 #include "kernels/inverted_residual/ref.h"
 #include "kernels/layer_norm/ref.h"
 #include "kernels/overlap/ref.h"
@@ -28,8 +25,8 @@ constexpr KernelTable make_table() {
     table.attention[f32] = &kAttentionRef;
     table.axial_attention[f32] = &kAxialAttentionRef;
     table.conv3x3[f32] = &kConv3x3Ref;
-    table.conv_direct[f32] = &kConvDirectRef;
-    table.depthwise[f32] = &kDepthwiseRef;
+    table.conv_direct[f32] = &kConvRef;
+    table.depthwise[f32] = &kConvRef;
     table.elementwise[f32] = &kElementwiseRef;
     table.gemm[f32] = &kGemmRef;
     table.inverted_residual[f32] = &kInvertedResidualRef;

@@ -11,7 +11,7 @@
 namespace mobileinst::xnnpack {
 namespace {
 
-static_assert(kReadAhead * sizeof(float) >= XNN_EXTRA_BYTES);
+static_assert(kReadAhead >= XNN_EXTRA_BYTES);
 
 struct Range {
     float low, high;

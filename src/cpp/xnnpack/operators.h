@@ -32,8 +32,8 @@ struct FullyConnected {
     Activation activation = Activation::None;
 };
 
-/// XNNPACK reads up to so many floats behind the end of the input; their values don't matter.
-constexpr size_t kReadAhead = 4;
+/// XNNPACK reads up to so many bytes behind the end of the input; their values don't matter.
+constexpr size_t kReadAhead = 16;
 
 /// One operator with its weights packed, prepared for one size. Results don't depend on the pool's threads.
 class Operator {

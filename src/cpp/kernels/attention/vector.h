@@ -14,10 +14,30 @@ namespace {
 constexpr size_t kMostRows = 32;     // queries of a block
 constexpr float kFarBelow = -1e30f;  // score of the padding after the last key
 
-size_t padded_keys(const AttentionArgs& args) { return round_up(args.keys, Vec<float>::kWidth); }
+/// AttentionArgs of floats.
+struct AttentionView {
+    Map<const float> query, key, value;
+    Map<float> output;
+    size_t queries, keys, heads, key_dim, value_dim;
+    float scale;
+
+    explicit AttentionView(const AttentionArgs& args)
+        : query(args.query),
+          key(args.key),
+          value(args.value),
+          output(args.output),
+          queries(query.pixels()),
+          keys(key.pixels()),
+          heads(args.heads),
+          key_dim(key.channels / heads),
+          value_dim(value.channels / heads),
+          scale(args.scale) {}
+};
+
+size_t padded_keys(const AttentionView& args) { return round_up(args.keys, Vec<float>::kWidth); }
 
 /// Queries of a block: even blocks of whole tiles.
-size_t block_rows(const AttentionArgs& args) {
+size_t block_rows(const AttentionView& args) {
     return round_up(divide_up(args.queries, divide_up(args.queries, kMostRows)), kRowTile);
 }
 
@@ -26,25 +46,27 @@ struct HeadScratch {
     float *keys, *values;    // packed: (key_dim, keys) and (keys, value_dim)
     float *scores, *shares;  // (block, padded keys), (block,)
 
-    HeadScratch(const AttentionArgs& args, float* scratch)
+    HeadScratch(const AttentionView& args, float* scratch)
         : keys(scratch),
-          values(keys + gemm_packed_size(args.keys, args.key_dim)),
-          scores(values + gemm_packed_size(args.value_dim, args.keys)),
+          values(keys + packed_floats(args.keys, args.key_dim)),
+          scores(values + packed_floats(args.value_dim, args.keys)),
           shares(scores + block_rows(args) * padded_keys(args)) {}
 };
 
-size_t attention_scratch_size(const AttentionArgs& args) {
-    return gemm_packed_size(args.keys, args.key_dim) + gemm_packed_size(args.value_dim, args.keys) +
-           block_rows(args) * (padded_keys(args) + 1);
+size_t attention_scratch_size(const AttentionArgs& args_) {
+    const AttentionView args(args_);
+    return sizeof(float) *
+           (packed_floats(args.keys, args.key_dim) + packed_floats(args.value_dim, args.keys) +
+            block_rows(args) * (padded_keys(args) + 1));
 }
 
 /// The head's keys times the scale, as weights of the product with its queries.
-void pack_keys(const AttentionArgs& args, size_t head, float* packed) {
+void pack_keys(const AttentionView& args, size_t head, float* packed) {
     for (size_t first = 0; first < args.keys; first += kPanelColumns) {
         const size_t columns = panel_columns(args.keys, first),
                      existing = smaller(columns, args.keys - first);
         for (size_t j = 0; j < columns; ++j) {
-            const float* key = args.key + (first + j) * args.key_ld + head * args.key_dim;
+            const float* key = args.key.data + (first + j) * args.key.ld + head * args.key_dim;
             for (size_t d = 0; d < args.key_dim; ++d) {
                 packed[d * columns + j] = j < existing ? key[d] * args.scale : 0.0f;
             }
@@ -69,16 +91,16 @@ inline void pack_whole_values(const float* value, size_t ld, size_t keys, float*
 }
 
 /// The head's values as weights of the product with the shares.
-void pack_values(const AttentionArgs& args, size_t head, float* packed) {
+void pack_values(const AttentionView& args, size_t head, float* packed) {
     for (size_t first = 0; first < args.value_dim; first += kPanelColumns) {
         const size_t columns = panel_columns(args.value_dim, first);
-        const float* value = args.value + head * args.value_dim + first;
+        const float* value = args.value.data + head * args.value_dim + first;
         if (Vec<float>::kWidth == 4 && args.value_dim - first >= kPanelColumns) {
-            pack_whole_values(value, args.value_ld, args.keys, packed);
+            pack_whole_values(value, args.value.ld, args.keys, packed);
             packed += args.keys * kPanelColumns;
             continue;
         }
-        for (size_t j = 0; j < args.keys; ++j, value += args.value_ld) {
+        for (size_t j = 0; j < args.keys; ++j, value += args.value.ld) {
             for (size_t d = 0; d < columns; d += Vec<float>::kWidth, packed += Vec<float>::kWidth) {
                 Vec<float>::load_up_to(value + d, args.value_dim - first - d).store(packed);
             }
@@ -87,12 +109,12 @@ void pack_values(const AttentionArgs& args, size_t head, float* packed) {
 }
 
 /// Scores of `rows` queries; the padding gets kFarBelow.
-void score_rows(const AttentionArgs& args, size_t head, size_t first, size_t rows,
+void score_rows(const AttentionView& args, size_t head, size_t first, size_t rows,
                 const HeadScratch& scratch) {
     const size_t padded = padded_keys(args);
-    const float* query = args.query + first * args.query_ld + head * args.key_dim;
+    const float* query = args.query.data + first * args.query.ld + head * args.key_dim;
     for (size_t key = 0; key < args.keys; key += kPanelColumns) {
-        gemm_panel(query, args.query_ld, rows, scratch.keys + key * args.key_dim,
+        gemm_panel(query, args.query.ld, rows, scratch.keys + key * args.key_dim,
                    panel_columns(args.keys, key) / Vec<float>::kWidth, args.key_dim,
                    RawRows{scratch.scores + key, padded});
     }
@@ -169,21 +191,20 @@ struct SharedRows {
     SharedRows below(size_t count) const { return {factors + count, rows.below(count)}; }
 };
 
-void mix_values(const AttentionArgs& args, const VecEpilogue& finish, size_t head, size_t first, size_t rows,
-                const HeadScratch& scratch) {
+void mix_values(const AttentionView& args, const VecEpilogue& epilogue, size_t head, size_t first,
+                size_t rows, const HeadScratch& scratch) {
     for (size_t d = 0; d < args.value_dim; d += kPanelColumns) {
-        float* output = args.output + first * args.output_ld + head * args.value_dim + d;
+        float* output = args.output.data + first * args.output.ld + head * args.value_dim + d;
         gemm_panel(scratch.scores, padded_keys(args), rows, scratch.values + d * args.keys,
                    panel_columns(args.value_dim, d) / Vec<float>::kWidth, args.keys,
-                   SharedRows{scratch.shares, {&finish, output, args.output_ld, 0, 0, args.value_dim - d}});
+                   SharedRows{scratch.shares, {&epilogue, output, args.output.ld, 0, 0, args.value_dim - d}});
     }
 }
 
-void attention_run(const AttentionArgs& args, size_t begin, size_t end, float* memory) {
-    Epilogue epilogue;
-    epilogue.activation = args.activation;
-    const VecEpilogue finish(epilogue);
-    const HeadScratch scratch(args, memory);
+void attention_run(const AttentionArgs& args_, size_t begin, size_t end, void* memory) {
+    const AttentionView args(args_);
+    const VecEpilogue epilogue(args_.activation);
+    const HeadScratch scratch(args, static_cast<float*>(memory));
     const size_t padded = padded_keys(args), most = block_rows(args);
     for (size_t head = begin; head < end; ++head) {
         pack_keys(args, head, scratch.keys);
@@ -194,7 +215,7 @@ void attention_run(const AttentionArgs& args, size_t begin, size_t end, float* m
             for (size_t r = 0; r < rows; ++r) {
                 scratch.shares[r] = 1.0f / soften(scratch.scores + r * padded, padded);
             }
-            mix_values(args, finish, head, first, rows, scratch);
+            mix_values(args, epilogue, head, first, rows, scratch);
         }
     }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "core/aligned_buffer.h"
 #include "kernels/attention/attention.h"
 #include "kernels/gemm/gemm.h"
 
@@ -16,27 +17,24 @@ size_t axial_blocks(size_t channels) {
     return (channels + AxialAttentionKernels::kBlock - 1) / AxialAttentionKernels::kBlock;
 }
 
-/// Floats of a part, so that the next one is aligned too.
-size_t aligned(size_t floats) { return (floats + 15) / 16 * 16; }
+/// Bytes of a part of the workspace.
+size_t part_size(const AxialAttentionArgs& args, size_t axis, size_t channels) {
+    return whole_cache_lines(args.length(axis) * channels * sizeof(float));
+}
 
 size_t axis_size(const AxialAttentionArgs& args, size_t axis) {
-    const size_t length = args.length(axis);
-    return 2 * aligned(length * args.key_channels()) + 3 * aligned(length * args.value_channels());
+    return 2 * part_size(args, axis, args.key.channels) + 3 * part_size(args, axis, args.value.channels);
 }
 
 AttentionArgs attention_of(const AxialAttentionArgs& args, size_t axis) {
     const AxialTokens tokens = axial_tokens(args, axis);
+    const size_t length = args.length(axis);
     AttentionArgs attention;
-    attention.query = tokens.query;
-    attention.key = tokens.key;
-    attention.value = tokens.value;
-    attention.output = tokens.mixed;
-    attention.query_ld = attention.key_ld = args.key_channels();
-    attention.value_ld = attention.output_ld = args.value_channels();
-    attention.queries = attention.keys = args.length(axis);
+    attention.query = float_matrix(tokens.query, length, args.key.channels);
+    attention.key = float_matrix(tokens.key, length, args.key.channels);
+    attention.value = float_matrix(tokens.value, length, args.value.channels);
+    attention.output = float_matrix(tokens.mixed, length, args.value.channels);
     attention.heads = args.heads;
-    attention.key_dim = args.key_dim;
-    attention.value_dim = args.value_dim;
     attention.scale = args.scale;
     attention.activation = Activation::Relu6;
     return attention;
@@ -44,14 +42,12 @@ AttentionArgs attention_of(const AxialAttentionArgs& args, size_t axis) {
 
 void encode(Tier tier, const AxialAttentionArgs& args, size_t axis, size_t begin, size_t end) {
     const AxialTokens tokens = axial_tokens(args, axis);
-    GemmArgs product;
-    product.a = tokens.mixed;
-    product.c = tokens.encoded;
+    ConvArgs product;
+    product.input = float_matrix(tokens.mixed, args.length(axis), args.value.channels);
+    product.output = float_matrix(tokens.encoded, args.length(axis), args.value.channels);
     product.packed = args.encode[axis];
-    product.m = args.length(axis);
-    product.lda = product.ldc = product.n = product.k = args.value_channels();
     product.epilogue.bias = args.encode_bias[axis];
-    gemm_kernels(tier).run(product, begin, end);
+    gemm_kernels(tier).run(product, begin, end, nullptr);
 }
 
 /// Calls run(axis, begin, end) for the part of [begin, end) that lies in each axis, whose units follow each
@@ -69,45 +65,37 @@ void per_axis(size_t first_axis_units, size_t begin, size_t end, const Run& run)
 
 }  // namespace
 
-size_t AxialAttentionArgs::key_channels() const { return heads * key_dim; }
-
-size_t AxialAttentionArgs::value_channels() const { return heads * value_dim; }
-
-size_t AxialAttentionArgs::length(size_t axis) const { return axis == kRowAxis ? height : width; }
+size_t AxialAttentionArgs::length(size_t axis) const { return axis == kRowAxis ? value.height : value.width; }
 
 AxialTokens axial_tokens(const AxialAttentionArgs& args, size_t axis) {
-    float* next = args.workspace + (axis == kRowAxis ? 0 : axis_size(args, kRowAxis));
+    char* next = static_cast<char*>(args.workspace) + (axis == kRowAxis ? 0 : axis_size(args, kRowAxis));
     const auto take = [&](size_t channels) {
-        float* part = next;
-        next += aligned(args.length(axis) * channels);
+        float* part = reinterpret_cast<float*>(next);
+        next += part_size(args, axis, channels);
         return part;
     };
     AxialTokens tokens;
-    tokens.query = take(args.key_channels());
-    tokens.key = take(args.key_channels());
-    tokens.value = take(args.value_channels());
-    tokens.mixed = take(args.value_channels());
-    tokens.encoded = take(args.value_channels());
+    tokens.query = take(args.key.channels);
+    tokens.key = take(args.key.channels);
+    tokens.value = take(args.value.channels);
+    tokens.mixed = take(args.value.channels);
+    tokens.encoded = take(args.value.channels);
     return tokens;
 }
 
 AxialSource axial_source(const AxialAttentionArgs& args, size_t block, size_t* channel) {
     const AxialTokens rows = axial_tokens(args, kRowAxis), columns = axial_tokens(args, kColumnAxis);
     const AxialSource sources[] = {
-        {args.query,
-         args.query_ld,
-         args.key_channels(),
+        {Map<const float>(args.query),
          {rows.query, columns.query},
          {args.query_positions[kRowAxis], args.query_positions[kColumnAxis]}},
-        {args.key,
-         args.key_ld,
-         args.key_channels(),
+        {Map<const float>(args.key),
          {rows.key, columns.key},
          {args.key_positions[kRowAxis], args.key_positions[kColumnAxis]}},
-        {args.value, args.value_ld, args.value_channels(), {rows.value, columns.value}, {nullptr, nullptr}}};
+        {Map<const float>(args.value), {rows.value, columns.value}, {nullptr, nullptr}}};
     size_t source = 0;
-    while (source < 2 && block >= axial_blocks(sources[source].channels)) {
-        block -= axial_blocks(sources[source++].channels);
+    while (source < 2 && block >= axial_blocks(sources[source].map.channels)) {
+        block -= axial_blocks(sources[source++].map.channels);
     }
     *channel = block * AxialAttentionKernels::kBlock;
     return sources[source];
@@ -126,18 +114,18 @@ size_t axial_scratch_size(Tier tier, const AxialAttentionArgs& args) {
 size_t axial_units(const AxialAttentionArgs& args, size_t step) {
     switch (step) {
         case kSqueeze:
-            return 2 * axial_blocks(args.key_channels()) + axial_blocks(args.value_channels());
+            return 2 * axial_blocks(args.key.channels) + axial_blocks(args.value.channels);
         case kAttend:
             return 2 * args.heads;
         case kEncode:
-            return args.height + args.width;
+            return args.value.height + args.value.width;
         default:
-            return args.height;
+            return args.value.height;
     }
 }
 
 void axial_attention(Tier tier, const AxialAttentionArgs& args, size_t step, size_t begin, size_t end,
-                     float* scratch) {
+                     void* scratch) {
     switch (step) {
         case kSqueeze:
             return axial_attention_kernels(tier).squeeze(args, begin, end);
@@ -146,7 +134,7 @@ void axial_attention(Tier tier, const AxialAttentionArgs& args, size_t step, siz
                 attention_kernels(tier).run(attention_of(args, axis), first, last, scratch);
             });
         case kEncode:
-            return per_axis(args.height, begin, end, [&](size_t axis, size_t first, size_t last) {
+            return per_axis(args.value.height, begin, end, [&](size_t axis, size_t first, size_t last) {
                 encode(tier, args, axis, first, last);
             });
         default:

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "core/dtype.h"
+#include "core/tensor.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -14,28 +15,21 @@ enum AxialAxis : size_t { kRowAxis = 0, kColumnAxis = 1, kAxes = 2 };
 /// averaged over the width, positions added to q and k, attention, ReLU6, 1x1 convolution; columns likewise.
 /// Channels are laid out [head][dim]. Output may be the value map itself.
 struct AxialAttentionArgs {
-    const float* query = nullptr;  ///< (height, width, heads * key_dim)
-    size_t query_ld = 0;
-    const float* key = nullptr;
-    size_t key_ld = 0;
-    const float* value = nullptr;  ///< (height, width, heads * value_dim)
-    size_t value_ld = 0;
-    float* output = nullptr;
-    size_t output_ld = 0;
-    size_t height = 0, width = 0, heads = 0, key_dim = 0, value_dim = 0;  ///< each >= 1
+    Tensor query, key;  ///< (height, width, heads * key_dim)
+    Tensor value;       ///< (height, width, heads * value_dim)
+    Tensor output;
+    size_t heads = 0;  ///< >= 1; divides the channels
     float scale = 1.0f;
     /// Per axis, interpolated to its length: (length, heads * key_dim).
     const float* query_positions[kAxes] = {nullptr, nullptr};
     const float* key_positions[kAxes] = {nullptr, nullptr};
     /// Per axis the convolution, packed by gemm_kernels(tier), and its bias or null.
-    const float* encode[kAxes] = {nullptr, nullptr};
+    const void* encode[kAxes] = {nullptr, nullptr};
     const float* encode_bias[kAxes] = {nullptr, nullptr};
-    /// axial_workspace_size() floats that all calls of a run share, 64-byte aligned.
-    float* workspace = nullptr;
+    /// axial_workspace_size() bytes that all calls of a run share, aligned to 64 bytes.
+    void* workspace = nullptr;
 
-    // Not inline: files of several instruction sets call them.
-    size_t key_channels() const;
-    size_t value_channels() const;
+    /// Positions along an axis. Not inline: files of several instruction sets call it.
     size_t length(size_t axis) const;
 };
 
@@ -64,8 +58,7 @@ const AxialAttentionKernels& axial_attention_kernels(Tier tier, DType dtype = DT
 
 /// One of the maps that are squeezed, and where to.
 struct AxialSource {
-    const float* map;
-    size_t ld, channels;
+    Map<const float> map;
     float* squeezed[kAxes];
     const float* positions[kAxes];  ///< null for the value
 };
@@ -73,9 +66,9 @@ struct AxialSource {
 /// Finds the map of a block among those of all three, and the block's first channel within it.
 AxialSource axial_source(const AxialAttentionArgs& args, size_t block, size_t* channel);
 
-/// Floats of workspace.
+/// Bytes of workspace.
 size_t axial_workspace_size(const AxialAttentionArgs& args);
-/// Floats of scratch that each concurrent call of axial_attention() needs, 64-byte aligned.
+/// Bytes of scratch that each concurrent call of axial_attention() needs, aligned to 64 bytes.
 size_t axial_scratch_size(Tier tier, const AxialAttentionArgs& args);
 
 /// A run has kAxialSteps steps, each of which must be finished before the next begins. Within one, any split
@@ -83,6 +76,6 @@ size_t axial_scratch_size(Tier tier, const AxialAttentionArgs& args);
 constexpr size_t kAxialSteps = 4;
 size_t axial_units(const AxialAttentionArgs& args, size_t step);
 void axial_attention(Tier tier, const AxialAttentionArgs& args, size_t step, size_t begin, size_t end,
-                     float* scratch);
+                     void* scratch);
 
 }  // namespace mobileinst

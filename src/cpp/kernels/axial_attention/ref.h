@@ -12,7 +12,7 @@ float axial_attention_average_ref(const AxialSource& source, size_t channel, siz
                                   size_t count) {
     double sum = 0.0;
     for (size_t i = 0; i < count; ++i) {
-        sum += source.map[(first + i * step) * source.ld + channel];
+        sum += source.map.pixel(first + i * step)[channel];
     }
     return static_cast<float>(sum / static_cast<double>(count));
 }
@@ -23,9 +23,9 @@ void axial_attention_squeeze_channel_ref(const AxialAttentionArgs& args, const A
         const bool rows = axis == kRowAxis;
         for (size_t i = 0; i < args.length(axis); ++i) {
             const float mean =
-                rows ? axial_attention_average_ref(source, channel, i * args.width, 1, args.width)
-                     : axial_attention_average_ref(source, channel, i, args.width, args.height);
-            const size_t at = i * source.channels + channel;
+                rows ? axial_attention_average_ref(source, channel, i * args.value.width, 1, args.value.width)
+                     : axial_attention_average_ref(source, channel, i, args.value.width, args.value.height);
+            const size_t at = i * source.map.channels + channel;
             source.squeezed[axis][at] =
                 source.positions[axis] == nullptr ? mean : mean + source.positions[axis][at];
         }
@@ -36,7 +36,7 @@ void axial_attention_squeeze_ref(const AxialAttentionArgs& args, size_t begin, s
     for (size_t block = begin; block < end; ++block) {
         size_t channel = 0;
         const AxialSource source = axial_source(args, block, &channel);
-        const size_t last = std::min(channel + AxialAttentionKernels::kBlock, source.channels);
+        const size_t last = std::min(channel + AxialAttentionKernels::kBlock, source.map.channels);
         for (; channel < last; ++channel) {
             axial_attention_squeeze_channel_ref(args, source, channel);
         }
@@ -46,13 +46,14 @@ void axial_attention_squeeze_ref(const AxialAttentionArgs& args, size_t begin, s
 void axial_attention_spread_ref(const AxialAttentionArgs& args, size_t begin, size_t end) {
     const float* rows = axial_tokens(args, kRowAxis).encoded;
     const float* columns = axial_tokens(args, kColumnAxis).encoded;
-    const size_t channels = args.value_channels();
-    for (size_t pixel = begin * args.width; pixel < end * args.width; ++pixel) {
+    const Map<const float> value(args.value);
+    const Map<float> output(args.output);
+    const size_t channels = value.channels;
+    for (size_t pixel = begin * args.value.width; pixel < end * args.value.width; ++pixel) {
         for (size_t c = 0; c < channels; ++c) {
-            const float sum = args.value[pixel * args.value_ld + c] +
-                              rows[pixel / args.width * channels + c] +
-                              columns[pixel % args.width * channels + c];
-            args.output[pixel * args.output_ld + c] = std::min(std::max(sum, 0.0f), 6.0f);
+            const float sum = value.pixel(pixel)[c] + rows[pixel / args.value.width * channels + c] +
+                              columns[pixel % args.value.width * channels + c];
+            output.pixel(pixel)[c] = std::min(std::max(sum, 0.0f), 6.0f);
         }
     }
 }

@@ -12,23 +12,23 @@ template <size_t kVecs>
 void squeeze_vectors(const AxialAttentionArgs& args, const AxialSource& source, size_t channel,
                      size_t count) {
     const auto lanes = [&](size_t i) { return i + 1 < kVecs ? Vec<float>::kWidth : count; };
-    const Vec<float> row_scale = Vec<float>::fill(1.0f / static_cast<float>(args.width));
-    const Vec<float> column_scale = Vec<float>::fill(1.0f / static_cast<float>(args.height));
+    const Vec<float> row_scale = Vec<float>::fill(1.0f / static_cast<float>(args.value.width));
+    const Vec<float> column_scale = Vec<float>::fill(1.0f / static_cast<float>(args.value.height));
     const auto finish = [&](size_t axis, size_t position, size_t i, Vec<float> mean) {
-        const size_t at = position * source.channels + channel + i * Vec<float>::kWidth;
+        const size_t at = position * source.map.channels + channel + i * Vec<float>::kWidth;
         if (source.positions[axis] != nullptr) {
             mean = mean + Vec<float>::load_up_to(source.positions[axis] + at, lanes(i));
         }
         mean.store_up_to(source.squeezed[axis] + at, lanes(i));
     };
-    for (size_t y = 0; y < args.height; ++y) {
-        const float* pixel = source.map + y * args.width * source.ld + channel;
+    for (size_t y = 0; y < args.value.height; ++y) {
+        const float* pixel = source.map.data + y * args.value.width * source.map.ld + channel;
         float* column = source.squeezed[kColumnAxis] + channel;
         Vec<float> sums[kVecs];
         for (size_t i = 0; i < kVecs; ++i) {
             sums[i] = Vec<float>::zero();
         }
-        for (size_t x = 0; x < args.width; ++x, pixel += source.ld, column += source.channels) {
+        for (size_t x = 0; x < args.value.width; ++x, pixel += source.map.ld, column += source.map.channels) {
             for (size_t i = 0; i < kVecs; ++i) {
                 const Vec<float> v = Vec<float>::load_up_to(pixel + i * Vec<float>::kWidth, lanes(i));
                 sums[i] = sums[i] + v;
@@ -42,8 +42,8 @@ void squeeze_vectors(const AxialAttentionArgs& args, const AxialSource& source, 
             finish(kRowAxis, y, i, sums[i] * row_scale);
         }
     }
-    for (size_t x = 0; x < args.width; ++x) {
-        const float* column = source.squeezed[kColumnAxis] + x * source.channels + channel;
+    for (size_t x = 0; x < args.value.width; ++x) {
+        const float* column = source.squeezed[kColumnAxis] + x * source.map.channels + channel;
         for (size_t i = 0; i < kVecs; ++i) {
             finish(kColumnAxis, x, i,
                    Vec<float>::load_up_to(column + i * Vec<float>::kWidth, lanes(i)) * column_scale);
@@ -56,25 +56,28 @@ void axial_squeeze(const AxialAttentionArgs& args, size_t begin, size_t end) {
     for (size_t block = begin; block < end; ++block) {
         size_t channel = 0;
         const AxialSource source = axial_source(args, block, &channel);
-        if (channel + AxialAttentionKernels::kBlock <= source.channels) {
+        if (channel + AxialAttentionKernels::kBlock <= source.map.channels) {
             squeeze_vectors<kVecs>(args, source, channel, Vec<float>::kWidth);
             continue;
         }
-        for (; channel < source.channels; channel += Vec<float>::kWidth) {
-            squeeze_vectors<1>(args, source, channel, smaller(Vec<float>::kWidth, source.channels - channel));
+        for (; channel < source.map.channels; channel += Vec<float>::kWidth) {
+            squeeze_vectors<1>(args, source, channel,
+                               smaller(Vec<float>::kWidth, source.map.channels - channel));
         }
     }
 }
 
 void axial_spread(const AxialAttentionArgs& args, size_t begin, size_t end) {
-    const size_t channels = args.value_channels();
+    const Map<const float> values(args.value);
+    const Map<float> outputs(args.output);
+    const size_t channels = values.channels;
     const float* columns = axial_tokens(args, kColumnAxis).encoded;
     const Vec<float> low = Vec<float>::zero(), high = Vec<float>::fill(6.0f);
     for (size_t y = begin; y < end; ++y) {
         const float* row = axial_tokens(args, kRowAxis).encoded + y * channels;
-        for (size_t x = 0; x < args.width; ++x) {
-            const float* value = args.value + (y * args.width + x) * args.value_ld;
-            float* output = args.output + (y * args.width + x) * args.output_ld;
+        for (size_t x = 0; x < args.value.width; ++x) {
+            const float* value = values.pixel(y * values.width + x);
+            float* output = outputs.pixel(y * values.width + x);
             for (size_t c = 0; c < channels; c += Vec<float>::kWidth) {
                 const size_t count = smaller(Vec<float>::kWidth, channels - c);
                 const Vec<float> sum = Vec<float>::load_up_to(value + c, count) +

@@ -24,7 +24,7 @@ Winograd choose_winograd(size_t height, size_t width) {
     return best;
 }
 
-const Conv3x3Kernels& conv3x3_kernels(Tier tier, Winograd winograd, DType dtype) {
+const ConvKernels& conv3x3_kernels(Tier tier, Winograd winograd, DType dtype) {
     const Conv3x3Variants& variants = conv3x3_variants(tier, dtype);
     switch (winograd) {
         case Winograd::F4x4:

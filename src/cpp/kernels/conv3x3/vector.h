@@ -12,6 +12,7 @@
 #include "kernels/conv3x3/winograd_f4.h"
 #include "kernels/conv3x3/winograd_f6.h"
 #include "kernels/conv3x3/winograd_f8.h"
+#include "kernels/convolution/view.h"
 #include "kernels/gemm/panel.h"
 
 namespace mobileinst {
@@ -24,8 +25,8 @@ constexpr size_t kLinePad = 16;  // keeps the positions' streams from falling on
 using Columns = double[kPanelColumns];  // one weight of each filter of a panel
 
 template <typename F>
-size_t winograd_packed_size(size_t in_channels, size_t out_channels) {
-    return kPositions<F> * gemm_packed_size(out_channels, in_channels);
+size_t winograd_packed_size(const ConvSpec& spec) {
+    return kPositions<F> * packed_floats(spec.out_channels, spec.in_channels) * sizeof(float);
 }
 
 /// One dimension of the weight transform: three weights to F::kInputs, `step` apart.
@@ -55,7 +56,9 @@ inline void transform_filters(const Columns (&g)[9], Columns (&u)[kPositions<F>]
 }
 
 template <typename F>
-void winograd_pack(const float* weight, size_t in_channels, size_t out_channels, float* packed) {
+void winograd_pack(const ConvSpec& spec, const float* weight, void* memory) {
+    const size_t in_channels = spec.in_channels, out_channels = spec.out_channels;
+    float* packed = static_cast<float*>(memory);
     Columns g[9] = {}, u[kPositions<F>];
     for (size_t first = 0; first < out_channels; first += kPanelColumns) {
         const size_t columns = panel_columns(out_channels, first);
@@ -113,8 +116,9 @@ struct WinogradScratch {
 };
 
 template <typename F>
-size_t winograd_scratch_size(size_t in_channels, size_t out_channels) {
-    return WinogradScratch<F>(in_channels, tiles_per_block<F>(in_channels, out_channels), nullptr).size();
+size_t winograd_scratch_size(const ConvArgs& args) {
+    const size_t in = args.input.channels, tiles = tiles_per_block<F>(in, args.output.channels);
+    return WinogradScratch<F>(in, tiles, nullptr).size() * sizeof(float);
 }
 
 /// The tile at a place of the image.
@@ -122,8 +126,8 @@ template <typename F>
 struct Tile {
     size_t y, x;  // of its first output
 
-    Tile(const Conv3x3Args& args, size_t index) {
-        const size_t across = divide_up(args.width, F::kOutputs);
+    Tile(const ConvView<float>& args, size_t index) {
+        const size_t across = divide_up(args.input.width, F::kOutputs);
         y = index / across * F::kOutputs;
         x = index % across * F::kOutputs;
     }
@@ -167,31 +171,31 @@ inline __attribute__((always_inline)) void transform_input_tile(LoadColumn&& loa
 }
 
 template <typename F>
-inline void input_tile_inside(const Conv3x3Args& args, const Tile<F>& tile, float* output,
+inline void input_tile_inside(const ConvView<float>& args, const Tile<F>& tile, float* output,
                               size_t position_step) {
-    const size_t row = args.width * args.input_ld;
-    const float* corner = args.input + ((tile.y - 1) * args.width + tile.x - 1) * args.input_ld;
+    const size_t row = args.input.width * args.input.ld;
+    const float* corner = args.input.data + ((tile.y - 1) * args.input.width + tile.x - 1) * args.input.ld;
     size_t c = 0;
-    for (; c + Vec<float>::kWidth <= args.in_channels; c += Vec<float>::kWidth) {
+    for (; c + Vec<float>::kWidth <= args.input.channels; c += Vec<float>::kWidth) {
         const float* p = corner + c;
         for (size_t i = 0; prefetches(c) && i < F::kInputs; ++i) {
             for (size_t j = F::kInputs; j < F::kInputs + F::kOutputs; ++j) {
-                __builtin_prefetch(p + i * row + j * args.input_ld, 0, 2);
+                __builtin_prefetch(p + i * row + j * args.input.ld, 0, 2);
             }
         }
         transform_input_tile<F>(
             [&](size_t j) {
-                const float* column = settled(p + j * args.input_ld);
+                const float* column = settled(p + j * args.input.ld);
                 return [=](size_t i) { return Vec<float>::load(column + i * row); };
             },
             output + c, position_step);
     }
-    if (c < args.in_channels) {
+    if (c < args.input.channels) {
         const float* p = corner + c;
-        const size_t count = args.in_channels - c;
+        const size_t count = args.input.channels - c;
         transform_input_tile<F>(
             [&](size_t j) {
-                const float* column = p + j * args.input_ld;
+                const float* column = p + j * args.input.ld;
                 return [=](size_t i) { return Vec<float>::load_first(column + i * row, count); };
             },
             output + c, position_step);
@@ -199,24 +203,25 @@ inline void input_tile_inside(const Conv3x3Args& args, const Tile<F>& tile, floa
 }
 
 template <typename F>
-inline void input_tile_at_border(const Conv3x3Args& args, const Tile<F>& tile, const float* zeros,
+inline void input_tile_at_border(const ConvView<float>& args, const Tile<F>& tile, const float* zeros,
                                  float* output, size_t position_step) {
     const float* pixels[F::kInputs][F::kInputs];  // of a column, then a row
     for (size_t i = 0; i < F::kInputs; ++i) {
         for (size_t j = 0; j < F::kInputs; ++j) {
             const size_t y = tile.y + i - 1, x = tile.x + j - 1;  // wraps round when outside
-            pixels[j][i] =
-                y < args.height && x < args.width ? args.input + (y * args.width + x) * args.input_ld : zeros;
+            pixels[j][i] = y < args.input.height && x < args.input.width
+                               ? args.input.data + (y * args.input.width + x) * args.input.ld
+                               : zeros;
         }
     }
     size_t c = 0;
-    for (; c + Vec<float>::kWidth <= args.in_channels; c += Vec<float>::kWidth) {
+    for (; c + Vec<float>::kWidth <= args.input.channels; c += Vec<float>::kWidth) {
         transform_input_tile<F>(
             [&](size_t j) { return [&, j](size_t i) { return Vec<float>::load(pixels[j][i] + c); }; },
             output + c, position_step);
     }
-    if (c < args.in_channels) {
-        const size_t count = args.in_channels - c;
+    if (c < args.input.channels) {
+        const size_t count = args.input.channels - c;
         transform_input_tile<F>(
             [&](size_t j) {
                 return [&, j](size_t i) { return Vec<float>::load_first(pixels[j][i] + c, count); };
@@ -226,13 +231,13 @@ inline void input_tile_at_border(const Conv3x3Args& args, const Tile<F>& tile, c
 }
 
 template <typename F>
-void transform_input_block(const Conv3x3Args& args, size_t first, size_t tiles,
+void transform_input_block(const ConvView<float>& args, size_t first, size_t tiles,
                            const WinogradScratch<F>& scratch) {
     for (size_t t = 0; t < tiles; ++t) {
         const Tile<F> tile(args, first + t);
         float* output = scratch.input + t * scratch.input_ld;
-        if (tile.y > 0 && tile.x > 0 && tile.y + F::kInputs - 1 <= args.height &&
-            tile.x + F::kInputs - 1 <= args.width) {
+        if (tile.y > 0 && tile.x > 0 && tile.y + F::kInputs - 1 <= args.input.height &&
+            tile.x + F::kInputs - 1 <= args.input.width) {
             input_tile_inside<F>(args, tile, output, scratch.input_position);
         } else {
             input_tile_at_border<F>(args, tile, scratch.zeros, output, scratch.input_position);
@@ -243,7 +248,7 @@ void transform_input_block(const Conv3x3Args& args, size_t first, size_t tiles,
 /// The second dimension of the output transform and the epilogue for a vector of channels that all exist,
 /// without residual, as NEON likes it: little per row.
 template <typename F>
-inline void output_rows(const VecEpilogue& finish, const float* half, Vec<float> bias, float* output,
+inline void output_rows(const VecEpilogue& epilogue, const float* half, Vec<float> bias, float* output,
                         size_t rows, size_t columns, size_t row_step, size_t ld, bool prefetched) {
     for (const float* end = half + rows * F::kInputs * Vec<float>::kWidth; half != end; output += row_step) {
         if (prefetched) {
@@ -261,7 +266,7 @@ inline void output_rows(const VecEpilogue& finish, const float* half, Vec<float>
         }
         half += F::kInputs * Vec<float>::kWidth;
         F::transform_output(m, bias);
-        finish.activate_all(m, F::kOutputs);
+        epilogue.activate_all(m, F::kOutputs);
         float* to = output;
         if (columns == F::kOutputs) {
 #pragma GCC unroll 10
@@ -282,7 +287,7 @@ inline void output_rows(const VecEpilogue& finish, const float* half, Vec<float>
 
 /// Both dimensions of the output transform for one vector of channels, and the epilogue.
 template <typename F>
-inline void output_tile(const Conv3x3Args& args, const VecEpilogue& finish, const Tile<F>& tile,
+inline void output_tile(const ConvView<float>& args, const VecEpilogue& epilogue, const Tile<F>& tile,
                         const float* product, size_t position_step, size_t channel) {
     alignas(64) float half[F::kOutputs * F::kInputs * Vec<float>::kWidth];
     for (size_t j = 0; j < F::kInputs; ++j) {
@@ -297,22 +302,22 @@ inline void output_tile(const Conv3x3Args& args, const VecEpilogue& finish, cons
             m[i].store(half + (i * F::kInputs + j) * Vec<float>::kWidth);
         }
     }
-    const size_t count = args.out_channels - channel;
-    const Vec<float> bias = finish.bias(channel, count);
-    const size_t rows = smaller(F::kOutputs, args.height - tile.y),
-                 columns = smaller(F::kOutputs, args.width - tile.x);
-    if (Vec<float>::kWidth == 4 && count >= Vec<float>::kWidth && finish.residual == nullptr) {
-        const size_t ld = args.output_ld;
-        float* output = args.output + (tile.y * args.width + tile.x) * ld + channel;
-        return output_rows<F>(finish, half, bias, output, rows, columns, args.width * ld, ld,
+    const size_t count = args.output.channels - channel;
+    const Vec<float> bias = epilogue.bias(channel, count);
+    const size_t rows = smaller(F::kOutputs, args.input.height - tile.y),
+                 columns = smaller(F::kOutputs, args.input.width - tile.x);
+    if (Vec<float>::kWidth == 4 && count >= Vec<float>::kWidth && epilogue.residual == nullptr) {
+        const size_t ld = args.output.ld;
+        float* output = args.output.data + (tile.y * args.input.width + tile.x) * ld + channel;
+        return output_rows<F>(epilogue, half, bias, output, rows, columns, args.input.width * ld, ld,
                               prefetches(channel));
     }
     for (size_t i = 0; i < rows; ++i) {
-        const size_t pixel = (tile.y + i) * args.width + tile.x;
-        float* output = args.output + pixel * args.output_ld + channel;
+        const size_t pixel = (tile.y + i) * args.input.width + tile.x;
+        float* output = args.output.data + pixel * args.output.ld + channel;
 #pragma GCC unroll 10
         for (size_t j = F::kOutputs; j < 2 * F::kOutputs; ++j) {
-            __builtin_prefetch(output + j * args.output_ld, 1, 2);
+            __builtin_prefetch(output + j * args.output.ld, 1, 2);
         }
         Vec<float> m[F::kInputs];
 #pragma GCC unroll 10
@@ -320,19 +325,19 @@ inline void output_tile(const Conv3x3Args& args, const VecEpilogue& finish, cons
             m[j] = Vec<float>::load(half + (i * F::kInputs + j) * Vec<float>::kWidth);
         }
         F::transform_output(m, bias);
-        finish.activate_all(m, F::kOutputs);
-        if (columns == F::kOutputs && count >= Vec<float>::kWidth && finish.residual == nullptr) {
+        epilogue.activate_all(m, F::kOutputs);
+        if (columns == F::kOutputs && count >= Vec<float>::kWidth && epilogue.residual == nullptr) {
             float* to = output;
 #pragma GCC unroll 10
             for (size_t j = 0; j < F::kOutputs; ++j) {
                 m[j].store(to);
-                to = next_address(to, output, j + 1, args.output_ld);
+                to = next_address(to, output, j + 1, args.output.ld);
             }
         } else {
 #pragma GCC unroll 10
             for (size_t j = 0; j < F::kOutputs; ++j) {
                 if (j < columns) {
-                    finish.store_activated(m[j], output + j * args.output_ld, pixel + j, channel, count);
+                    epilogue.store_activated(m[j], output + j * args.output.ld, pixel + j, channel, count);
                 }
             }
         }
@@ -340,41 +345,42 @@ inline void output_tile(const Conv3x3Args& args, const VecEpilogue& finish, cons
 }
 
 template <typename F>
-void transform_output_block(const Conv3x3Args& args, const VecEpilogue& finish, size_t first, size_t tiles,
-                            const WinogradScratch<F>& scratch, size_t channel) {
-    const size_t channels = smaller(kPanelColumns, args.out_channels - channel);
+void transform_output_block(const ConvView<float>& args, const VecEpilogue& epilogue, size_t first,
+                            size_t tiles, const WinogradScratch<F>& scratch, size_t channel) {
+    const size_t channels = smaller(kPanelColumns, args.output.channels - channel);
     for (size_t t = 0; t < tiles; ++t) {
         const Tile<F> tile(args, first + t);
         for (size_t c = 0; c < channels; c += Vec<float>::kWidth) {
-            output_tile<F>(args, finish, tile, scratch.product + t * kPanelColumns + c,
+            output_tile<F>(args, epilogue, tile, scratch.product + t * kPanelColumns + c,
                            scratch.product_position, channel + c);
         }
     }
 }
 
 template <typename F>
-void multiply_block(const Conv3x3Args& args, size_t tiles, const WinogradScratch<F>& scratch,
+void multiply_block(const ConvView<float>& args, size_t tiles, const WinogradScratch<F>& scratch,
                     size_t channel) {
-    const size_t columns = panel_columns(args.out_channels, channel);
-    const float* panel = args.packed + kPositions<F> * channel * args.in_channels;
+    const size_t columns = panel_columns(args.output.channels, channel);
+    const float* panel = args.packed + kPositions<F> * channel * args.input.channels;
     for (size_t position = 0; position < kPositions<F>; ++position) {
         gemm_panel(scratch.input + position * scratch.input_position, scratch.input_ld, tiles, panel,
-                   columns / Vec<float>::kWidth, args.in_channels,
+                   columns / Vec<float>::kWidth, args.input.channels,
                    RawRows{scratch.product + position * scratch.product_position, kPanelColumns});
-        panel += args.in_channels * columns;
+        panel += args.input.channels * columns;
     }
 }
 
 template <typename F>
-size_t winograd_units(const Conv3x3Args& args) {
-    return divide_up(args.height, F::kOutputs) * divide_up(args.width, F::kOutputs);
+size_t winograd_units(const ConvArgs& args) {
+    return divide_up(args.input.height, F::kOutputs) * divide_up(args.input.width, F::kOutputs);
 }
 
 template <typename F>
-void winograd_run(const Conv3x3Args& args, size_t begin, size_t end, float* memory) {
-    const VecEpilogue finish(args.epilogue);
-    const size_t most = tiles_per_block<F>(args.in_channels, args.out_channels);
-    const WinogradScratch<F> scratch(args.in_channels, most, memory);
+void winograd_run(const ConvArgs& args_, size_t begin, size_t end, void* memory) {
+    const ConvView<float> args(args_);
+    const VecEpilogue epilogue(args_.epilogue);
+    const size_t most = tiles_per_block<F>(args.input.channels, args.output.channels);
+    const WinogradScratch<F> scratch(args.input.channels, most, static_cast<float*>(memory));
     for (size_t i = 0; i < scratch.input_ld; ++i) {
         scratch.zeros[i] = 0.0f;
     }
@@ -384,17 +390,17 @@ void winograd_run(const Conv3x3Args& args, size_t begin, size_t end, float* memo
         const size_t tiles =
             kRowTile == 4 && left >= 2 * most ? most : divide_up(left, divide_up(left, most));
         transform_input_block<F>(args, begin, tiles, scratch);
-        for (size_t channel = 0; channel < args.out_channels; channel += kPanelColumns) {
+        for (size_t channel = 0; channel < args.output.channels; channel += kPanelColumns) {
             multiply_block<F>(args, tiles, scratch, channel);
-            transform_output_block<F>(args, finish, begin, tiles, scratch, channel);
+            transform_output_block<F>(args, epilogue, begin, tiles, scratch, channel);
         }
         begin += tiles;
     }
 }
 
 template <typename F>
-constexpr Conv3x3Kernels kWinogradKernels = {winograd_packed_size<F>, winograd_pack<F>,
-                                             winograd_scratch_size<F>, winograd_units<F>, winograd_run<F>};
+constexpr ConvKernels kWinogradKernels = {winograd_packed_size<F>, winograd_pack<F>, winograd_scratch_size<F>,
+                                          winograd_units<F>,       winograd_run<F>,  1};
 
 constexpr Conv3x3Variants kConv3x3 = {kWinogradKernels<WinogradF4>, kWinogradKernels<WinogradF6>,
                                       kWinogradKernels<WinogradF8>};

@@ -6,27 +6,28 @@
 // Packed weights: per group, panels as in panel.h, each (kernel, kernel, in channels of the group,
 // columns).
 
-#include "kernels/conv_direct/conv_direct.h"
+#include "kernels/convolution/view.h"
 #include "kernels/gemm/panel.h"
 
 namespace mobileinst {
 namespace {
 
-size_t direct_packed_size(size_t in_channels, size_t out_channels, size_t kernel, size_t groups) {
-    return kernel * kernel * in_channels * round_up(out_channels / groups, Vec<float>::kWidth);
+size_t direct_packed_size(const ConvSpec& spec) {
+    return spec.kernel * spec.kernel * packed_floats(spec.out_channels / spec.groups, spec.in_channels) *
+           sizeof(float);
 }
 
-void direct_pack(const float* weight, size_t in_channels, size_t out_channels, size_t kernel, size_t groups,
-                 float* packed) {
-    const size_t group_in = in_channels / groups, group_out = out_channels / groups, taps = kernel * kernel;
+void direct_pack(const ConvSpec& spec, const float* weight, void* packed) {
+    const size_t groups = spec.groups, taps = spec.kernel * spec.kernel;
+    const size_t group_in = spec.in_channels / groups, group_out = spec.out_channels / groups;
+    float* to = static_cast<float*>(packed);
     for (size_t group = 0; group < groups; ++group, weight += group_out * group_in * taps) {
         for (size_t first = 0; first < group_out; first += kPanelColumns) {
             const size_t columns = panel_columns(group_out, first);
             for (size_t i = 0; i < taps * group_in; ++i) {
                 const size_t tap = i / group_in, c = i % group_in;
                 for (size_t j = 0; j < columns; ++j) {
-                    *packed++ =
-                        first + j < group_out ? weight[((first + j) * group_in + c) * taps + tap] : 0.0f;
+                    *to++ = first + j < group_out ? weight[((first + j) * group_in + c) * taps + tap] : 0.0f;
                 }
             }
         }
@@ -35,8 +36,8 @@ void direct_pack(const float* weight, size_t in_channels, size_t out_channels, s
 
 /// One panel of one group in one output row.
 struct DirectRow {
-    const ConvDirectArgs& args;
-    const VecEpilogue& finish;
+    const ConvView<float>& args;
+    const VecEpilogue& epilogue;
     const float* input;         // row of kernel row `first_row`, first channel of the group
     const float* panel;         // weights of kernel row `first_row`
     size_t first_row, end_row;  // kernel rows inside the image
@@ -45,29 +46,30 @@ struct DirectRow {
 
     /// Where the outputs from x on go.
     EpilogueRows target(size_t x) const {
-        const size_t pixel = slot * args.out_width() + x;
-        return {&finish, args.output + pixel * args.output_ld + channel, args.output_ld, pixel, channel,
-                count};
+        const size_t pixel = slot * args.output.width + x;
+        return {&epilogue,      args.output.data + pixel * args.output.ld + channel,
+                args.output.ld, pixel,
+                channel,        count};
     }
 };
 
 /// PIXELS outputs beginning at x, with kernel columns [first, end), for the channels of a panel.
 template <int PIXELS, int VECTORS>
 __attribute__((noinline)) void direct_tile(const DirectRow& row, size_t x, size_t first, size_t end) {
-    const ConvDirectArgs& args = row.args;
+    const ConvView<float>& args = row.args;
     constexpr size_t kColumns = VECTORS * Vec<float>::kWidth;
     Vec<float> acc[PIXELS][VECTORS];
 #pragma GCC unroll 4
     for (int v = 0; v < VECTORS; ++v) {
         const Vec<float> bias =
-            row.finish.bias(row.channel + v * Vec<float>::kWidth, row.count - v * Vec<float>::kWidth);
+            row.epilogue.bias(row.channel + v * Vec<float>::kWidth, row.count - v * Vec<float>::kWidth);
 #pragma GCC unroll 16
         for (int p = 0; p < PIXELS; ++p) {
             acc[p][v] = bias;
         }
     }
-    const size_t ld = args.input_ld, group_in = row.group_in, step = args.stride * ld;
-    const size_t in_row = args.width * ld, panel_row = args.kernel * group_in * kColumns;
+    const size_t ld = args.input.ld, group_in = row.group_in, step = args.stride * ld;
+    const size_t in_row = args.input.width * ld, panel_row = args.kernel * group_in * kColumns;
     const float* in = row.input + (x * args.stride + first - args.kernel / 2) * ld;
     const float* panel = row.panel + first * group_in * kColumns;
     const size_t runs = ld == group_in ? 1 : end - first;  // pixels without gaps make one long run
@@ -89,14 +91,14 @@ template <int VECTORS>
 inline size_t direct_tiles_text(const DirectRow& row, size_t x, size_t pixels) {
     constexpr int kPixels = 4;
     if constexpr (kTileText<kPixels, VECTORS>) {
-        const ConvDirectArgs& args = row.args;
+        const ConvView<float>& args = row.args;
         const size_t few = (kPixels - 1) * divide_up(pixels, kPixels);  // what tiles of one pixel less hold
         const size_t tiles = pixels > few ? pixels - few : 0;
         TileTarget target;
-        if (tiles > 0 && args.input_ld == row.group_in && row.target(x).describe(&target)) {
-            tiles_of_runs_text<kPixels>(row.input + (x * args.stride - args.kernel / 2) * args.input_ld,
-                                        args.stride * args.input_ld, row.end_row - row.first_row,
-                                        args.width * args.input_ld, args.kernel * row.group_in, tiles,
+        if (tiles > 0 && args.input.ld == row.group_in && row.target(x).describe(&target)) {
+            tiles_of_runs_text<kPixels>(row.input + (x * args.stride - args.kernel / 2) * args.input.ld,
+                                        args.stride * args.input.ld, row.end_row - row.first_row,
+                                        args.input.width * args.input.ld, args.kernel * row.group_in, tiles,
                                         row.panel, target);
             return tiles * kPixels;
         }
@@ -116,16 +118,16 @@ inline void direct_tile_of(size_t pixels, const DirectRow& row, size_t x) {
 
 template <int VECTORS>
 void direct_panel_row(const DirectRow& row) {
-    const ConvDirectArgs& args = row.args;
-    const size_t pad = args.kernel / 2, width = args.out_width();
+    const ConvView<float>& args = row.args;
+    const size_t pad = args.kernel / 2, width = args.output.width;
     // Outputs [begin, end) have windows inside the row.
     const size_t begin = smaller(divide_up(pad, args.stride), width);
-    const size_t inside = args.width > pad ? (args.width - 1 - pad) / args.stride + 1 : 0;
+    const size_t inside = args.input.width > pad ? (args.input.width - 1 - pad) / args.stride + 1 : 0;
     const size_t end = larger(begin, smaller(inside, width));
     for (size_t x = 0; x < width;) {
         if (x < begin || x >= end) {
             const size_t left = x * args.stride, first = left < pad ? pad - left : 0;
-            direct_tile<1, VECTORS>(row, x, first, smaller(args.kernel, args.width + pad - left));
+            direct_tile<1, VECTORS>(row, x, first, smaller(args.kernel, args.input.width + pad - left));
             ++x;
         } else if (const size_t done = direct_tiles_text<VECTORS>(row, x, end - x)) {
             x += done;
@@ -148,25 +150,25 @@ inline void direct_panel_row_of(size_t vectors, const DirectRow& row) {
     direct_panel_row<VECTORS>(row);
 }
 
-void direct_row(const ConvDirectArgs& args, const VecEpilogue& finish, size_t y) {
+void direct_row(const ConvView<float>& args, const VecEpilogue& epilogue, size_t y, size_t slot) {
     const size_t pad = args.kernel / 2, top = y * args.stride;
     const size_t first_row = top < pad ? pad - top : 0,
-                 end_row = smaller(args.kernel, args.height + pad - top);
-    const size_t group_in = args.in_channels / args.groups, group_out = args.out_channels / args.groups;
+                 end_row = smaller(args.kernel, args.input.height + pad - top);
+    const size_t group_in = args.input.channels / args.groups, group_out = args.output.channels / args.groups;
     const float* packed = args.packed;
     for (size_t group = 0; group < args.groups; ++group) {
         const float* input =
-            args.input + (top + first_row - pad) * args.width * args.input_ld + group * group_in;
+            args.input.data + (top + first_row - pad) * args.input.width * args.input.ld + group * group_in;
         for (size_t channel = 0; channel < group_out; channel += kPanelColumns) {
             const size_t columns = panel_columns(group_out, channel);
             const float* panel = packed + first_row * args.kernel * group_in * columns;
             const DirectRow row{args,
-                                finish,
+                                epilogue,
                                 input,
                                 panel,
                                 first_row,
                                 end_row,
-                                args.output_ring.slot(y),
+                                slot,
                                 group_in,
                                 group * group_out + channel,
                                 smaller(kPanelColumns, group_out - channel)};
@@ -176,14 +178,15 @@ void direct_row(const ConvDirectArgs& args, const VecEpilogue& finish, size_t y)
     }
 }
 
-void direct_run(const ConvDirectArgs& args, size_t begin, size_t end) {
-    const VecEpilogue finish(args.epilogue);
+void direct_run(const ConvArgs& args, size_t begin, size_t end, void* /*scratch*/) {
+    const ConvView<float> view(args);
+    const VecEpilogue epilogue(args.epilogue);
     for (size_t y = begin; y < end; ++y) {
-        direct_row(args, finish, y);
+        direct_row(view, epilogue, y, args.output_ring.slot(y));
     }
 }
 
-constexpr ConvDirectKernels kConvDirect = {direct_packed_size, direct_pack, direct_run};
+constexpr ConvKernels kConvDirect = {direct_packed_size, direct_pack, no_scratch, output_rows, direct_run, 1};
 
 }  // namespace
 }  // namespace mobileinst

@@ -3,7 +3,7 @@
 // Rows of depthwise convolution on vectors of channels.
 
 #include "core/row_ring.h"
-#include "kernels/depthwise/depthwise.h"
+#include "kernels/convolution/view.h"
 #include "kernels/depthwise/strip.h"
 #include "kernels/depthwise/vector_row.h"
 #include "kernels/gemm/start.h"
@@ -27,10 +27,10 @@ struct Constant {
 struct Interior {
     size_t begin, end;
 
-    explicit Interior(const DepthwiseArgs& args) {
-        const size_t pad = args.kernel / 2, width = args.out_width();
+    explicit Interior(const ConvView<float>& args) {
+        const size_t pad = args.kernel / 2, width = args.output.width;
         begin = smaller(divide_up(pad, args.stride), width);
-        end = args.width > pad ? larger((args.width - 1 - pad) / args.stride + 1, begin) : begin;
+        end = args.input.width > pad ? larger((args.input.width - 1 - pad) / args.stride + 1, begin) : begin;
         end = smaller(end, width);
     }
 
@@ -43,13 +43,13 @@ struct RowWindow {
     const float* rows[kLargestKernel];  // of these taps
 
     /// `ring` says where the rows of args.input lie.
-    RowWindow(const DepthwiseArgs& args, size_t y, RowRing ring = {}) {
+    RowWindow(const ConvView<float>& args, size_t y, RowRing ring = {}) {
         const size_t pad = args.kernel / 2, top = y * args.stride;
         first = top < pad ? pad - top : 0;
-        end = smaller(args.kernel, args.height + pad - top);
+        end = smaller(args.kernel, args.input.height + pad - top);
         size_t slot = ring.slot(top + first - pad);
         for (size_t i = 0; i < smaller(end - first, kLargestKernel); ++i) {
-            rows[i] = args.input + slot * args.width * args.input_ld;
+            rows[i] = args.input.data + slot * args.input.width * args.input.ld;
             slot = slot + 1 == ring.slots ? 0 : slot + 1;
         }
     }
@@ -58,7 +58,7 @@ struct RowWindow {
 /// PIXELS outputs of VECTORS vectors of channels; load and store move a vector, whole or in part. LEFT and
 /// RIGHT columns of the windows lie outside the image.
 template <int KERNEL, int STRIDE, int PIXELS, int LEFT, int RIGHT, int VECTORS, typename Load, typename Store>
-inline __attribute__((always_inline)) void convolve_strip(const Strip& strip, const VecEpilogue& finish,
+inline __attribute__((always_inline)) void convolve_strip(const Strip& strip, const VecEpilogue& epilogue,
                                                           Load&& load, Store&& store) {
     constexpr int kInputs = (PIXELS - 1) * STRIDE + KERNEL;
     Vec<float> start[VECTORS], acc[PIXELS][VECTORS];
@@ -95,7 +95,7 @@ inline __attribute__((always_inline)) void convolve_strip(const Strip& strip, co
         }
         weights += KERNEL * VECTORS * Vec<float>::kWidth;
     }
-    finish.activate_all(&acc[0][0], PIXELS * VECTORS);
+    epilogue.activate_all(&acc[0][0], PIXELS * VECTORS);
     if (strip.residual != nullptr) {
         const float* from = strip.residual;
 #pragma GCC unroll 8
@@ -121,38 +121,40 @@ inline __attribute__((always_inline)) void convolve_strip(const Strip& strip, co
 /// The strip whose first output is (y, x), from a channel on that begins a group of as many vectors. LEFT
 /// columns of the first window lie outside the image.
 template <int KERNEL, int STRIDE, int LEFT>
-inline Strip make_strip(const DepthwiseArgs& args, const VecEpilogue& finish, const RowWindow& window,
+inline Strip make_strip(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window,
                         size_t y, size_t x, size_t channel, size_t vectors) {
-    const size_t pixel = y * args.out_width() + x;
+    const size_t pixel = y * args.output.width + x;
     const auto column = static_cast<ptrdiff_t>(x * STRIDE + LEFT) - KERNEL / 2;
-    return {window.rows,
-            window.end - window.first,
-            column * static_cast<ptrdiff_t>(args.input_ld) + static_cast<ptrdiff_t>(channel),
-            args.packed + (channel * KERNEL + window.first * vectors * Vec<float>::kWidth) * KERNEL,
-            finish.bias_values == nullptr ? kNoBias : finish.bias_values + channel,
-            args.output + pixel * args.output_ld + channel,
-            finish.residual == nullptr ? nullptr : finish.residual + pixel * finish.residual_ld + channel,
-            args.input_ld,
-            args.output_ld,
-            finish.residual_ld};
+    return {
+        window.rows,
+        window.end - window.first,
+        column * static_cast<ptrdiff_t>(args.input.ld) + static_cast<ptrdiff_t>(channel),
+        args.packed + (channel * KERNEL + window.first * vectors * Vec<float>::kWidth) * KERNEL,
+        epilogue.bias_values == nullptr ? kNoBias : epilogue.bias_values + channel,
+        args.output.data + pixel * args.output.ld + channel,
+        epilogue.residual == nullptr ? nullptr : epilogue.residual + pixel * epilogue.residual_ld + channel,
+        args.input.ld,
+        args.output.ld,
+        epilogue.residual_ld};
 }
 
 /// PIXELS outputs beginning at x for the channels from c on. LEFT columns of the first window and RIGHT of
 /// the last lie outside the image.
 template <int KERNEL, int STRIDE, int PIXELS, int LEFT, int RIGHT>
-void inner_pixels(const DepthwiseArgs& args, const VecEpilogue& finish_, const RowWindow& window, size_t y,
-                  size_t x, size_t c) {
-    const VecEpilogue finish = finish_;
+void inner_pixels(const ConvView<float>& args, const VecEpilogue& epilogue_, const RowWindow& window,
+                  size_t y, size_t x, size_t c) {
+    const VecEpilogue epilogue = epilogue_;
     constexpr int kGroup = kStripVectors<KERNEL>;
-    const size_t channels = args.channels;
+    const size_t channels = args.input.channels;
     const auto load = [](const float* p) { return Vec<float>::load(p); };
     const auto store = [](Vec<float> v, float* p) { v.store(p); };
     const auto strip_at = [&](int vectors) {
-        return make_strip<KERNEL, STRIDE, LEFT>(args, finish, window, y, x, c, static_cast<size_t>(vectors));
+        return make_strip<KERNEL, STRIDE, LEFT>(args, epilogue, window, y, x, c,
+                                                static_cast<size_t>(vectors));
     };
     for (Strip strip = strip_at(kGroup); c + kGroup * Vec<float>::kWidth <= channels;
          c += kGroup * Vec<float>::kWidth) {
-        convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT, kGroup>(strip, finish, load, store);
+        convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT, kGroup>(strip, epilogue, load, store);
         strip.advance(kGroup * Vec<float>::kWidth, KERNEL * KERNEL);
     }
     if (c == channels) {
@@ -160,49 +162,50 @@ void inner_pixels(const DepthwiseArgs& args, const VecEpilogue& finish_, const R
     }
     Strip strip = strip_at(1);  // what is left over is packed vector by vector
     for (; c + Vec<float>::kWidth <= channels; c += Vec<float>::kWidth) {
-        convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT, 1>(strip, finish, load, store);
+        convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT, 1>(strip, epilogue, load, store);
         strip.advance(Vec<float>::kWidth, KERNEL * KERNEL);
     }
     if (c < channels) {
         const size_t count = channels - c;
         convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT, 1>(
-            strip, finish, [count](const float* p) { return Vec<float>::load_first(p, count); },
+            strip, epilogue, [count](const float* p) { return Vec<float>::load_first(p, count); },
             [count](Vec<float> v, float* p) { v.store_first(p, count); });
     }
 }
 
 /// One output whose window may reach over the borders; any kernel and stride.
-void border_pixel(const DepthwiseArgs& args, const VecEpilogue& finish, const RowWindow& window, size_t y,
+void border_pixel(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window, size_t y,
                   size_t x) {
     const size_t pad = args.kernel / 2, left = x * args.stride;
-    const size_t first = left < pad ? pad - left : 0, end = smaller(args.kernel, args.width + pad - left);
-    const size_t pixel = y * args.out_width() + x;
-    const float* input = window.rows[0] + (left + first - pad) * args.input_ld;
-    for (size_t c = 0; c < args.channels; c += Vec<float>::kWidth) {
-        const size_t count = args.channels - c;
+    const size_t first = left < pad ? pad - left : 0,
+                 end = smaller(args.kernel, args.input.width + pad - left);
+    const size_t pixel = y * args.output.width + x;
+    const float* input = window.rows[0] + (left + first - pad) * args.input.ld;
+    for (size_t c = 0; c < args.input.channels; c += Vec<float>::kWidth) {
+        const size_t count = args.input.channels - c;
         const PackedVector weights(args, c);
-        Vec<float> acc = finish.bias(c, count);
+        Vec<float> acc = epilogue.bias(c, count);
         const float* row = input + c;
         for (size_t ky = window.first; ky < window.end; ++ky) {
             for (size_t kx = first; kx < end; ++kx) {
                 const Vec<float> w = Vec<float>::load(weights.tap(ky * args.kernel + kx));
-                acc = fma(Vec<float>::load_up_to(row + (kx - first) * args.input_ld, count), w, acc);
+                acc = fma(Vec<float>::load_up_to(row + (kx - first) * args.input.ld, count), w, acc);
             }
-            row += args.width * args.input_ld;
+            row += args.input.width * args.input.ld;
         }
-        finish.store(acc, args.output + pixel * args.output_ld + c, pixel, c, count);
+        epilogue.store(acc, args.output.data + pixel * args.output.ld + c, pixel, c, count);
     }
 }
 
 template <int KERNEL, int STRIDE, int PIXELS>
-inline void inner_pixels_of(size_t pixels, const DepthwiseArgs& args, const VecEpilogue& finish,
+inline void inner_pixels_of(size_t pixels, const ConvView<float>& args, const VecEpilogue& epilogue,
                             const RowWindow& window, size_t y, size_t x, size_t c) {
     if constexpr (PIXELS > 1) {
         if (pixels < PIXELS) {
-            return inner_pixels_of<KERNEL, STRIDE, PIXELS - 1>(pixels, args, finish, window, y, x, c);
+            return inner_pixels_of<KERNEL, STRIDE, PIXELS - 1>(pixels, args, epilogue, window, y, x, c);
         }
     }
-    inner_pixels<KERNEL, STRIDE, PIXELS, 0, 0>(args, finish, window, y, x, c);
+    inner_pixels<KERNEL, STRIDE, PIXELS, 0, 0>(args, epilogue, window, y, x, c);
 }
 
 /// Even strips, no thin one at the end: some of `low` + 1 outputs, then some of `low`.
@@ -219,17 +222,17 @@ struct EvenStrips {
 
 /// All whole groups of channels by the strips that are written out; returns how many channels that are.
 template <int KERNEL, int STRIDE>
-size_t inner_row_by_text(const DepthwiseArgs& args, const VecEpilogue& finish, const RowWindow& window,
+size_t inner_row_by_text(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window,
                          size_t y, size_t x, const EvenStrips& strips) {
     constexpr size_t kVectors = kStripVectors<KERNEL>, kGroup = kVectors * Vec<float>::kWidth;
-    const size_t whole = args.channels / kGroup * kGroup;
-    Strip strip = make_strip<KERNEL, STRIDE, 0>(args, finish, window, y, x, 0, kVectors);
+    const size_t whole = args.input.channels / kGroup * kGroup;
+    Strip strip = make_strip<KERNEL, STRIDE, 0>(args, epilogue, window, y, x, 0, kVectors);
     for (size_t c = 0; c < whole; c += kGroup) {
         Strip next = strip;
         convolve_strips_text<KERNEL, STRIDE, kPixels<KERNEL>>(strips.low + 1, strips.high_count, &next,
-                                                              finish.activation);
+                                                              epilogue.activation);
         convolve_strips_text<KERNEL, STRIDE, kPixels<KERNEL>>(strips.low, strips.low_count, &next,
-                                                              finish.activation);
+                                                              epilogue.activation);
         strip.advance(kGroup, KERNEL * KERNEL);
     }
     return whole;
@@ -237,70 +240,70 @@ size_t inner_row_by_text(const DepthwiseArgs& args, const VecEpilogue& finish, c
 
 /// The interior of a row whose window lies inside the image, one vector of channels after the other.
 template <int KERNEL, int STRIDE>
-void inner_row_by_vectors(const DepthwiseArgs& args, const VecEpilogue& finish, const RowWindow& window,
+void inner_row_by_vectors(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window,
                           size_t y, const Interior& interior) {
     VectorRow row;
     const auto first = static_cast<ptrdiff_t>(interior.begin * STRIDE) - KERNEL / 2;
     for (int ky = 0; ky < KERNEL; ++ky) {
-        row.rows[ky] = window.rows[ky] + first * static_cast<ptrdiff_t>(args.input_ld);
+        row.rows[ky] = window.rows[ky] + first * static_cast<ptrdiff_t>(args.input.ld);
     }
-    row.input_ld = args.input_ld;
+    row.input_ld = args.input.ld;
     row.weights = args.packed;
-    row.output = args.output + (y * args.out_width() + interior.begin) * args.output_ld;
-    row.output_ld = args.output_ld;
-    row.channels = args.channels;
-    vector_row<KERNEL, STRIDE, kPixels<KERNEL>>(row, interior.end - interior.begin, finish);
+    row.output = args.output.data + (y * args.output.width + interior.begin) * args.output.ld;
+    row.output_ld = args.output.ld;
+    row.channels = args.input.channels;
+    vector_row<KERNEL, STRIDE, kPixels<KERNEL>>(row, interior.end - interior.begin, epilogue);
 }
 
 template <int KERNEL, int STRIDE>
-void inner_row(const DepthwiseArgs& args, const VecEpilogue& finish, const RowWindow& window, size_t y,
+void inner_row(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window, size_t y,
                const Interior& interior) {
     if (interior.begin == interior.end) {
         return;
     }
     if constexpr (kByVectors) {
-        if (window.end - window.first == KERNEL && finish.residual == nullptr) {
-            return inner_row_by_vectors<KERNEL, STRIDE>(args, finish, window, y, interior);
+        if (window.end - window.first == KERNEL && epilogue.residual == nullptr) {
+            return inner_row_by_vectors<KERNEL, STRIDE>(args, epilogue, window, y, interior);
         }
     }
     const EvenStrips strips(interior.end - interior.begin, kPixels<KERNEL>);
     size_t done = 0;
     if constexpr (kLeastTextPixels<KERNEL> > 0) {
-        if (strips.low >= kLeastTextPixels<KERNEL> && finish.residual == nullptr &&
-            only_limits(finish.activation)) {
-            done = inner_row_by_text<KERNEL, STRIDE>(args, finish, window, y, interior.begin, strips);
+        if (strips.low >= kLeastTextPixels<KERNEL> && epilogue.residual == nullptr &&
+            only_limits(epilogue.activation)) {
+            done = inner_row_by_text<KERNEL, STRIDE>(args, epilogue, window, y, interior.begin, strips);
         }
     }
     size_t x = interior.begin;
-    for (size_t i = 0; done < args.channels && x < interior.end; ++i) {
+    for (size_t i = 0; done < args.input.channels && x < interior.end; ++i) {
         const size_t pixels = strips.low + (i < strips.high_count ? 1 : 0);
-        inner_pixels_of<KERNEL, STRIDE, kPixels<KERNEL>>(pixels, args, finish, window, y, x, done);
+        inner_pixels_of<KERNEL, STRIDE, kPixels<KERNEL>>(pixels, args, epilogue, window, y, x, done);
         x += pixels;
     }
 }
 
 /// A whole row of a map that has an interior, by strips at its ends of which some columns lie outside.
 template <int KERNEL, int STRIDE>
-void whole_row(const DepthwiseArgs& args, const VecEpilogue& finish, const RowWindow& window, size_t y,
+void whole_row(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window, size_t y,
                const Interior& interior) {
     constexpr int kPad = KERNEL / 2, kEnd = (kPad + STRIDE - 1) / STRIDE;  // outputs at an end
-    inner_pixels<KERNEL, STRIDE, kEnd, kPad, 0>(args, finish, window, y, 0, 0);
-    inner_row<KERNEL, STRIDE>(args, finish, window, y, interior);
-    if (interior.end == args.out_width()) {
+    inner_pixels<KERNEL, STRIDE, kEnd, kPad, 0>(args, epilogue, window, y, 0, 0);
+    inner_row<KERNEL, STRIDE>(args, epilogue, window, y, interior);
+    if (interior.end == args.output.width) {
         return;
     }
     if constexpr (kPad > 1 && STRIDE > 1) {
-        const size_t outside = (args.out_width() - 1) * STRIDE + kPad + 1 - args.width;
+        const size_t outside = (args.output.width - 1) * STRIDE + kPad + 1 - args.input.width;
         if (outside < kPad) {
-            return inner_pixels<KERNEL, STRIDE, kEnd, 0, 1>(args, finish, window, y, interior.end, 0);
+            return inner_pixels<KERNEL, STRIDE, kEnd, 0, 1>(args, epilogue, window, y, interior.end, 0);
         }
     }
-    inner_pixels<KERNEL, STRIDE, kEnd, 0, kPad>(args, finish, window, y, interior.end, 0);
+    inner_pixels<KERNEL, STRIDE, kEnd, 0, kPad>(args, epilogue, window, y, interior.end, 0);
 }
 
 /// Calls f(kernel, stride), as constants, if there is a loop made for them; false if there is none.
 template <typename F>
-inline bool with_loop(const DepthwiseArgs& args, F&& f) {
+inline bool with_loop(const ConvView<float>& args, F&& f) {
     if (args.kernel == 3 && args.stride == 1) {
         f(Constant<3>(), Constant<1>());
     } else if (args.kernel == 3 && args.stride == 2) {
@@ -316,25 +319,25 @@ inline bool with_loop(const DepthwiseArgs& args, F&& f) {
 }
 
 /// The interior of a row by the loop made for that kernel and stride; false if there is none.
-inline bool inner_row_of(const DepthwiseArgs& args, const VecEpilogue& finish, const RowWindow& window,
+inline bool inner_row_of(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window,
                          size_t y, const Interior& interior) {
     return with_loop(args, [&](auto kernel, auto stride) {
-        inner_row<kernel.value, stride.value>(args, finish, window, y, interior);
+        inner_row<kernel.value, stride.value>(args, epilogue, window, y, interior);
     });
 }
 
-inline void depthwise_row(const DepthwiseArgs& args, const VecEpilogue& finish, const Interior& interior,
+inline void depthwise_row(const ConvView<float>& args, const VecEpilogue& epilogue, const Interior& interior,
                           const RowWindow& window, size_t y) {
     if (interior.begin < interior.end && with_loop(
                                              args,
                                              [&](auto kernel, auto stride) {
-                                                 whole_row<kernel.value, stride.value>(args, finish, window,
+                                                 whole_row<kernel.value, stride.value>(args, epilogue, window,
                                                                                        y, interior);
                                              })) {
         return;
     }
-    for (size_t x = 0; x < args.out_width(); ++x) {
-        border_pixel(args, finish, window, y, x);
+    for (size_t x = 0; x < args.output.width; ++x) {
+        border_pixel(args, epilogue, window, y, x);
     }
 }
 

@@ -5,7 +5,7 @@
 // Packed weights: per group of vectors of channels (kernel * kernel, group); vectors that make no whole group
 // are groups of their own, the last filled up with zeros.
 
-#include "kernels/depthwise/depthwise.h"
+#include "kernels/convolution/view.h"
 #include "simd/epilogue.h"
 
 namespace mobileinst {
@@ -57,11 +57,11 @@ struct PackedVector {
     const float* first;
     size_t step;
 
-    PackedVector(const DepthwiseArgs& args, size_t c) {
+    PackedVector(const ConvView<float>& args, size_t c) {
         const size_t taps = args.kernel * args.kernel,
                      group = strip_vectors(args.kernel) * Vec<float>::kWidth;
         const size_t in_group = c % group;
-        const bool whole = c - in_group + group <= args.channels;
+        const bool whole = c - in_group + group <= args.input.channels;
         first = args.packed + (whole ? (c - in_group) * taps + in_group : c * taps);
         step = whole ? group : Vec<float>::kWidth;
     }

@@ -3,7 +3,7 @@
 // A row of depthwise outputs, one vector of channels after the other: what is the same for all its pixels is
 // prepared once, and not for every few of them.
 
-#include "kernels/depthwise/depthwise.h"
+#include "kernels/convolution/view.h"
 #include "simd/epilogue.h"
 
 namespace mobileinst {
@@ -24,7 +24,7 @@ struct VectorRow {
 /// PIXELS outputs from `pixel` on, of the vector of channels at c.
 template <int KERNEL, int STRIDE, int PIXELS, typename Load, typename Store>
 inline __attribute__((always_inline)) void convolve_pixels(const VectorRow& row, size_t pixel, size_t c,
-                                                           Vec<float> bias, const VecEpilogue& finish,
+                                                           Vec<float> bias, const VecEpilogue& epilogue,
                                                            Load&& load, Store&& store) {
     constexpr int kInputs = (PIXELS - 1) * STRIDE + KERNEL;
     Vec<float> acc[PIXELS];
@@ -53,7 +53,7 @@ inline __attribute__((always_inline)) void convolve_pixels(const VectorRow& row,
             }
         }
     }
-    finish.activate_all(acc, PIXELS);
+    epilogue.activate_all(acc, PIXELS);
     float* to = row.output + pixel * row.output_ld + c;
 #pragma GCC unroll 8
     for (int p = 0; p < PIXELS; ++p) {
@@ -65,25 +65,25 @@ inline __attribute__((always_inline)) void convolve_pixels(const VectorRow& row,
 /// Outputs [pixel, end), a multiple of PIXELS.
 template <int KERNEL, int STRIDE, int PIXELS>
 __attribute__((noinline)) void convolve_row(const VectorRow& row_, size_t pixel, size_t end,
-                                            const VecEpilogue& finish_) {
+                                            const VecEpilogue& epilogue_) {
     // Copies, which no store through a pointer can change.
     const VectorRow row = row_;
-    const VecEpilogue finish = finish_;
+    const VecEpilogue epilogue = epilogue_;
     size_t c = 0;
     for (; c + Vec<float>::kWidth <= row.channels; c += Vec<float>::kWidth) {
-        const Vec<float> bias = finish.bias(c, Vec<float>::kWidth);
+        const Vec<float> bias = epilogue.bias(c, Vec<float>::kWidth);
         for (size_t p = pixel; p < end; p += PIXELS) {
             convolve_pixels<KERNEL, STRIDE, PIXELS>(
-                row, p, c, bias, finish, [](const float* from) { return Vec<float>::load(from); },
+                row, p, c, bias, epilogue, [](const float* from) { return Vec<float>::load(from); },
                 [](Vec<float> v, float* to) { v.store(to); });
         }
     }
     if (c < row.channels) {
         const size_t count = row.channels - c;
-        const Vec<float> bias = finish.bias(c, count);
+        const Vec<float> bias = epilogue.bias(c, count);
         for (size_t p = pixel; p < end; p += PIXELS) {
             convolve_pixels<KERNEL, STRIDE, PIXELS>(
-                row, p, c, bias, finish,
+                row, p, c, bias, epilogue,
                 [count](const float* from) { return Vec<float>::load_first(from, count); },
                 [count](Vec<float> v, float* to) { v.store_first(to, count); });
         }
@@ -92,24 +92,24 @@ __attribute__((noinline)) void convolve_row(const VectorRow& row_, size_t pixel,
 
 template <int KERNEL, int STRIDE, int PIXELS>
 inline void convolve_row_of(size_t pixels, const VectorRow& row, size_t begin, size_t end,
-                            const VecEpilogue& finish) {
+                            const VecEpilogue& epilogue) {
     if constexpr (PIXELS > 1) {
         if (pixels < PIXELS) {
-            return convolve_row_of<KERNEL, STRIDE, PIXELS - 1>(pixels, row, begin, end, finish);
+            return convolve_row_of<KERNEL, STRIDE, PIXELS - 1>(pixels, row, begin, end, epilogue);
         }
     }
-    convolve_row<KERNEL, STRIDE, PIXELS>(row, begin, end, finish);
+    convolve_row<KERNEL, STRIDE, PIXELS>(row, begin, end, epilogue);
 }
 
 /// Outputs [0, pixels), PIXELS at a time at most: even steps, no thin one at the end.
 template <int KERNEL, int STRIDE, int PIXELS>
-void vector_row(const VectorRow& row, size_t pixels, const VecEpilogue& finish) {
+void vector_row(const VectorRow& row, size_t pixels, const VecEpilogue& epilogue) {
     const size_t steps = divide_up(pixels, PIXELS), low = pixels / steps, high_steps = pixels - low * steps;
     const size_t done = high_steps * (low + 1);
     if (high_steps > 0) {
-        convolve_row_of<KERNEL, STRIDE, PIXELS>(low + 1, row, 0, done, finish);
+        convolve_row_of<KERNEL, STRIDE, PIXELS>(low + 1, row, 0, done, epilogue);
     }
-    convolve_row_of<KERNEL, STRIDE, PIXELS>(low, row, done, pixels, finish);
+    convolve_row_of<KERNEL, STRIDE, PIXELS>(low, row, done, pixels, epilogue);
 }
 
 }  // namespace

@@ -19,11 +19,8 @@ enum class ElementwiseOp : uint8_t {
 /// One operation on maps of the same size, then an activation. The output may be any input itself.
 struct ElementwiseArgs {
     ElementwiseOp op = ElementwiseOp::Copy;
-    const float *a = nullptr, *b = nullptr, *c = nullptr;  ///< those that the operation takes
-    size_t a_ld = 0, b_ld = 0, c_ld = 0;
-    float* output = nullptr;
-    size_t output_ld = 0;
-    size_t pixels = 0, channels = 0;  ///< each >= 1
+    Tensor a, b, c;  ///< those that the operation takes
+    Tensor output;
     Activation activation = Activation::None;
 };
 

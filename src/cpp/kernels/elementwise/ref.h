@@ -6,26 +6,27 @@
 namespace mobileinst {
 namespace {
 
-double elementwise_value_at_ref(const ElementwiseArgs& args, size_t pixel, size_t channel) {
-    const double a = args.a[pixel * args.a_ld + channel];
+double elementwise_value_ref(const ElementwiseArgs& args, size_t pixel, size_t channel) {
+    const auto at = [&](const Tensor& map) -> double { return Map<const float>(map).pixel(pixel)[channel]; };
     switch (args.op) {
         case ElementwiseOp::Copy:
-            return a;
+            return at(args.a);
         case ElementwiseOp::Add:
-            return a + args.b[pixel * args.b_ld + channel];
+            return at(args.a) + at(args.b);
         case ElementwiseOp::Multiply:
-            return a * args.b[pixel * args.b_ld + channel];
+            return at(args.a) * at(args.b);
         case ElementwiseOp::MultiplyAdd:
-            return a * args.b[pixel * args.b_ld + channel] + args.c[pixel * args.c_ld + channel];
+            return at(args.a) * at(args.b) + at(args.c);
     }
-    return a;
+    return at(args.a);
 }
 
 void elementwise_run_ref(const ElementwiseArgs& args, size_t begin, size_t end) {
+    const Map<float> output(args.output);
     for (size_t pixel = begin; pixel < end; ++pixel) {
-        for (size_t channel = 0; channel < args.channels; ++channel) {
-            const double y = activate_ref(elementwise_value_at_ref(args, pixel, channel), args.activation);
-            args.output[pixel * args.output_ld + channel] = static_cast<float>(y);
+        for (size_t channel = 0; channel < output.channels; ++channel) {
+            const double y = activate_ref(elementwise_value_ref(args, pixel, channel), args.activation);
+            output.pixel(pixel)[channel] = static_cast<float>(y);
         }
     }
 }

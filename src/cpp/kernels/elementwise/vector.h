@@ -6,35 +6,44 @@
 namespace mobileinst {
 namespace {
 
+/// ElementwiseArgs of floats.
+struct ElementwiseView {
+    Map<const float> a, b, c;
+    Map<float> output;
+
+    explicit ElementwiseView(const ElementwiseArgs& args)
+        : a(args.a), b(args.b), c(args.c), output(args.output) {}
+};
+
 template <ElementwiseOp kOp>
-inline Vec<float> combine(const ElementwiseArgs& args, size_t pixel, size_t channel, size_t count) {
-    const Vec<float> a = Vec<float>::load_up_to(args.a + pixel * args.a_ld + channel, count);
+inline Vec<float> combine(const ElementwiseView& args, size_t pixel, size_t channel, size_t count) {
+    const Vec<float> a = Vec<float>::load_up_to(args.a.pixel(pixel) + channel, count);
     if constexpr (kOp == ElementwiseOp::Copy) {
         return a;
     } else {
-        const Vec<float> b = Vec<float>::load_up_to(args.b + pixel * args.b_ld + channel, count);
+        const Vec<float> b = Vec<float>::load_up_to(args.b.pixel(pixel) + channel, count);
         if constexpr (kOp == ElementwiseOp::Add) {
             return a + b;
         } else if constexpr (kOp == ElementwiseOp::Multiply) {
             return a * b;
         } else {
-            return fma(a, b, Vec<float>::load_up_to(args.c + pixel * args.c_ld + channel, count));
+            return fma(a, b, Vec<float>::load_up_to(args.c.pixel(pixel) + channel, count));
         }
     }
 }
 
 /// VECTORS vectors from a channel on, each of the first `count` floats.
 template <ElementwiseOp kOp, int VECTORS>
-inline __attribute__((always_inline)) void elementwise_channels(const ElementwiseArgs& args,
-                                                                const VecEpilogue& finish, size_t pixel,
+inline __attribute__((always_inline)) void elementwise_channels(const ElementwiseView& args,
+                                                                const VecEpilogue& epilogue, size_t pixel,
                                                                 size_t channel, size_t count) {
     Vec<float> y[VECTORS];
 #pragma GCC unroll 4
     for (int i = 0; i < VECTORS; ++i) {
         y[i] = combine<kOp>(args, pixel, channel + i * Vec<float>::kWidth, count);
     }
-    finish.activate_all(y, VECTORS);
-    float* output = args.output + pixel * args.output_ld + channel;
+    epilogue.activate_all(y, VECTORS);
+    float* output = args.output.pixel(pixel) + channel;
 #pragma GCC unroll 4
     for (int i = 0; i < VECTORS; ++i) {
         y[i].store_up_to(output + i * Vec<float>::kWidth, count);
@@ -43,20 +52,18 @@ inline __attribute__((always_inline)) void elementwise_channels(const Elementwis
 
 template <ElementwiseOp kOp>
 void elementwise_run_op(const ElementwiseArgs& args_, size_t begin, size_t end) {
-    const ElementwiseArgs args = args_;  // a copy that stores can't change
-    Epilogue epilogue;
-    epilogue.activation = args.activation;
-    const VecEpilogue finish(epilogue);
+    const ElementwiseView args(args_);
+    const VecEpilogue epilogue(args_.activation);
     for (size_t pixel = begin; pixel < end; ++pixel) {
         size_t channel = 0;
-        for (; channel + 4 * Vec<float>::kWidth <= args.channels; channel += 4 * Vec<float>::kWidth) {
-            elementwise_channels<kOp, 4>(args, finish, pixel, channel, Vec<float>::kWidth);
+        for (; channel + 4 * Vec<float>::kWidth <= args.output.channels; channel += 4 * Vec<float>::kWidth) {
+            elementwise_channels<kOp, 4>(args, epilogue, pixel, channel, Vec<float>::kWidth);
         }
-        for (; channel + Vec<float>::kWidth <= args.channels; channel += Vec<float>::kWidth) {
-            elementwise_channels<kOp, 1>(args, finish, pixel, channel, Vec<float>::kWidth);
+        for (; channel + Vec<float>::kWidth <= args.output.channels; channel += Vec<float>::kWidth) {
+            elementwise_channels<kOp, 1>(args, epilogue, pixel, channel, Vec<float>::kWidth);
         }
-        if (channel < args.channels) {
-            elementwise_channels<kOp, 1>(args, finish, pixel, channel, args.channels - channel);
+        if (channel < args.output.channels) {
+            elementwise_channels<kOp, 1>(args, epilogue, pixel, channel, args.output.channels - channel);
         }
     }
 }

@@ -20,7 +20,8 @@ constexpr size_t kPanelColumns = kPanelVectors * Vec<float>::kWidth;
 /// What sums begin with where there is no bias.
 alignas(64) constexpr float kZeroColumns[kPanelColumns] = {};
 
-inline size_t gemm_packed_size(size_t n, size_t k) { return round_up(n, Vec<float>::kWidth) * k; }
+/// Floats of packed weights (n, k).
+inline size_t packed_floats(size_t n, size_t k) { return round_up(n, Vec<float>::kWidth) * k; }
 
 /// Columns that the panel beginning at `column` holds, zeros included.
 inline size_t panel_columns(size_t n, size_t column) {
@@ -185,8 +186,8 @@ inline void gemm_tiles_of(size_t rows, const float* a, size_t lda, size_t tiles,
 }
 
 template <int VECTORS, typename Output>
-inline void gemm_rows(const float* a, size_t lda, size_t rows, const float* panel, size_t k,
-                      const Output& output) {
+inline void gemm_panel_rows(const float* a, size_t lda, size_t rows, const float* panel, size_t k,
+                            const Output& output) {
     constexpr int kRows = static_cast<int>(kTileRows<VECTORS>);
     // Even tiles, no thin one at the end: some of `high` rows, then some of one row less.
     const size_t tiles = divide_up(rows, kRows), low = rows / tiles, high_tiles = rows - low * tiles;
@@ -206,7 +207,7 @@ inline void gemm_panel_of(const float* a, size_t lda, size_t rows, const float* 
             return gemm_panel_of<VECTORS - 1>(a, lda, rows, panel, vectors, k, output);
         }
     }
-    gemm_rows<VECTORS>(a, lda, rows, panel, k, output);
+    gemm_panel_rows<VECTORS>(a, lda, rows, panel, k, output);
 }
 
 template <typename Output>

@@ -1,38 +1,50 @@
 #pragma once
 
-#include "kernels/gemm/gemm.h"
+#include "kernels/convolution/view.h"
 #include "kernels/gemm/panel.h"
 
 namespace mobileinst {
 namespace {
 
-inline void gemm_pack(const float* weight, size_t ldw, size_t n, size_t k, float* packed) {
+size_t gemm_packed_size(const ConvSpec& spec) {
+    return packed_floats(spec.out_channels, spec.in_channels) * sizeof(float);
+}
+
+void gemm_pack(const ConvSpec& spec, const float* weight, void* packed) {
+    const size_t n = spec.out_channels, k = spec.in_channels;
+    float* to = static_cast<float*>(packed);
     for (size_t first = 0; first < n; first += kPanelColumns) {
         const size_t columns = panel_columns(n, first);
         for (size_t i = 0; i < k; ++i) {
             for (size_t j = 0; j < columns; ++j) {
-                *packed++ = first + j < n ? weight[(first + j) * ldw + i] : 0.0f;
+                *to++ = first + j < n ? weight[(first + j) * k + i] : 0.0f;
             }
         }
     }
 }
 
-void gemm_run(const GemmArgs& args, size_t begin, size_t end) {
-    const VecEpilogue finish(args.epilogue);
+/// Rows [begin, end) of the output.
+inline void gemm_rows(const Map<const float>& a, const float* packed, const Map<float>& c,
+                      const VecEpilogue& epilogue, size_t begin, size_t end) {
+    const size_t k = a.channels, n = c.channels;
     // A panel of W stays in the first cache while rows of A, few enough to stay in the second, pass by.
-    const size_t block = larger(kRowTile, kSecondCacheFloats / 4 / (args.k + args.n) / kRowTile * kRowTile);
+    const size_t block = larger(kRowTile, kSecondCacheFloats / 4 / (k + n) / kRowTile * kRowTile);
     for (size_t row = begin; row < end; row += block) {
         const size_t rows = smaller(block, end - row);
-        for (size_t column = 0; column < args.n; column += kPanelColumns) {
-            float* c = args.c + row * args.ldc + column;
-            gemm_panel(args.a + row * args.lda, args.lda, rows, args.packed + column * args.k,
-                       panel_columns(args.n, column) / Vec<float>::kWidth, args.k,
-                       EpilogueRows{&finish, c, args.ldc, row, column, args.n - column});
+        for (size_t column = 0; column < n; column += kPanelColumns) {
+            gemm_panel(a.pixel(row), a.ld, rows, packed + column * k,
+                       panel_columns(n, column) / Vec<float>::kWidth, k,
+                       EpilogueRows{&epilogue, c.pixel(row) + column, c.ld, row, column, n - column});
         }
     }
 }
 
-constexpr GemmKernels kGemm = {gemm_packed_size, gemm_pack, gemm_run, kRowTile};
+void gemm_run(const ConvArgs& args, size_t begin, size_t end, void* /*scratch*/) {
+    const ConvView<float> view(args);
+    gemm_rows(view.input, view.packed, view.output, VecEpilogue(args.epilogue), begin, end);
+}
+
+constexpr ConvKernels kGemm = {gemm_packed_size, gemm_pack, no_scratch, output_pixels, gemm_run, kRowTile};
 
 }  // namespace
 }  // namespace mobileinst

@@ -5,6 +5,7 @@
 #include "core/activation.h"
 #include "core/dtype.h"
 #include "core/row_ring.h"
+#include "core/tensor.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -13,20 +14,17 @@ namespace mobileinst {
 /// expansion with activation, depthwise convolution with activation, 1x1 projection with its epilogue.
 /// Output must not overlap input, unless as `epilogue.residual`, which may be the input.
 struct InvertedResidualArgs {
-    const float* input = nullptr;  ///< (height, width, in_channels)
-    size_t input_ld = 0;
-    float* output = nullptr;  ///< (out_height(), out_width(), out_channels)
-    size_t output_ld = 0;
-    size_t height = 0, width = 0, in_channels = 0, hidden = 0, out_channels = 0;
+    Tensor input, output;
+    size_t hidden = 0;
     size_t kernel = 3;  ///< 3 or 5
     size_t stride = 1;  ///< 1 or 2
     /// Weights packed by gemm_kernels(tier) (hidden, in_channels); null if the block has no expansion, and
     /// then hidden = in_channels.
-    const float* expand = nullptr;
+    const void* expand = nullptr;
     const float* expand_bias = nullptr;
-    const float* depthwise = nullptr;  ///< packed by depthwise_kernels(tier)
+    const void* depthwise = nullptr;  ///< packed by depthwise_kernels(tier)
     const float* depthwise_bias = nullptr;
-    const float* project = nullptr;            ///< packed by gemm_kernels(tier) (out_channels, hidden)
+    const void* project = nullptr;             ///< packed by gemm_kernels(tier) (out_channels, hidden)
     Activation activation = Activation::None;  ///< after expansion and depthwise convolution
     Epilogue epilogue;                         ///< of the projection
 
@@ -35,19 +33,16 @@ struct InvertedResidualArgs {
     RowRing output_ring;  ///< not with a residual that is not the input
     /// The run before, with this scratch, ended where this one begins: what it expanded is used again.
     bool resumes = false;
-
-    size_t out_height() const { return (height - 1) / stride + 1; }
-    size_t out_width() const { return (width - 1) / stride + 1; }
 };
 
 /// The block of one tier. It pays where the expanded map would not stay in cache: at high resolution.
 struct InvertedResidualKernels {
-    /// Floats of scratch that one run() needs; concurrent runs need one each, 64-byte aligned.
+    /// Bytes of scratch that one run() needs; concurrent runs need one each, aligned to 64 bytes.
     size_t (*scratch_size)(const InvertedResidualArgs& args);
-    /// Computes output rows [begin, end) of [0, out_height()). Any split gives the same bits, equal to those
+    /// Computes output rows [begin, end). Any split gives the same bits, equal to those
     /// of the three kernels run one after the other; each range expands kernel - stride rows again that its
     /// neighbour has.
-    void (*run)(const InvertedResidualArgs& args, size_t begin, size_t end, float* scratch);
+    void (*run)(const InvertedResidualArgs& args, size_t begin, size_t end, void* scratch);
     /// Whether runs may resume and maps may lie in rings: where the map is not cut into columns.
     bool (*runs_on)(const InvertedResidualArgs& args);
 };

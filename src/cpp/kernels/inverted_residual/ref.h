@@ -1,50 +1,49 @@
 #pragma once
 
-#include "kernels/depthwise/depthwise.h"
-#include "kernels/gemm/gemm.h"
+#include "kernels/convolution/ref.h"
 #include "kernels/inverted_residual/inverted_residual.h"
 
 namespace mobileinst {
 namespace {
 
 size_t inverted_residual_expanded_size_ref(const InvertedResidualArgs& args) {
-    return args.expand == nullptr ? 0 : args.height * args.width * args.hidden;
+    return args.expand == nullptr ? 0 : args.input.pixels() * args.hidden;
 }
 
 size_t inverted_residual_scratch_size_ref(const InvertedResidualArgs& args) {
-    return inverted_residual_expanded_size_ref(args) + args.out_height() * args.out_width() * args.hidden;
+    return (inverted_residual_expanded_size_ref(args) + args.output.pixels() * args.hidden) * sizeof(float);
 }
 
 /// The three kernels one after the other, over whole maps but for the last.
-void inverted_residual_run_ref(const InvertedResidualArgs& args, size_t begin, size_t end, float* scratch) {
-    float* filtered = scratch + inverted_residual_expanded_size_ref(args);
-    DepthwiseArgs depthwise;
-    depthwise.input = args.input;
-    depthwise.input_ld = args.input_ld;
+void inverted_residual_run_ref(const InvertedResidualArgs& args, size_t begin, size_t end, void* scratch) {
+    const Tensor &x = args.input, &y = args.output;
+    const auto* expanded = static_cast<const float*>(scratch);
+    ConvArgs depthwise;
+    depthwise.input = x;
     if (args.expand != nullptr) {
-        const GemmArgs expand{args.input,  args.input_ld,    args.expand,
-                              scratch,     args.hidden,      args.height * args.width,
-                              args.hidden, args.in_channels, {args.expand_bias, args.activation, nullptr, 0}};
-        kGemmRef.run(expand, 0, expand.m);
-        depthwise.input = scratch;
-        depthwise.input_ld = args.hidden;
+        ConvArgs expand;
+        expand.input = x;
+        expand.output = float_tensor(expanded, x.height, x.width, args.hidden, args.hidden);
+        expand.packed = args.expand;
+        expand.epilogue = {args.expand_bias, args.activation, {}};
+        conv_rows_ref(expand, 0, x.height, nullptr);
+        depthwise.input = expand.output;
     }
+    const float* filtered = expanded + inverted_residual_expanded_size_ref(args);
+    depthwise.output = float_tensor(filtered, y.height, y.width, args.hidden, args.hidden);
     depthwise.packed = args.depthwise;
-    depthwise.output = filtered;
-    depthwise.output_ld = args.hidden;
-    depthwise.height = args.height;
-    depthwise.width = args.width;
-    depthwise.channels = args.hidden;
     depthwise.kernel = args.kernel;
     depthwise.stride = args.stride;
-    depthwise.epilogue = {args.depthwise_bias, args.activation, nullptr, 0};
-    kDepthwiseRef.run(depthwise, begin, end);
+    depthwise.groups = args.hidden;
+    depthwise.epilogue = {args.depthwise_bias, args.activation, {}};
+    conv_rows_ref(depthwise, begin, end, nullptr);
 
-    const size_t width = args.out_width();
-    const GemmArgs project{filtered,          args.hidden,    args.project,
-                           args.output,       args.output_ld, args.out_height() * width,
-                           args.out_channels, args.hidden,    args.epilogue};
-    kGemmRef.run(project, begin * width, end * width);
+    ConvArgs project;
+    project.input = depthwise.output;
+    project.output = y;
+    project.packed = args.project;
+    project.epilogue = args.epilogue;
+    conv_rows_ref(project, begin, end, nullptr);
 }
 
 bool inverted_residual_runs_on_ref(const InvertedResidualArgs& /*args*/) { return false; }

@@ -14,6 +14,39 @@
 namespace mobileinst {
 namespace {
 
+/// InvertedResidualArgs of floats.
+struct Block {
+    Map<const float> input;
+    Map<float> output;
+    size_t hidden, kernel, stride;
+    const float *expand, *depthwise, *project;
+    RowRing input_ring, output_ring;
+    bool resumes;
+
+    explicit Block(const InvertedResidualArgs& args)
+        : input(args.input),
+          output(args.output),
+          hidden(args.hidden),
+          kernel(args.kernel),
+          stride(args.stride),
+          expand(static_cast<const float*>(args.expand)),
+          depthwise(static_cast<const float*>(args.depthwise)),
+          project(static_cast<const float*>(args.project)),
+          input_ring(args.input_ring),
+          output_ring(args.output_ring),
+          resumes(args.resumes) {}
+};
+
+/// The epilogues of its three convolutions.
+struct BlockEpilogues {
+    VecEpilogue expand, depthwise, project;
+
+    explicit BlockEpilogues(const InvertedResidualArgs& args)
+        : expand({args.expand_bias, args.activation, {}}),
+          depthwise({args.depthwise_bias, args.activation, {}}),
+          project(args.epilogue) {}
+};
+
 /// Floats from one column of the ring to the next: not many times a cache line's, where neighbouring columns
 /// would share few of the first-level cache's sets.
 inline size_t ring_ld(size_t hidden) {
@@ -29,21 +62,21 @@ struct ColumnStrip {
     size_t outside_left, first, seen;  // columns left of the image; first column in it and how many
     size_t hidden_ld;
 
-    ColumnStrip(const InvertedResidualArgs& args, size_t x_, size_t columns_)
+    ColumnStrip(const Block& args, size_t x_, size_t columns_)
         : x(x_), columns(columns_), hidden_ld(ring_ld(args.hidden)) {
         const size_t pad = args.kernel / 2, left = x * args.stride;
         ring_columns = (columns - 1) * args.stride + args.kernel;
         outside_left = left < pad ? pad - left : 0;
         first = left + outside_left - pad;
-        seen = smaller(args.width, left + ring_columns - pad) - first;
+        seen = smaller(args.input.width, left + ring_columns - pad) - first;
     }
 
     size_t ring_row() const { return ring_columns * hidden_ld; }
     size_t outside_right() const { return ring_columns - outside_left - seen; }
 };
 
-inline size_t strip_columns(const InvertedResidualArgs& args) {
-    const size_t width = args.out_width();
+inline size_t strip_columns(const Block& args) {
+    const size_t width = args.output.width;
     if (args.expand == nullptr) {
         return width;
     }
@@ -53,13 +86,15 @@ inline size_t strip_columns(const InvertedResidualArgs& args) {
     return divide_up(width, divide_up(width, most));
 }
 
-size_t inverted_residual_scratch_size(const InvertedResidualArgs& args) {
+size_t inverted_residual_scratch_size(const InvertedResidualArgs& args_) {
+    const Block args(args_);
     const ColumnStrip strip(args, 0, strip_columns(args));
     const size_t filtered = strip.columns * strip.hidden_ld;
-    return args.expand == nullptr ? filtered : args.kernel * strip.ring_row() + filtered;
+    const size_t ring = args.expand == nullptr ? 0 : args.kernel * strip.ring_row();
+    return (ring + filtered) * sizeof(float);
 }
 
-void zero_borders(const InvertedResidualArgs& args, const ColumnStrip& strip, float* ring) {
+void zero_borders(const Block& args, const ColumnStrip& strip, float* ring) {
     for (size_t slot = 0; slot < args.kernel; ++slot) {
         float* row = ring + slot * strip.ring_row();
         for (size_t i = 0; i < strip.outside_left * strip.hidden_ld; ++i) {
@@ -72,69 +107,62 @@ void zero_borders(const InvertedResidualArgs& args, const ColumnStrip& strip, fl
     }
 }
 
-inline void expand_row(const InvertedResidualArgs& args, const ColumnStrip& strip, size_t row, float* ring) {
-    GemmArgs gemm;
-    gemm.a = args.input + (args.input_ring.slot(row) * args.width + strip.first) * args.input_ld;
-    gemm.lda = args.input_ld;
-    gemm.packed = args.expand;
-    gemm.c = ring + row % args.kernel * strip.ring_row() + strip.outside_left * strip.hidden_ld;
-    gemm.ldc = strip.hidden_ld;
-    gemm.m = strip.seen;
-    gemm.n = args.hidden;
-    gemm.k = args.in_channels;
-    gemm.epilogue = {args.expand_bias, args.activation, nullptr, 0};
-    gemm_run(gemm, 0, gemm.m);
+inline void expand_row(const Block& args, const ColumnStrip& strip, const VecEpilogue& epilogue, size_t row,
+                       float* ring) {
+    Map<const float> from = args.input;
+    from.data = args.input.pixel(args.input_ring.slot(row) * args.input.width + strip.first);
+    Map<float> to;
+    to.data = ring + row % args.kernel * strip.ring_row() + strip.outside_left * strip.hidden_ld;
+    to.ld = strip.hidden_ld;
+    to.channels = args.hidden;
+    gemm_rows(from, args.expand, to, epilogue, 0, strip.seen);
 }
 
-inline void project_row(const InvertedResidualArgs& args, const ColumnStrip& strip, size_t y,
+inline void project_row(const Block& args, const ColumnStrip& strip, const VecEpilogue& epilogue, size_t y,
                         const float* filtered) {
-    const size_t pixel = args.output_ring.slot(y) * args.out_width() + strip.x;
-    GemmArgs gemm;
-    gemm.a = filtered;
-    gemm.lda = strip.hidden_ld;
-    gemm.packed = args.project;
-    gemm.c = args.output + pixel * args.output_ld;
-    gemm.ldc = args.output_ld;
-    gemm.m = strip.columns;
-    gemm.n = args.out_channels;
-    gemm.k = args.hidden;
-    gemm.epilogue = args.epilogue;
-    if (gemm.epilogue.residual != nullptr) {
-        const size_t beside = args.input_ring.slot(y) * args.out_width() + strip.x;
-        gemm.epilogue.residual += beside * gemm.epilogue.residual_ld;
+    Map<const float> from;
+    from.data = filtered;
+    from.ld = strip.hidden_ld;
+    from.channels = args.hidden;
+    Map<float> to = args.output;
+    to.data = args.output.pixel(args.output_ring.slot(y) * args.output.width + strip.x);
+    VecEpilogue row_epilogue = epilogue;
+    if (epilogue.residual != nullptr) {
+        const size_t beside = args.input_ring.slot(y) * args.output.width + strip.x;
+        row_epilogue.residual += beside * epilogue.residual_ld;
     }
-    gemm_run(gemm, 0, gemm.m);
+    gemm_rows(from, args.project, to, row_epilogue, 0, strip.columns);
 }
 
 /// The depthwise part as a problem of its own that writes row 0 of `filtered`.
-inline DepthwiseArgs filter_args(const InvertedResidualArgs& args, const ColumnStrip& strip,
-                                 float* filtered) {
-    DepthwiseArgs depthwise;
+inline ConvView<float> filter_args(const Block& args, const ColumnStrip& strip, float* filtered) {
+    ConvView<float> depthwise;
     depthwise.packed = args.depthwise;
-    depthwise.output = filtered;
-    depthwise.output_ld = strip.hidden_ld;
-    depthwise.height = args.height;
-    depthwise.channels = args.hidden;
+    depthwise.output.data = filtered;
+    depthwise.output.ld = strip.hidden_ld;
+    depthwise.output.channels = args.hidden;
+    depthwise.input.height = args.input.height;
+    depthwise.input.channels = args.hidden;
     depthwise.kernel = args.kernel;
     depthwise.stride = args.stride;
-    depthwise.epilogue = {args.depthwise_bias, args.activation, nullptr, 0};
     return depthwise;
 }
 
 /// The end of the input rows that output row y sees.
-inline size_t rows_seen(const InvertedResidualArgs& args, size_t y) {
-    return smaller(args.height, y * args.stride + args.kernel - args.kernel / 2);
+inline size_t rows_seen(const Block& args, size_t y) {
+    return smaller(args.input.height, y * args.stride + args.kernel - args.kernel / 2);
 }
 
-void run_strip(const InvertedResidualArgs& args, const ColumnStrip& strip, size_t begin, size_t end,
-               float* ring) {
+void run_strip(const Block& args, const BlockEpilogues& epilogues, const ColumnStrip& strip, size_t begin,
+               size_t end, float* ring) {
     float* filtered = ring + args.kernel * strip.ring_row();
-    DepthwiseArgs depthwise = filter_args(args, strip, filtered);
+    ConvView<float> depthwise = filter_args(args, strip, filtered);
     const size_t pad = args.kernel / 2;
-    depthwise.input = ring + pad * strip.hidden_ld;  // the kernel's left half reaches back over these columns
-    depthwise.input_ld = strip.hidden_ld;
-    depthwise.width = strip.ring_columns;
-    const VecEpilogue finish(depthwise.epilogue);
+    depthwise.input.data =
+        ring + pad * strip.hidden_ld;  // the kernel's left half reaches back over these columns
+    depthwise.input.ld = strip.hidden_ld;
+    depthwise.input.width = strip.ring_columns;
+    depthwise.output.width = (strip.ring_columns - 1) / args.stride + 1;
     size_t next;  // row to expand
     if (args.resumes) {
         next = rows_seen(args, begin - 1);
@@ -144,42 +172,45 @@ void run_strip(const InvertedResidualArgs& args, const ColumnStrip& strip, size_
     }
     for (size_t y = begin; y < end; ++y) {
         for (; next < rows_seen(args, y); ++next) {
-            expand_row(args, strip, next, ring);
+            expand_row(args, strip, epilogues.expand, next, ring);
         }
-        inner_row_of(depthwise, finish, RowWindow(depthwise, y, {args.kernel}), 0,
+        inner_row_of(depthwise, epilogues.depthwise, RowWindow(depthwise, y, {args.kernel}), 0,
                      Interior(0, strip.columns));
-        project_row(args, strip, y, filtered);
+        project_row(args, strip, epilogues.project, y, filtered);
     }
 }
 
 /// Without expansion the input itself is filtered.
-void run_unexpanded(const InvertedResidualArgs& args, size_t begin, size_t end, float* filtered) {
-    const ColumnStrip strip(args, 0, args.out_width());
-    DepthwiseArgs depthwise = filter_args(args, strip, filtered);
+void run_unexpanded(const Block& args, const BlockEpilogues& epilogues, size_t begin, size_t end,
+                    float* filtered) {
+    const ColumnStrip strip(args, 0, args.output.width);
+    ConvView<float> depthwise = filter_args(args, strip, filtered);
     depthwise.input = args.input;
-    depthwise.input_ld = args.input_ld;
-    depthwise.width = args.width;
-    const VecEpilogue finish(depthwise.epilogue);
+    depthwise.output.width = args.output.width;
     const Interior interior(depthwise);
     for (size_t y = begin; y < end; ++y) {
-        depthwise_row(depthwise, finish, interior, RowWindow(depthwise, y, args.input_ring), 0);
-        project_row(args, strip, y, filtered);
+        depthwise_row(depthwise, epilogues.depthwise, interior, RowWindow(depthwise, y, args.input_ring), 0);
+        project_row(args, strip, epilogues.project, y, filtered);
     }
 }
 
-void inverted_residual_run(const InvertedResidualArgs& args, size_t begin, size_t end, float* scratch) {
+void inverted_residual_run(const InvertedResidualArgs& args_, size_t begin, size_t end, void* memory) {
+    const Block args(args_);
+    const BlockEpilogues epilogues(args_);
+    float* scratch = static_cast<float*>(memory);
     if (args.expand == nullptr) {
-        return run_unexpanded(args, begin, end, scratch);
+        return run_unexpanded(args, epilogues, begin, end, scratch);
     }
-    const size_t width = args.out_width(), step = strip_columns(args);
+    const size_t width = args.output.width, step = strip_columns(args);
     for (size_t x = 0; x < width; x += step) {
-        run_strip(args, ColumnStrip(args, x, smaller(step, width - x)), begin, end, scratch);
+        run_strip(args, epilogues, ColumnStrip(args, x, smaller(step, width - x)), begin, end, scratch);
     }
 }
 
-bool inverted_residual_runs_on(const InvertedResidualArgs& args) {
+bool inverted_residual_runs_on(const InvertedResidualArgs& args_) {
+    const Block args(args_);
     // Narrow maps have columns at both borders at once, whose windows are not looked up row by row.
-    return strip_columns(args) == args.out_width() && args.width >= 2 * args.kernel;
+    return strip_columns(args) == args.output.width && args.input.width >= 2 * args.kernel;
 }
 
 constexpr InvertedResidualKernels kInvertedResidual = {inverted_residual_scratch_size, inverted_residual_run,

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "core/dtype.h"
+#include "core/tensor.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -10,13 +11,9 @@ namespace mobileinst {
 /// y = (x - mean) / sqrt(variance + eps) * weight + bias over the channels of each row, variance without
 /// Bessel's correction. The output may be the input itself.
 struct LayerNormArgs {
-    const float* input = nullptr;
-    size_t input_ld = 0;
+    Tensor input, output;
     const float* weight = nullptr;  ///< (channels,)
     const float* bias = nullptr;    ///< (channels,)
-    float* output = nullptr;
-    size_t output_ld = 0;
-    size_t rows = 0, channels = 0;  ///< each >= 1
     float eps = 1e-5f;
 };
 

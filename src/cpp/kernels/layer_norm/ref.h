@@ -8,20 +8,22 @@ namespace mobileinst {
 namespace {
 
 void layer_norm_run_ref(const LayerNormArgs& args, size_t begin, size_t end) {
+    const Map<const float> input(args.input);
+    const Map<float> output(args.output);
     for (size_t row = begin; row < end; ++row) {
-        const float* x = args.input + row * args.input_ld;
+        const float* x = input.pixel(row);
         double mean = 0.0, variance = 0.0;
-        for (size_t c = 0; c < args.channels; ++c) {
+        for (size_t c = 0; c < input.channels; ++c) {
             mean += x[c];
         }
-        mean /= static_cast<double>(args.channels);
-        for (size_t c = 0; c < args.channels; ++c) {
+        mean /= static_cast<double>(input.channels);
+        for (size_t c = 0; c < input.channels; ++c) {
             variance += (x[c] - mean) * (x[c] - mean);
         }
-        variance /= static_cast<double>(args.channels);
+        variance /= static_cast<double>(input.channels);
         const double scale = 1.0 / std::sqrt(variance + args.eps);
-        float* y = args.output + row * args.output_ld;
-        for (size_t c = 0; c < args.channels; ++c) {
+        float* y = output.pixel(row);
+        for (size_t c = 0; c < input.channels; ++c) {
             y[c] = static_cast<float>((x[c] - mean) * scale * args.weight[c] + args.bias[c]);
         }
     }

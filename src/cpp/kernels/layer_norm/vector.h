@@ -10,9 +10,9 @@ namespace mobileinst {
 namespace {
 
 void normalise_row(const LayerNormArgs& args, size_t row) {
-    const float* x = args.input + row * args.input_ld;
-    float* y = args.output + row * args.output_ld;
-    const size_t channels = args.channels, whole = channels / Vec<float>::kWidth * Vec<float>::kWidth;
+    const float* x = Map<const float>(args.input).pixel(row);
+    float* y = Map<float>(args.output).pixel(row);
+    const size_t channels = args.input.channels, whole = channels / Vec<float>::kWidth * Vec<float>::kWidth;
     const float count = static_cast<float>(channels);
 
     Vec<float> sums = Vec<float>::zero();

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "core/dtype.h"
+#include "core/tensor.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -11,12 +12,8 @@ namespace mobileinst {
 /// out), as PyTorch does; columns likewise. With a window, of odd size, it reads as many around row i.
 /// Output must not overlap input.
 struct PoolArgs {
-    const float* input = nullptr;  ///< (height, width, channels)
-    size_t input_ld = 0;
-    float* output = nullptr;  ///< (out_height, out_width, channels)
-    size_t output_ld = 0;
-    size_t height = 0, width = 0, out_height = 0, out_width = 0, channels = 0;  ///< each >= 1
-    size_t window = 0;                                                          ///< 0: adaptive
+    Tensor input, output;
+    size_t window = 0;  ///< 0: adaptive
 };
 
 /// Rows or columns [begin, end) that an output position reads.
@@ -33,7 +30,7 @@ static inline PoolBin pool_bin(size_t position, size_t in, size_t out, size_t wi
 }
 
 struct PoolKernels {
-    /// Both compute output pixels [begin, end) of [0, out_height * out_width).
+    /// Both compute output pixels [begin, end) of [0, output.pixels()).
     void (*average)(const PoolArgs& args, size_t begin, size_t end);
     void (*maximum)(const PoolArgs& args, size_t begin, size_t end);
 };

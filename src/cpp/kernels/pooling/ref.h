@@ -10,10 +10,12 @@ namespace {
 template <typename Reduce>
 void pooling_pool_ref(const PoolArgs& args, size_t begin, size_t end, const Reduce& reduce) {
     for (size_t pixel = begin; pixel < end; ++pixel) {
-        const PoolBin rows = pool_bin(pixel / args.out_width, args.height, args.out_height, args.window);
-        const PoolBin columns = pool_bin(pixel % args.out_width, args.width, args.out_width, args.window);
-        for (size_t channel = 0; channel < args.channels; ++channel) {
-            args.output[pixel * args.output_ld + channel] = reduce(rows, columns, channel);
+        const PoolBin rows =
+            pool_bin(pixel / args.output.width, args.input.height, args.output.height, args.window);
+        const PoolBin columns =
+            pool_bin(pixel % args.output.width, args.input.width, args.output.width, args.window);
+        for (size_t channel = 0; channel < args.output.channels; ++channel) {
+            Map<float>(args.output).pixel(pixel)[channel] = reduce(rows, columns, channel);
         }
     }
 }
@@ -23,7 +25,7 @@ void pooling_average_ref(const PoolArgs& args, size_t begin, size_t end) {
         double sum = 0.0;
         for (size_t y = rows.begin; y < rows.end; ++y) {
             for (size_t x = columns.begin; x < columns.end; ++x) {
-                sum += args.input[(y * args.width + x) * args.input_ld + channel];
+                sum += Map<const float>(args.input).pixel(y * args.input.width + x)[channel];
             }
         }
         return static_cast<float>(
@@ -33,10 +35,12 @@ void pooling_average_ref(const PoolArgs& args, size_t begin, size_t end) {
 
 void pooling_maximum_ref(const PoolArgs& args, size_t begin, size_t end) {
     pooling_pool_ref(args, begin, end, [&](const PoolBin& rows, const PoolBin& columns, size_t channel) {
-        float found = args.input[(rows.begin * args.width + columns.begin) * args.input_ld + channel];
+        float found =
+            Map<const float>(args.input).pixel(rows.begin * args.input.width + columns.begin)[channel];
         for (size_t y = rows.begin; y < rows.end; ++y) {
             for (size_t x = columns.begin; x < columns.end; ++x) {
-                found = std::max(found, args.input[(y * args.width + x) * args.input_ld + channel]);
+                found =
+                    std::max(found, Map<const float>(args.input).pixel(y * args.input.width + x)[channel]);
             }
         }
         return found;

@@ -8,22 +8,22 @@ namespace {
 
 /// Reduces `kVectors` vectors of channels of one bin, row by row so that sums stay short.
 template <bool kAverage, size_t kVectors>
-inline void pool_channels(const PoolArgs& args, const PoolBin& rows, const PoolBin& columns, size_t channel,
-                          size_t count, float* output) {
-    const float* corner = args.input + (rows.begin * args.width + columns.begin) * args.input_ld + channel;
+inline void pool_channels(const Map<const float>& input, const PoolBin& rows, const PoolBin& columns,
+                          size_t channel, size_t count, float* output) {
+    const float* corner = input.pixel(rows.begin * input.width + columns.begin) + channel;
     Vec<float> total[kVectors];
     for (size_t v = 0; v < kVectors; ++v) {
         total[v] =
             kAverage ? Vec<float>::zero() : Vec<float>::load_up_to(corner + v * Vec<float>::kWidth, count);
     }
     for (size_t y = rows.begin; y < rows.end; ++y) {
-        const float* pixel = args.input + (y * args.width + columns.begin) * args.input_ld + channel;
+        const float* pixel = input.pixel(y * input.width + columns.begin) + channel;
         Vec<float> row[kVectors];
         for (size_t v = 0; v < kVectors; ++v) {
             row[v] = Vec<float>::load_up_to(pixel + v * Vec<float>::kWidth, count);
         }
         for (size_t x = columns.begin + 1; x < columns.end; ++x) {
-            pixel += args.input_ld;
+            pixel += input.ld;
             for (size_t v = 0; v < kVectors; ++v) {
                 const Vec<float> value = Vec<float>::load_up_to(pixel + v * Vec<float>::kWidth, count);
                 row[v] = kAverage ? row[v] + value : larger_of(row[v], value);
@@ -42,19 +42,21 @@ inline void pool_channels(const PoolArgs& args, const PoolBin& rows, const PoolB
 
 template <bool kAverage>
 void pool(const PoolArgs& args, size_t begin, size_t end) {
+    const Map<const float> input(args.input);
+    const Map<float> output(args.output);
     for (size_t pixel = begin; pixel < end; ++pixel) {
-        const PoolBin rows = pool_bin(pixel / args.out_width, args.height, args.out_height, args.window);
-        const PoolBin columns = pool_bin(pixel % args.out_width, args.width, args.out_width, args.window);
-        float* output = args.output + pixel * args.output_ld;
+        const PoolBin rows = pool_bin(pixel / output.width, input.height, output.height, args.window);
+        const PoolBin columns = pool_bin(pixel % output.width, input.width, output.width, args.window);
+        float* to = output.pixel(pixel);
         size_t c = 0;
-        for (; c + 4 * Vec<float>::kWidth <= args.channels; c += 4 * Vec<float>::kWidth) {
-            pool_channels<kAverage, 4>(args, rows, columns, c, Vec<float>::kWidth, output);
+        for (; c + 4 * Vec<float>::kWidth <= output.channels; c += 4 * Vec<float>::kWidth) {
+            pool_channels<kAverage, 4>(input, rows, columns, c, Vec<float>::kWidth, to);
         }
-        for (; c + Vec<float>::kWidth <= args.channels; c += Vec<float>::kWidth) {
-            pool_channels<kAverage, 1>(args, rows, columns, c, Vec<float>::kWidth, output);
+        for (; c + Vec<float>::kWidth <= output.channels; c += Vec<float>::kWidth) {
+            pool_channels<kAverage, 1>(input, rows, columns, c, Vec<float>::kWidth, to);
         }
-        if (c < args.channels) {
-            pool_channels<kAverage, 1>(args, rows, columns, c, args.channels - c, output);
+        if (c < output.channels) {
+            pool_channels<kAverage, 1>(input, rows, columns, c, output.channels - c, to);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 #include "core/dtype.h"
 #include "core/interpolation.h"
+#include "core/tensor.h"
 #include "core/tier.h"
 
 namespace mobileinst {
@@ -14,18 +15,17 @@ namespace mobileinst {
 struct PreprocessArgs {
     const uint8_t* frame = nullptr;            ///< (frame_height, frame_width, 3), contiguous
     size_t frame_height = 0, frame_width = 0;  ///< each >= 1
-    float* output = nullptr;                   ///< (height, width, 3), contiguous, red first
-    size_t height = 0, width = 0;              ///< each >= 1
-    const LinearTap* columns = nullptr;        ///< (width,): linear_tap(x, frame_width, width)
+    Tensor output;                             ///< (height, width, 3), contiguous, red first
+    const LinearTap* columns = nullptr;        ///< (width,): linear_tap(x, frame_width, output.width)
     float mean[3] = {}, inverse_std[3] = {};   ///< of red, green, blue, on the scale 0..255
     bool bgr = false;                          ///< the frame's blue comes first
 };
 
 struct PreprocessKernels {
-    /// Floats of scratch that one run() needs; concurrent runs need one each, 64-byte aligned.
+    /// Bytes of scratch that one run() needs; concurrent runs need one each, aligned to 64 bytes.
     size_t (*scratch_size)(const PreprocessArgs& args);
     /// Computes output rows [begin, end).
-    void (*run)(const PreprocessArgs& args, size_t begin, size_t end, float* scratch);
+    void (*run)(const PreprocessArgs& args, size_t begin, size_t end, void* scratch);
 };
 
 /// The kernels of a tier; throws std::invalid_argument if this build lacks them.

@@ -7,10 +7,10 @@ namespace {
 
 size_t preprocess_scratch_size_ref(const PreprocessArgs& /*args*/) { return 0; }
 
-void preprocess_run_ref(const PreprocessArgs& args, size_t begin, size_t end, float* /*scratch*/) {
+void preprocess_run_ref(const PreprocessArgs& args, size_t begin, size_t end, void* /*scratch*/) {
     for (size_t row = begin; row < end; ++row) {
-        const LinearTap y = linear_tap(row, args.frame_height, args.height);
-        for (size_t column = 0; column < args.width; ++column) {
+        const LinearTap y = linear_tap(row, args.frame_height, args.output.height);
+        for (size_t column = 0; column < args.output.width; ++column) {
             const LinearTap x = args.columns[column];
             for (size_t c = 0; c < 3; ++c) {
                 const size_t source = args.bgr ? 2 - c : c;
@@ -20,7 +20,7 @@ void preprocess_run_ref(const PreprocessArgs& args, size_t begin, size_t end, fl
                 const double left = at(y.low, x.low) + (at(y.high, x.low) - at(y.low, x.low)) * y.weight;
                 const double right = at(y.low, x.high) + (at(y.high, x.high) - at(y.low, x.high)) * y.weight;
                 const double value = left + (right - left) * x.weight;
-                args.output[(row * args.width + column) * 3 + c] =
+                static_cast<float*>(args.output.data)[(row * args.output.width + column) * 3 + c] =
                     static_cast<float>((value - args.mean[c]) * args.inverse_std[c]);
             }
         }

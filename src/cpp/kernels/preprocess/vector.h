@@ -9,7 +9,9 @@ namespace mobileinst {
 namespace {
 
 /// One row of the frame's width, and room for the fourth float of its last pixel.
-size_t preprocess_scratch_size(const PreprocessArgs& args) { return args.frame_width * 3 + 4; }
+size_t preprocess_scratch_size(const PreprocessArgs& args) {
+    return (args.frame_width * 3 + 4) * sizeof(float);
+}
 
 /// Mixes the two frame rows of an output row into `mixed`.
 template <typename Pixel>
@@ -41,9 +43,9 @@ void preprocess_rows(const PreprocessArgs& args, size_t begin, size_t end, float
     }
     const Pixel scale = Pixel::load(scales), shift = Pixel::load(shifts);
     for (size_t row = begin; row < end; ++row) {
-        mix_rows<Pixel>(args, linear_tap(row, args.frame_height, args.height), mixed);
-        float* output = args.output + row * args.width * 3;
-        for (size_t x = 0; x < args.width; ++x) {
+        mix_rows<Pixel>(args, linear_tap(row, args.frame_height, args.output.height), mixed);
+        float* output = static_cast<float*>(args.output.data) + row * args.output.width * 3;
+        for (size_t x = 0; x < args.output.width; ++x) {
             const LinearTap& tap = args.columns[x];
             Pixel value =
                 Pixel::mix(Pixel::load(mixed + tap.low * 3), Pixel::load(mixed + tap.high * 3), tap.weight);
@@ -51,7 +53,7 @@ void preprocess_rows(const PreprocessArgs& args, size_t begin, size_t end, float
                 value = value.reversed();
             }
             value = Pixel::scaled(value, scale, shift);
-            if (x + 1 < args.width) {
+            if (x + 1 < args.output.width) {
                 value.store(output + x * 3);  // the fourth float is overwritten by the next pixel
             } else {
                 value.store_three(output + x * 3);  // the next row may be another thread's
@@ -61,11 +63,12 @@ void preprocess_rows(const PreprocessArgs& args, size_t begin, size_t end, float
 }
 
 template <typename Pixel>
-void preprocess_run(const PreprocessArgs& args, size_t begin, size_t end, float* scratch) {
+void preprocess_run(const PreprocessArgs& args, size_t begin, size_t end, void* scratch) {
+    float* mixed = static_cast<float*>(scratch);
     if (args.bgr) {
-        preprocess_rows<Pixel, true>(args, begin, end, scratch);
+        preprocess_rows<Pixel, true>(args, begin, end, mixed);
     } else {
-        preprocess_rows<Pixel, false>(args, begin, end, scratch);
+        preprocess_rows<Pixel, false>(args, begin, end, mixed);
     }
 }
 

@@ -7,10 +7,10 @@
 namespace mobileinst {
 namespace {
 
-double resize_sample_ref(const float* map, size_t ld, size_t width, const LinearTap& y, const LinearTap& x,
+double resize_sample_ref(const Map<const float>& map, const LinearTap& y, const LinearTap& x,
                          size_t channel) {
     const auto at = [&](size_t row, size_t column) -> double {
-        return map[(row * width + column) * ld + channel];
+        return map.pixel(row * map.width + column)[channel];
     };
     const double top = at(y.low, x.low) + (at(y.low, x.high) - at(y.low, x.low)) * x.weight;
     const double bottom = at(y.high, x.low) + (at(y.high, x.high) - at(y.high, x.low)) * x.weight;
@@ -18,22 +18,21 @@ double resize_sample_ref(const float* map, size_t ld, size_t width, const Linear
 }
 
 void resize_run_ref(const ResizeArgs& args, size_t begin, size_t end) {
+    const Map<const float> input(args.input), local(args.local), shift(args.shift);
+    const Map<float> output(args.output);
     for (size_t row = begin; row < end; ++row) {
-        const LinearTap y = linear_tap(row, args.height, args.out_height);
-        for (size_t column = 0; column < args.out_width; ++column) {
-            const LinearTap x = linear_tap(column, args.width, args.out_width);
-            const size_t pixel = row * args.out_width + column;
-            for (size_t c = 0; c < args.channels; ++c) {
-                double value = resize_sample_ref(args.input, args.input_ld, args.width, y, x, c);
-                if (args.local != nullptr) {
-                    const double local = args.local[pixel * args.local_ld + c];
-                    value = args.shift == nullptr
-                                ? local + value
-                                : local * value +
-                                      resize_sample_ref(args.shift, args.shift_ld, args.width, y, x, c);
+        const LinearTap y = linear_tap(row, input.height, output.height);
+        for (size_t column = 0; column < output.width; ++column) {
+            const LinearTap x = linear_tap(column, input.width, output.width);
+            const size_t pixel = row * output.width + column;
+            for (size_t c = 0; c < output.channels; ++c) {
+                double value = resize_sample_ref(input, y, x, c);
+                if (local.data != nullptr) {
+                    const double factor = local.pixel(pixel)[c];
+                    value = shift.data == nullptr ? factor + value
+                                                  : factor * value + resize_sample_ref(shift, y, x, c);
                 }
-                args.output[pixel * args.output_ld + c] =
-                    static_cast<float>(activate_ref(value, args.activation));
+                output.pixel(pixel)[c] = static_cast<float>(activate_ref(value, args.activation));
             }
         }
     }

@@ -9,18 +9,13 @@
 namespace mobileinst {
 
 /// Bilinear resize R of one map (half-pixel centres, no antialias), alone or with what follows it:
-/// `local` null: y = R(input); `local` only: y = local + R(input); both: y = local * R(input) + R(shift).
-/// An activation comes last. The output may be `local` itself, else must not overlap anything.
+/// `local` without data: y = R(input); `local` only: y = local + R(input); both: y = local * R(input) +
+/// R(shift). An activation comes last. The output may be `local` itself, else must not overlap anything.
 struct ResizeArgs {
-    const float* input = nullptr;  ///< (height, width, channels)
-    size_t input_ld = 0;
-    const float* shift = nullptr;  ///< as input
-    size_t shift_ld = 0;
-    const float* local = nullptr;  ///< as output
-    size_t local_ld = 0;
-    float* output = nullptr;  ///< (out_height, out_width, channels)
-    size_t output_ld = 0;
-    size_t height = 0, width = 0, out_height = 0, out_width = 0, channels = 0;  ///< each >= 1
+    Tensor input;
+    Tensor shift;  ///< as input
+    Tensor local;  ///< as output
+    Tensor output;
     Activation activation = Activation::None;
 };
 

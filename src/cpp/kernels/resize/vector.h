@@ -12,6 +12,15 @@ constexpr bool kManyRegisters = Vec<float>::kWidth == 4;
 
 enum class ResizeMode { Plain, Add, MultiplyAdd };
 
+/// ResizeArgs of floats.
+struct ResizeView {
+    Map<const float> input, shift, local;
+    Map<float> output;
+
+    explicit ResizeView(const ResizeArgs& args)
+        : input(args.input), shift(args.shift), local(args.local), output(args.output) {}
+};
+
 /// The shares of the four pixels that an output pixel reads.
 struct Shares {
     Vec<float> top_left, top_right, bottom_left, bottom_right;
@@ -27,11 +36,11 @@ struct Shares {
 struct Corners {
     const float *top_left, *top_right, *bottom_left, *bottom_right;
 
-    Corners(const float* map, size_t ld, size_t width, const LinearTap& y, const LinearTap& x)
-        : top_left(map + (y.low * width + x.low) * ld),
-          top_right(map + (y.low * width + x.high) * ld),
-          bottom_left(map + (y.high * width + x.low) * ld),
-          bottom_right(map + (y.high * width + x.high) * ld) {}
+    Corners(const Map<const float>& map, const LinearTap& y, const LinearTap& x)
+        : top_left(map.pixel(y.low * map.width + x.low)),
+          top_right(map.pixel(y.low * map.width + x.high)),
+          bottom_left(map.pixel(y.high * map.width + x.low)),
+          bottom_right(map.pixel(y.high * map.width + x.high)) {}
 
     Vec<float> mix(const Shares& shares, size_t channel, size_t count) const {
         return mix_others(shares, channel, count,
@@ -60,17 +69,17 @@ struct ResizedPixel {
     const float* local;
     float* output;
 
-    ResizedPixel(const ResizeArgs& args, const LinearTap& y, const LinearTap& x, size_t pixel)
-        : input(args.input, args.input_ld, args.width, y, x),
-          shift(kMode == ResizeMode::MultiplyAdd ? args.shift : args.input,
-                kMode == ResizeMode::MultiplyAdd ? args.shift_ld : args.input_ld, args.width, y, x),
+    ResizedPixel(const ResizeView& args, const LinearTap& y, const LinearTap& x, size_t pixel)
+        : input(args.input, y, x),
+          shift(kMode == ResizeMode::MultiplyAdd ? args.shift : args.input, y, x),
           shares(y, x),
-          local(kMode == ResizeMode::Plain ? nullptr : args.local + pixel * args.local_ld),
-          output(args.output + pixel * args.output_ld) {}
+          local(kMode == ResizeMode::Plain ? nullptr : args.local.pixel(pixel)),
+          output(args.output.pixel(pixel)) {}
 
     /// VECTORS vectors from channel c on, each of the first `count` floats.
     template <int VECTORS>
-    inline __attribute__((always_inline)) void run(const VecEpilogue& finish, size_t c, size_t count) const {
+    inline __attribute__((always_inline)) void run(const VecEpilogue& epilogue, size_t c,
+                                                   size_t count) const {
         Vec<float> v[VECTORS];
 #pragma GCC unroll 4
         for (int i = 0; i < VECTORS; ++i) {
@@ -85,7 +94,7 @@ struct ResizedPixel {
                            shift.mix(shares, channel, count));
             }
         }
-        finish.activate_all(v, VECTORS);
+        epilogue.activate_all(v, VECTORS);
 #pragma GCC unroll 4
         for (int i = 0; i < VECTORS; ++i) {
             v[i].store_up_to(output + c + i * Vec<float>::kWidth, count);
@@ -94,41 +103,40 @@ struct ResizedPixel {
 };
 
 template <ResizeMode kMode>
-void resize_pixel(const ResizeArgs& args, const VecEpilogue& finish, const LinearTap& y, const LinearTap& x,
+void resize_pixel(const ResizeView& args, const VecEpilogue& epilogue, const LinearTap& y, const LinearTap& x,
                   size_t pixel) {
     const ResizedPixel<kMode> resized(args, y, x, pixel);
     size_t c = 0;
     if constexpr (kManyRegisters) {
-        for (; c + 4 * Vec<float>::kWidth <= args.channels; c += 4 * Vec<float>::kWidth) {
-            resized.template run<4>(finish, c, Vec<float>::kWidth);
+        for (; c + 4 * Vec<float>::kWidth <= args.output.channels; c += 4 * Vec<float>::kWidth) {
+            resized.template run<4>(epilogue, c, Vec<float>::kWidth);
         }
     }
-    for (; c + Vec<float>::kWidth <= args.channels; c += Vec<float>::kWidth) {
-        resized.template run<1>(finish, c, Vec<float>::kWidth);
+    for (; c + Vec<float>::kWidth <= args.output.channels; c += Vec<float>::kWidth) {
+        resized.template run<1>(epilogue, c, Vec<float>::kWidth);
     }
-    if (c < args.channels) {
-        resized.template run<1>(finish, c, args.channels - c);
+    if (c < args.output.channels) {
+        resized.template run<1>(epilogue, c, args.output.channels - c);
     }
 }
 
 template <ResizeMode kMode>
-void resize_rows(const ResizeArgs& args, size_t begin, size_t end) {
-    Epilogue epilogue;
-    epilogue.activation = args.activation;
-    const VecEpilogue finish(epilogue);
+void resize_rows(const ResizeArgs& args_, size_t begin, size_t end) {
+    const ResizeView args(args_);
+    const VecEpilogue epilogue(args_.activation);
     for (size_t row = begin; row < end; ++row) {
-        const LinearTap y = linear_tap(row, args.height, args.out_height);
-        for (size_t column = 0; column < args.out_width; ++column) {
-            const LinearTap x = linear_tap(column, args.width, args.out_width);
-            resize_pixel<kMode>(args, finish, y, x, row * args.out_width + column);
+        const LinearTap y = linear_tap(row, args.input.height, args.output.height);
+        for (size_t column = 0; column < args.output.width; ++column) {
+            const LinearTap x = linear_tap(column, args.input.width, args.output.width);
+            resize_pixel<kMode>(args, epilogue, y, x, row * args.output.width + column);
         }
     }
 }
 
 void resize_run(const ResizeArgs& args, size_t begin, size_t end) {
-    if (args.local == nullptr) {
+    if (args.local.data == nullptr) {
         resize_rows<ResizeMode::Plain>(args, begin, end);
-    } else if (args.shift == nullptr) {
+    } else if (args.shift.data == nullptr) {
         resize_rows<ResizeMode::Add>(args, begin, end);
     } else {
         resize_rows<ResizeMode::MultiplyAdd>(args, begin, end);

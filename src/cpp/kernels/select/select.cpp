@@ -15,8 +15,8 @@ struct Place {
     size_t level, row;
 
     Place(const SelectArgs& args, size_t index) : level(0), row(index) {
-        while (row >= args.levels[level].places) {
-            row -= args.levels[level].places;
+        while (row >= args.levels[level].places()) {
+            row -= args.levels[level].places();
             ++level;
         }
     }
@@ -29,29 +29,29 @@ float class_score(const SelectArgs& args, const Place& place, size_t group) {
     for (size_t g = 0; g < group; ++g) {
         first += args.groups[g];
     }
-    const float* kinds = level.kinds + place.row * level.kinds_ld + first;
+    const float* kinds = level.kinds.pixel(place.row) + first;
     const float best = *std::max_element(kinds, kinds + args.groups[group]);
-    return sigmoid(level.objectness[place.row * level.objectness_ld]) * sigmoid(best);
+    return sigmoid(*level.objectness.pixel(place.row)) * sigmoid(best);
 }
 
 void score_places(const SelectArgs& args, SelectScratch& scratch) {
     size_t index = 0;
     for (const SelectLevel& level : args.levels) {
-        for (size_t row = 0; row < level.places; ++row, ++index) {
-            const float* kinds = level.kinds + row * level.kinds_ld;
+        for (size_t row = 0; row < level.places(); ++row, ++index) {
+            const float* kinds = level.kinds.pixel(row);
             size_t all = 0;
             for (const size_t group : args.groups) {
                 all += group;
             }
             const float best = *std::max_element(kinds, kinds + all);
-            scratch.scores[index] = sigmoid(level.objectness[row * level.objectness_ld]) * sigmoid(best);
+            scratch.scores[index] = sigmoid(*level.objectness.pixel(row)) * sigmoid(best);
         }
     }
 }
 
 void find_corners(const SelectArgs& args, const Place& place, float* corners) {
     const SelectLevel& level = args.levels[place.level];
-    const float* box = level.boxes + place.row * level.boxes_ld;
+    const float* box = level.boxes.pixel(place.row);
     for (size_t axis = 0; axis < 2; ++axis) {
         const float half = std::exp(std::clamp(box[2 + axis], -20.0f, 20.0f)) / 2;
         corners[axis] = box[axis] - half;
@@ -112,14 +112,14 @@ void write_row(const SelectArgs& args, const Place& place, float* output) {
     const size_t width = args.features + 1;
     std::fill_n(output, args.output_channels(), 0.0f);
     float* own = output + place.level * width;
-    std::copy_n(level.features + place.row * level.features_ld, args.features, own);
+    std::copy_n(level.features.pixel(place.row), args.features, own);
     own[args.features] = 1.0f;
     output += args.levels.size() * width;
     for (size_t group = 0; group < args.groups.size(); ++group) {
         const float score = std::clamp(class_score(args, place, group), args.margin, 1.0f - args.margin);
         *output++ = std::log(score / (1.0f - score));
     }
-    const float* box = level.boxes + place.row * level.boxes_ld;
+    const float* box = level.boxes.pixel(place.row);
     output = std::copy_n(box, 4, output);
     for (size_t axis = 0; axis < 2; ++axis) {
         for (size_t wave = 0; wave < 4; ++wave) {
@@ -136,7 +136,7 @@ void write_row(const SelectArgs& args, const Place& place, float* output) {
 size_t SelectArgs::places() const {
     size_t total = 0;
     for (const SelectLevel& level : levels) {
-        total += level.places;
+        total += level.places();
     }
     return total;
 }
@@ -159,8 +159,8 @@ void select_places(const SelectArgs& args, SelectScratch& scratch) {
             return scratch.scores[a] != scratch.scores[b] ? scratch.scores[a] > scratch.scores[b] : a < b;
         });
     order_candidates(args, scratch, candidates);
-    for (size_t row = 0; row < args.count; ++row) {
-        float* output = args.output + row * args.output_ld;
+    for (size_t row = 0; row < args.output.pixels(); ++row) {
+        float* output = args.output.pixel(row);
         if (row < candidates) {
             write_row(args, Place(args, scratch.chosen[row]), output);
         } else {

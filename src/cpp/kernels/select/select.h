@@ -4,19 +4,18 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/tensor.h"
+
 namespace mobileinst {
 
 /// What a detector says of every place of one level; rows are places.
 struct SelectLevel {
-    const float* kinds = nullptr;  ///< logits, as many as all groups together
-    size_t kinds_ld = 0;
-    const float* objectness = nullptr;  ///< one logit
-    size_t objectness_ld = 0;
-    const float* boxes = nullptr;  ///< centre x and y, logarithms of width and height
-    size_t boxes_ld = 0;
-    const float* features = nullptr;
-    size_t features_ld = 0;
-    size_t places = 0;
+    Map<const float> kinds;       ///< logits, as many as all groups together
+    Map<const float> objectness;  ///< one logit
+    Map<const float> boxes;       ///< centre x and y, logarithms of width and height
+    Map<const float> features;
+
+    size_t places() const { return kinds.pixels(); }
 };
 
 /// The best places of all levels as rows, as mobileinst/network/selection.py describes them.
@@ -28,9 +27,7 @@ struct SelectArgs {
     float overlap = 0.0f;                          ///< IoU above which the worse of two candidates comes last
     float window_scale = 0.0f, least_half = 0.0f;  ///< of windows
     float margin = 0.0f;                           ///< probabilities are kept this far from 0 and 1
-    float* output = nullptr;
-    size_t output_ld = 0;
-    size_t count = 0;  ///< rows of the output
+    Map<float> output;
 
     size_t places() const;
     size_t output_channels() const {

@@ -34,13 +34,13 @@ struct Square {
 };
 
 /// An image's three planes to pixels without gaps, eight pixels at a time.
-void interleave_planes(const TransposeArgs& args) {
-    const size_t whole = args.columns / 8 * 8;
-    float* to = args.output;
+void interleave_planes(const TransposeView& args) {
+    const size_t whole = args.columns() / 8 * 8;
+    float* to = args.output.data;
     for (size_t column = 0; column < whole; column += 8, to += 24) {
-        const float* from = args.input + column;
-        const __m256 x = _mm256_loadu_ps(from), y = _mm256_loadu_ps(from + args.input_ld),
-                     z = _mm256_loadu_ps(from + 2 * args.input_ld);
+        const float* from = args.input.data + column;
+        const __m256 x = _mm256_loadu_ps(from), y = _mm256_loadu_ps(from + args.input.ld),
+                     z = _mm256_loadu_ps(from + 2 * args.input.ld);
         // Pixels 0 to 3 are in the lower halves, 4 to 7 in the upper ones.
         const __m256 xy = _mm256_shuffle_ps(x, y, _MM_SHUFFLE(2, 0, 2, 0)),
                      yz = _mm256_shuffle_ps(y, z, _MM_SHUFFLE(3, 1, 3, 1)),
@@ -53,11 +53,12 @@ void interleave_planes(const TransposeArgs& args) {
             _mm_storeu_ps(to + 12 + 4 * i, _mm256_extractf128_ps(parts[i], 1));
         }
     }
-    transpose_singly(args, 0, 3, whole, args.columns);
+    transpose_singly(args, 0, 3, whole, args.columns());
 }
 
-void transpose_avx2(const TransposeArgs& args) {
-    if (args.rows == 3 && args.output_ld == 3) {
+void transpose_avx2(const TransposeArgs& args_) {
+    const TransposeView args(args_);
+    if (args.rows() == 3 && args.output.ld == 3) {
         interleave_planes(args);
     } else {
         transpose_by<Square>(args);

@@ -27,10 +27,11 @@ struct Square {
 };
 
 /// An image's three planes to pixels without gaps, for which NEON has an instruction.
-void interleave_planes(const TransposeArgs& args) {
-    const float* plane[3] = {args.input, args.input + args.input_ld, args.input + 2 * args.input_ld};
-    float* output = args.output;
-    const size_t whole = args.columns / 16 * 16;
+void interleave_planes(const TransposeView& args) {
+    const float* plane[3] = {args.input.data, args.input.data + args.input.ld,
+                             args.input.data + 2 * args.input.ld};
+    float* output = args.output.data;
+    const size_t whole = args.columns() / 16 * 16;
     for (size_t column = 0; column < whole; column += 16) {
         for (size_t i = 0; i < 4; ++i, output += 12) {
             // Braces within the call would be arguments of their own to Clang's macro.
@@ -42,11 +43,12 @@ void interleave_planes(const TransposeArgs& args) {
             p += 16;
         }
     }
-    transpose_singly(args, 0, 3, whole, args.columns);
+    transpose_singly(args, 0, 3, whole, args.columns());
 }
 
-void transpose_neon(const TransposeArgs& args) {
-    if (args.rows == 3 && args.output_ld == 3) {
+void transpose_neon(const TransposeArgs& args_) {
+    const TransposeView args(args_);
+    if (args.rows() == 3 && args.output.ld == 3) {
         interleave_planes(args);
     } else {
         transpose_by<Square>(args);

@@ -6,9 +6,11 @@ namespace mobileinst {
 namespace {
 
 void transpose_transpose_ref(const TransposeArgs& args) {
-    for (size_t column = 0; column < args.columns; ++column) {
-        for (size_t row = 0; row < args.rows; ++row) {
-            args.output[column * args.output_ld + row] = args.input[row * args.input_ld + column];
+    const Map<const float> input(args.input);
+    const Map<float> output(args.output);
+    for (size_t column = 0; column < input.channels; ++column) {
+        for (size_t row = 0; row < input.pixels(); ++row) {
+            output.pixel(column)[row] = input.pixel(row)[column];
         }
     }
 }

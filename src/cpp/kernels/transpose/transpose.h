@@ -3,17 +3,15 @@
 #include <cstddef>
 
 #include "core/dtype.h"
+#include "core/tensor.h"
 #include "core/tier.h"
 
 namespace mobileinst {
 
 /// Rows to columns, from the engine's pixels of channels to the planes that users get.
 struct TransposeArgs {
-    const float* input = nullptr;  ///< (rows, columns)
-    size_t input_ld = 0;           ///< floats from one row to the next, >= columns
-    float* output = nullptr;       ///< (columns, rows); must not overlap input
-    size_t output_ld = 0;          ///< >= rows
-    size_t rows = 0, columns = 0;
+    Tensor input;   ///< (rows, columns)
+    Tensor output;  ///< (columns, rows); must not overlap the input
 };
 
 struct TransposeKernels {

@@ -23,25 +23,16 @@ class AttentionNode final : public Node {
     }
 
     void bind(const std::vector<Tensor>& tensors) override {
-        const Tensor &q = tensors[inputs()[0]], &k = tensors[inputs()[1]], &v = tensors[inputs()[2]];
-        const Tensor& y = tensors[output()];
-        args_.query = q.data;
-        args_.query_ld = q.ld;
-        args_.key = k.data;
-        args_.key_ld = k.ld;
-        args_.value = v.data;
-        args_.value_ld = v.ld;
-        args_.output = y.data;
-        args_.output_ld = y.ld;
-        args_.queries = q.pixels();
-        args_.keys = k.pixels();
-        args_.key_dim = q.channels / args_.heads;
-        args_.value_dim = v.channels / args_.heads;
+        args_.query = tensors[inputs()[0]];
+        args_.key = tensors[inputs()[1]];
+        args_.value = tensors[inputs()[2]];
+        args_.output = tensors[output()];
     }
 
     size_t scratch_size() const override { return kernels_.scratch_size(args_); }
     uint64_t macs() const override {
-        return uint64_t{args_.queries} * args_.keys * args_.heads * (args_.key_dim + args_.value_dim);
+        const uint64_t scores = args_.query.pixels() * args_.key.pixels();
+        return scores * (args_.key.channels + args_.value.channels);
     }
 
     void run(const Workers& workers) const override {

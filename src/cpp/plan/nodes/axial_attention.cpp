@@ -40,23 +40,13 @@ class AxialAttentionNode final : public Node {
     }
 
     void bind(const std::vector<Tensor>& tensors) override {
-        const Tensor &q = tensors[inputs()[0]], &k = tensors[inputs()[1]], &v = tensors[inputs()[2]];
-        const Tensor& y = tensors[output()];
-        args_.query = q.data;
-        args_.query_ld = q.ld;
-        args_.key = k.data;
-        args_.key_ld = k.ld;
-        args_.value = v.data;
-        args_.value_ld = v.ld;
-        args_.output = y.data;
-        args_.output_ld = y.ld;
-        args_.height = v.height;
-        args_.width = v.width;
-        args_.key_dim = q.channels / args_.heads;
-        args_.value_dim = v.channels / args_.heads;
+        args_.query = tensors[inputs()[0]];
+        args_.key = tensors[inputs()[1]];
+        args_.value = tensors[inputs()[2]];
+        args_.output = tensors[output()];
         for (size_t axis = 0; axis < kAxes; ++axis) {
-            args_.query_positions[axis] = parameters_[axis].query_positions.values.data();
-            args_.key_positions[axis] = parameters_[axis].key_positions.values.data();
+            args_.query_positions[axis] = parameters_[axis].query_positions.values.floats();
+            args_.key_positions[axis] = parameters_[axis].key_positions.values.floats();
             args_.encode[axis] = parameters_[axis].encode->packed();
             args_.encode_bias[axis] = parameters_[axis].encode->bias();
         }
@@ -68,7 +58,7 @@ class AxialAttentionNode final : public Node {
     }
 
     uint64_t macs() const override {
-        const uint64_t keys = args_.key_channels(), values = args_.value_channels();
+        const uint64_t keys = args_.key.channels, values = args_.value.channels;
         uint64_t sum = 0;
         for (size_t axis = 0; axis < kAxes; ++axis) {
             const uint64_t length = args_.length(axis);
@@ -78,8 +68,9 @@ class AxialAttentionNode final : public Node {
     }
 
     uint64_t parameter_bytes() const override {
-        const uint64_t keys = args_.key_channels(), values = args_.value_channels();
-        return sizeof(float) * (2 * keys * (args_.height + args_.width) + 2 * values * (values + 1));
+        const uint64_t keys = args_.key.channels, values = args_.value.channels;
+        return sizeof(float) *
+               (2 * keys * (args_.value.height + args_.value.width) + 2 * values * (values + 1));
     }
 
     void run(const Workers& workers) const override {
@@ -88,10 +79,11 @@ class AxialAttentionNode final : public Node {
         const size_t offset = axial_workspace_size(args);
         const size_t chunks = workers.chunks(macs(), 1);
         for (size_t step = 0; step < kAxialSteps; ++step) {
-            workers.pool.run(
-                axial_units(args, step), 1, chunks, [&](size_t begin, size_t end, size_t thread) {
-                    axial_attention(tier_, args, step, begin, end, workers.scratch_of(thread) + offset);
-                });
+            workers.pool.run(axial_units(args, step), 1, chunks,
+                             [&](size_t begin, size_t end, size_t thread) {
+                                 axial_attention(tier_, args, step, begin, end,
+                                                 static_cast<char*>(workers.scratch_of(thread)) + offset);
+                             });
         }
     }
 

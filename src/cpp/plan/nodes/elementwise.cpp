@@ -43,30 +43,20 @@ class ElementwiseNode final : public Node {
     bool in_place(TensorId /*input*/) const override { return true; }
 
     void bind(const std::vector<Tensor>& tensors) override {
-        y_ = tensors[output()];
-        const Tensor& a = tensors[inputs().front()];
-        const Tensor& b = inputs().size() > 1 ? tensors[inputs()[1]] : a;
-        const Tensor& c = inputs().size() > 2 ? tensors[inputs()[2]] : a;
-        args_.a = a.data;
-        args_.a_ld = a.ld;
-        args_.b = b.data;
-        args_.b_ld = b.ld;
-        args_.c = c.data;
-        args_.c_ld = c.ld;
-        args_.output = y_.data;
-        args_.output_ld = y_.ld;
-        args_.pixels = y_.pixels();
-        args_.channels = y_.channels;
+        const auto operand = [&](size_t i) { return i < inputs().size() ? tensors[inputs()[i]] : Tensor{}; };
+        args_.a = operand(0);
+        args_.b = operand(1);
+        args_.c = operand(2);
+        args_.output = tensors[output()];
     }
 
     void run(const Workers& workers) const override {
-        workers.pool.run(args_.pixels, 1, workers.chunks(traffic(y_), 1),
+        workers.pool.run(args_.output.pixels(), 1, workers.chunks(traffic(args_.output), 1),
                          [&](size_t begin, size_t end, size_t) { kernels_.run(args_, begin, end); });
     }
 
   private:
     const ElementwiseKernels& kernels_;
-    Tensor y_;
     ElementwiseArgs args_;
 };
 

@@ -30,16 +30,9 @@ class InvertedResidualNode final : public Node, public RowWise {
     }
 
     void bind(const std::vector<Tensor>& tensors) override {
-        const Tensor &x = tensors[inputs()[0]], &y = tensors[output()];
-        args_.input = x.data;
-        args_.input_ld = x.ld;
-        args_.output = y.data;
-        args_.output_ld = y.ld;
-        args_.height = x.height;
-        args_.width = x.width;
-        args_.in_channels = x.channels;
+        args_.input = tensors[inputs()[0]];
+        args_.output = tensors[output()];
         args_.hidden = depthwise_->spec().in_channels;
-        args_.out_channels = y.channels;
         args_.kernel = depthwise_->spec().kernel;
         args_.stride = depthwise_->spec().stride;
         if (expand_ != nullptr) {
@@ -51,15 +44,14 @@ class InvertedResidualNode final : public Node, public RowWise {
         args_.project = project_->packed();
         args_.epilogue.bias = project_->bias();
         if (has_residual()) {
-            args_.epilogue.residual = tensors[inputs()[1]].data;
-            args_.epilogue.residual_ld = tensors[inputs()[1]].ld;
+            args_.epilogue.residual = tensors[inputs()[1]];
         }
     }
 
     size_t scratch_size() const override { return kernels_.scratch_size(args_); }
 
     uint64_t macs() const override {
-        const uint64_t in = args_.height * args_.width, out = args_.out_height() * args_.out_width();
+        const uint64_t in = args_.input.pixels(), out = args_.output.pixels();
         return in * count(expand_) + out * (count(depthwise_) + count(project_));
     }
     uint64_t parameter_bytes() const override {
@@ -67,7 +59,7 @@ class InvertedResidualNode final : public Node, public RowWise {
     }
 
     void run(const Workers& workers) const override {
-        workers.pool.run(args_.out_height(), 1, workers.chunks_of_rows(macs(), args_.out_height()),
+        workers.pool.run(args_.output.height, 1, workers.chunks_of_rows(macs(), args_.output.height),
                          [&](size_t begin, size_t end, size_t thread) {
                              kernels_.run(args_, begin, end, workers.scratch_of(thread));
                          });
@@ -81,14 +73,14 @@ class InvertedResidualNode final : public Node, public RowWise {
     size_t window() const override { return args_.kernel; }
     size_t row_stride() const override { return args_.stride; }
 
-    void run_row(size_t row, const Rows& input, const Rows& output, float* scratch,
+    void run_row(size_t row, const Rows& input, const Rows& output, void* scratch,
                  bool resumes) const override {
         InvertedResidualArgs args = args_;
-        args.input = input.data;
+        args.input.data = input.data;
         args.input_ring = input.ring;
-        args.output = output.data;
+        args.output.data = output.data;
         args.output_ring = output.ring;
-        args.epilogue.residual = has_residual() ? input.data : nullptr;
+        args.epilogue.residual.data = has_residual() ? input.data : nullptr;
         args.resumes = resumes;
         kernels_.run(args, row, row + 1, scratch);
     }

@@ -22,27 +22,17 @@ class PoolNode final : public Node {
     }
 
     void bind(const std::vector<Tensor>& tensors) override {
-        x_ = tensors[inputs()[0]];
-        const Tensor& y = tensors[output()];
-        args_.input = x_.data;
-        args_.input_ld = x_.ld;
-        args_.output = y.data;
-        args_.output_ld = y.ld;
-        args_.height = x_.height;
-        args_.width = x_.width;
-        args_.out_height = y.height;
-        args_.out_width = y.width;
-        args_.channels = y.channels;
+        args_.input = tensors[inputs()[0]];
+        args_.output = tensors[output()];
     }
 
     void run(const Workers& workers) const override {
-        workers.pool.run(args_.out_height * args_.out_width, 1, workers.chunks(traffic(x_), 2),
+        workers.pool.run(args_.output.pixels(), 1, workers.chunks(traffic(args_.input), 2),
                          [&](size_t begin, size_t end, size_t) { run_(args_, begin, end); });
     }
 
   private:
     void (*run_)(const PoolArgs& args, size_t begin, size_t end);
-    Tensor x_;
     PoolArgs args_;
 };
 

@@ -34,29 +34,14 @@ class ResizeNode final : public Node {
     }
 
     void bind(const std::vector<Tensor>& tensors) override {
-        const Tensor& x = tensors[inputs()[0]];
-        y_ = tensors[output()];
-        args_.input = x.data;
-        args_.input_ld = x.ld;
-        if (has_local()) {
-            args_.local = tensors[inputs()[1]].data;
-            args_.local_ld = tensors[inputs()[1]].ld;
-        }
-        if (has_shift()) {
-            args_.shift = tensors[inputs()[2]].data;
-            args_.shift_ld = tensors[inputs()[2]].ld;
-        }
-        args_.output = y_.data;
-        args_.output_ld = y_.ld;
-        args_.height = x.height;
-        args_.width = x.width;
-        args_.out_height = y_.height;
-        args_.out_width = y_.width;
-        args_.channels = y_.channels;
+        args_.input = tensors[inputs()[0]];
+        args_.local = has_local() ? tensors[inputs()[1]] : Tensor{};
+        args_.shift = has_shift() ? tensors[inputs()[2]] : Tensor{};
+        args_.output = tensors[output()];
     }
 
     void run(const Workers& workers) const override {
-        workers.pool.run(y_.height, 1, workers.chunks(traffic(y_), 1),
+        workers.pool.run(args_.output.height, 1, workers.chunks(traffic(args_.output), 1),
                          [&](size_t begin, size_t end, size_t) { kernels_.run(args_, begin, end); });
     }
 
@@ -65,7 +50,6 @@ class ResizeNode final : public Node {
     bool has_shift() const { return inputs().size() > 2; }
 
     const ResizeKernels& kernels_;
-    Tensor y_;
     ResizeArgs args_;
 };
 

@@ -42,15 +42,10 @@ class SelectNode final : public Node {
     void bind(const std::vector<Tensor>& tensors) override {
         for (size_t i = 0; i < args_.levels.size(); ++i) {
             const TensorId* ids = inputs().data() + i * kMaps;
-            const Tensor &kinds = tensors[ids[0]], &objectness = tensors[ids[1]];
-            const Tensor &boxes = tensors[ids[2]], &features = tensors[ids[3]];
-            args_.levels[i] = {kinds.data, kinds.ld,      objectness.data, objectness.ld, boxes.data,
-                               boxes.ld,   features.data, features.ld,     kinds.pixels()};
+            const auto map = [&](size_t j) { return Map<const float>(tensors[ids[j]]); };
+            args_.levels[i] = {map(0), map(1), map(2), map(3)};
         }
-        const Tensor& y = tensors[output()];
-        args_.output = y.data;
-        args_.output_ld = y.ld;
-        args_.count = y.pixels();
+        args_.output = Map<float>(tensors[output()]);
         scratch_ = SelectScratch(args_);
     }
 

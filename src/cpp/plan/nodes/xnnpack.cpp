@@ -13,8 +13,8 @@ xnnpack::Operator make_operator(const ConvSpec& conv, Activation activation, con
         shape.rows = x.pixels();
         shape.in_features = conv.in_channels;
         shape.out_features = conv.out_channels;
-        shape.in_ld = x.ld;
-        shape.out_ld = y.ld;
+        shape.in_ld = x.stride / sizeof(float);
+        shape.out_ld = y.stride / sizeof(float);
         shape.activation = activation;
         return {shape, weight, bias};
     }
@@ -26,8 +26,8 @@ xnnpack::Operator make_operator(const ConvSpec& conv, Activation activation, con
     shape.kernel = conv.kernel;
     shape.stride = conv.stride;
     shape.groups = conv.groups;
-    shape.in_ld = x.ld;
-    shape.out_ld = y.ld;
+    shape.in_ld = x.stride / sizeof(float);
+    shape.out_ld = y.stride / sizeof(float);
     shape.activation = activation;
     return {shape, weight, bias};
 }
@@ -48,16 +48,15 @@ class XnnpackNode final : public Node {
         y_ = tensors[output()];
     }
 
-    size_t scratch_size() const override {
-        return (operator_.workspace_size() + sizeof(float) - 1) / sizeof(float);
-    }
+    size_t scratch_size() const override { return operator_.workspace_size(); }
     uint64_t macs() const override { return y_.pixels() * conv_.weight_count(); }
     uint64_t parameter_bytes() const override {
         return (conv_.weight_count() + conv_.out_channels) * sizeof(float);
     }
 
     void run(const Workers& workers) const override {
-        operator_.run(x_.data, y_.data, workers.scratch, workers.pool);
+        operator_.run(static_cast<const float*>(x_.data), static_cast<float*>(y_.data), workers.scratch,
+                      workers.pool);
     }
 
   private:
@@ -79,9 +78,10 @@ std::unique_ptr<Node> make_xnnpack_node(NodeSpec& spec, const std::vector<Tensor
     const auto stride = spec.take<int64_t>("stride"), groups = spec.take<int64_t>("groups");
     const ConvSpec conv =
         ConvSpec::of(weight.shape, static_cast<size_t>(stride), static_cast<size_t>(groups));
-    spec.expect(!bias || bias->values.size() == conv.out_channels, "a bias for each output channel");
-    return std::make_unique<XnnpackNode>(spec, tensors, conv, weight.values.data(),
-                                         bias ? bias->values.data() : nullptr);
+    spec.expect(!bias || bias->values.size() == conv.out_channels * sizeof(float),
+                "a bias for each output channel");
+    return std::make_unique<XnnpackNode>(spec, tensors, conv, weight.values.floats(),
+                                         bias ? bias->values.floats() : nullptr);
 }
 
 }  // namespace mobileinst

@@ -1,7 +1,12 @@
-#include "plan/conv_spec.h"
+#include "kernels/convolution/convolution.h"
 
 #include <stdexcept>
 #include <string>
+
+#include "kernels/conv3x3/conv3x3.h"
+#include "kernels/conv_direct/conv_direct.h"
+#include "kernels/depthwise/depthwise.h"
+#include "kernels/gemm/gemm.h"
 
 namespace mobileinst {
 
@@ -52,6 +57,20 @@ const char* kind_name(ConvKind kind) {
             return "conv_direct";
     }
     return "unknown";
+}
+
+const ConvKernels& conv_kernels(Tier tier, ConvKind kind, Winograd winograd, DType dtype) {
+    switch (kind) {
+        case ConvKind::Gemm:
+            return gemm_kernels(tier, dtype);
+        case ConvKind::Conv3x3:
+            return conv3x3_kernels(tier, winograd, dtype);
+        case ConvKind::Depthwise:
+            return depthwise_kernels(tier, dtype);
+        case ConvKind::Direct:
+            return conv_direct_kernels(tier, dtype);
+    }
+    throw std::logic_error("unknown kind of convolution");
 }
 
 }  // namespace mobileinst
