@@ -183,10 +183,7 @@ struct SharedRows {
         rows.store(acc);
     }
 
-    template <typename Target>
-    bool describe(Target* /*target*/) const {
-        return false;
-    }
+    bool describe(TileTarget* /*target*/) const { return false; }
 
     SharedRows below(size_t count) const { return {factors + count, rows.below(count)}; }
 };

@@ -85,21 +85,21 @@ __attribute__((noinline)) void direct_tile(const DirectRow& row, size_t x, size_
     row.target(x).store(acc);
 }
 
-/// Outputs beginning at x, `pixels` of them with windows inside the row, in tiles that are text: returns how
-/// many it computed, 0 where there is no such text.
+/// Outputs beginning at x, `pixels` of them with windows inside the row, in tiles of assembly: returns how
+/// many it computed, 0 where there is none.
 template <int VECTORS>
-inline size_t direct_tiles_text(const DirectRow& row, size_t x, size_t pixels) {
+inline size_t direct_tiles_assembled(const DirectRow& row, size_t x, size_t pixels) {
     constexpr int kPixels = 4;
-    if constexpr (kTileText<kPixels, VECTORS>) {
+    if constexpr (kTileAssembly<kPixels, VECTORS>) {
         const ConvView<float>& args = row.args;
         const size_t few = (kPixels - 1) * divide_up(pixels, kPixels);  // what tiles of one pixel less hold
         const size_t tiles = pixels > few ? pixels - few : 0;
         TileTarget target;
         if (tiles > 0 && args.input.ld == row.group_in && row.target(x).describe(&target)) {
-            tiles_of_runs_text<kPixels>(row.input + (x * args.stride - args.kernel / 2) * args.input.ld,
-                                        args.stride * args.input.ld, row.end_row - row.first_row,
-                                        args.input.width * args.input.ld, args.kernel * row.group_in, tiles,
-                                        row.panel, target);
+            assembled_tiles_of_runs<kPixels>(row.input + (x * args.stride - args.kernel / 2) * args.input.ld,
+                                             args.stride * args.input.ld, row.end_row - row.first_row,
+                                             args.input.width * args.input.ld, args.kernel * row.group_in,
+                                             tiles, row.panel, target);
             return tiles * kPixels;
         }
     }
@@ -129,7 +129,7 @@ void direct_panel_row(const DirectRow& row) {
             const size_t left = x * args.stride, first = left < pad ? pad - left : 0;
             direct_tile<1, VECTORS>(row, x, first, smaller(args.kernel, args.input.width + pad - left));
             ++x;
-        } else if (const size_t done = direct_tiles_text<VECTORS>(row, x, end - x)) {
+        } else if (const size_t done = direct_tiles_assembled<VECTORS>(row, x, end - x)) {
             x += done;
         } else {
             constexpr size_t kMost = kTileRows<VECTORS>;

@@ -220,22 +220,18 @@ struct EvenStrips {
     }
 };
 
-/// All whole groups of channels by the strips that are written out; returns how many channels that are.
+/// All whole groups of channels by assembly; returns how many channels that are.
 template <int KERNEL, int STRIDE>
-size_t inner_row_by_text(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window,
-                         size_t y, size_t x, const EvenStrips& strips) {
+size_t assembled_row(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window,
+                     size_t y, size_t x, const EvenStrips& strips) {
     constexpr size_t kVectors = kStripVectors<KERNEL>, kGroup = kVectors * Vec<float>::kWidth;
-    const size_t whole = args.input.channels / kGroup * kGroup;
-    Strip strip = make_strip<KERNEL, STRIDE, 0>(args, epilogue, window, y, x, 0, kVectors);
-    for (size_t c = 0; c < whole; c += kGroup) {
-        Strip next = strip;
-        convolve_strips_text<KERNEL, STRIDE, kPixels<KERNEL>>(strips.low + 1, strips.high_count, &next,
-                                                              epilogue.activation);
-        convolve_strips_text<KERNEL, STRIDE, kPixels<KERNEL>>(strips.low, strips.low_count, &next,
-                                                              epilogue.activation);
-        strip.advance(kGroup, KERNEL * KERNEL);
+    const size_t groups = args.input.channels / kGroup;
+    if (groups > 0) {
+        assembled_strips<KERNEL, STRIDE>(
+            make_strip<KERNEL, STRIDE, 0>(args, epilogue, window, y, x, 0, kVectors), groups, strips.low,
+            strips.high_count, strips.low_count, epilogue.activation);
     }
-    return whole;
+    return groups * kGroup;
 }
 
 /// The interior of a row whose window lies inside the image, one vector of channels after the other.
@@ -268,10 +264,10 @@ void inner_row(const ConvView<float>& args, const VecEpilogue& epilogue, const R
     }
     const EvenStrips strips(interior.end - interior.begin, kPixels<KERNEL>);
     size_t done = 0;
-    if constexpr (kLeastTextPixels<KERNEL> > 0) {
-        if (strips.low >= kLeastTextPixels<KERNEL> && epilogue.residual == nullptr &&
+    if constexpr (kLeastAssembledPixels<KERNEL> > 0) {
+        if (strips.low >= kLeastAssembledPixels<KERNEL> && epilogue.residual == nullptr &&
             only_limits(epilogue.activation)) {
-            done = inner_row_by_text<KERNEL, STRIDE>(args, epilogue, window, y, interior.begin, strips);
+            done = assembled_row<KERNEL, STRIDE>(args, epilogue, window, y, interior.begin, strips);
         }
     }
     size_t x = interior.begin;

@@ -19,9 +19,9 @@ constexpr int kPixels = kNeon ? (KERNEL == 3 ? 4 : 8) : 6;
 /// Vectors of channels of a group.
 template <int KERNEL>
 constexpr int kStripVectors = kNeon ? (KERNEL == 3 ? 4 : 2) : 1;
-/// Outputs from which on convolve_strips_text() is written out for strips, or 0.
+/// Outputs from which on there is assembly for strips, or 0.
 template <int KERNEL>
-constexpr size_t kLeastTextPixels = kNeon ? (KERNEL == 3 ? 3 : 5) : 0;
+constexpr size_t kLeastAssembledPixels = kNeon ? (KERNEL == 3 ? 3 : 5) : 0;
 
 /// Stands for a bias that there is not.
 alignas(64) constexpr float kNoBias[4 * Vec<float>::kWidth] = {};
@@ -69,10 +69,10 @@ struct PackedVector {
     const float* tap(size_t i) const { return first + i * step; }
 };
 
-/// `count` strips of `pixels` outputs side by side, for a whole group without residual, HardSigmoid and
-/// columns outside. Defined where kLeastTextPixels is not 0.
-template <int KERNEL, int STRIDE, int PIXELS>
-void convolve_strips_text(size_t pixels, size_t count, Strip* strip, Activation activation);
+/// Defined where kLeastAssembledPixels is not 0.
+template <int KERNEL, int STRIDE>
+void assembled_strips(const Strip& strip, size_t groups, size_t low, size_t wide_count, size_t narrow_count,
+                      Activation activation);
 
 }  // namespace
 }  // namespace mobileinst

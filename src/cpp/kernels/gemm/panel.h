@@ -30,18 +30,18 @@ inline size_t panel_columns(size_t n, size_t column) {
 
 /// Where a tile's sums go: rows of C from (row, column) on, with the epilogue.
 struct EpilogueRows {
-    const VecEpilogue* finish;
+    const VecEpilogue* epilogue;
     float* c;
     size_t ldc, row, column, columns;
 
     Vec<float> start(size_t vector) const {
         const size_t done = vector * Vec<float>::kWidth;
-        return finish->bias(column + done, columns - done);
+        return epilogue->bias(column + done, columns - done);
     }
 
     template <int ROWS, int VECTORS>
     inline __attribute__((always_inline)) void store(Vec<float> (&acc)[ROWS][VECTORS]) const {
-        finish->activate_all(&acc[0][0], ROWS * VECTORS);
+        epilogue->activate_all(&acc[0][0], ROWS * VECTORS);
         // Told apart here so that the usual case has no branch per vector.
         if (columns >= VECTORS * Vec<float>::kWidth) {
             store_columns(acc, Vec<float>::kWidth);
@@ -50,21 +50,23 @@ struct EpilogueRows {
         }
     }
 
-    /// Describes this to tiles_text(), where it can do all of it.
-    template <typename Target>
-    bool describe(Target* target) const {
-        *target = {
-            finish->bias_values == nullptr ? kZeroColumns : finish->bias_values + column,
-            c,
-            ldc,
-            finish->residual == nullptr ? nullptr : finish->residual + row * finish->residual_ld + column,
-            finish->residual_ld,
-            finish->activation};
-        return columns >= kPanelColumns && only_limits(finish->activation);
+    /// Describes this to assembly, where that can do all of it.
+    bool describe(TileTarget* target) const {
+        const Activation activation = epilogue->activation;
+        *target = {epilogue->bias_values == nullptr ? kZeroColumns : epilogue->bias_values + column,
+                   c,
+                   ldc * sizeof(float),
+                   epilogue->residual == nullptr ? nullptr
+                                                 : epilogue->residual + row * epilogue->residual_ld + column,
+                   epilogue->residual_ld * sizeof(float),
+                   static_cast<size_t>((activation != Activation::None ? 1 : 0) +
+                                       (activation == Activation::Relu6 ? 2 : 0) +
+                                       (epilogue->residual != nullptr ? 4 : 0))};
+        return columns >= kPanelColumns && only_limits(activation);
     }
 
     EpilogueRows below(size_t rows) const {
-        return {finish, c + rows * ldc, ldc, row + rows, column, columns};
+        return {epilogue, c + rows * ldc, ldc, row + rows, column, columns};
     }
 
   private:
@@ -72,8 +74,8 @@ struct EpilogueRows {
     template <int ROWS, int VECTORS>
     inline __attribute__((always_inline)) void store_columns(Vec<float> (&acc)[ROWS][VECTORS],
                                                              size_t last) const {
-        if (finish->residual != nullptr) {
-            const float* from = finish->residual + row * finish->residual_ld + column;
+        if (epilogue->residual != nullptr) {
+            const float* from = epilogue->residual + row * epilogue->residual_ld + column;
 #pragma GCC unroll 16
             for (int r = 0; r < ROWS; ++r) {
                 from = settled(from);
@@ -83,7 +85,7 @@ struct EpilogueRows {
                         acc[r][v] + Vec<float>::load_up_to(from + v * Vec<float>::kWidth,
                                                            v + 1 < VECTORS ? Vec<float>::kWidth : last);
                 }
-                from += finish->residual_ld;
+                from += epilogue->residual_ld;
             }
         }
         float* to = c;
@@ -121,9 +123,8 @@ struct RawRows {
         }
     }
 
-    template <typename Target>
-    bool describe(Target* target) const {
-        *target = {kZeroColumns, c, ldc, nullptr, 0, Activation::None};
+    bool describe(TileTarget* target) const {
+        *target = {kZeroColumns, c, ldc * sizeof(float), nullptr, 0, 0};
         return true;
     }
 
@@ -134,12 +135,6 @@ struct RawRows {
 template <int ROWS, int VECTORS, typename Output>
 inline __attribute__((always_inline)) void gemm_tiles_inline(const float* a, size_t lda, size_t tiles,
                                                              const float* panel, size_t k, Output output) {
-    if constexpr (kTileText<ROWS, VECTORS>) {
-        TileTarget target;
-        if (output.describe(&target)) {
-            return tiles_text<ROWS>(a, lda, tiles, panel, k, target);
-        }
-    }
     Vec<float> start[VECTORS];
 #pragma GCC unroll 4
     for (int v = 0; v < VECTORS; ++v) {
@@ -174,6 +169,12 @@ inline void gemm_tiles_of(size_t rows, const float* a, size_t lda, size_t tiles,
     if constexpr (ROWS > 1) {
         if (rows < ROWS) {
             return gemm_tiles_of<ROWS - 1, VECTORS>(rows, a, lda, tiles, panel, k, output);
+        }
+    }
+    if constexpr (kTileAssembly<ROWS, VECTORS>) {
+        TileTarget target;
+        if (output.describe(&target)) {
+            return assembled_tiles<ROWS>(a, lda, tiles, panel, k, target);
         }
     }
     if constexpr (kLoopsOverTiles) {

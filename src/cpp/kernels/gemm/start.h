@@ -5,17 +5,18 @@
 #include "simd/epilogue.h"
 
 namespace mobileinst {
-namespace {
 
-/// Where tiles_text(), which some tiers have, begins and what it does with the sums.
+/// Where tiles in assembly, which some tiers have, begin and what they do with the sums. Steps are in bytes.
 struct TileTarget {
     const float* start;  // (16,) of each row's sums
     float* c;
-    size_t ldc;
-    const float* residual;  // added at the end, or null
-    size_t residual_ld;
-    Activation activation;  // only_limits()
+    size_t c_step;
+    const float* residual;
+    size_t residual_step;
+    size_t mode;  // bits: 1 a lower limit of 0, 2 an upper one of 6, 4 a residual
 };
+
+namespace {
 
 /// Every row's sums begin with the same vectors.
 template <int ROWS, int VECTORS>

@@ -19,15 +19,15 @@ constexpr size_t kTileRows = kRowTile;
 /// A function computes one tile: with a loop over tiles around it, compilers spill sums.
 constexpr bool kLoopsOverTiles = false;
 
-/// No tile is written out as text.
+/// Whether there is assembly for such tiles.
 template <int ROWS, int VECTORS>
-constexpr bool kTileText = false;
+constexpr bool kTileAssembly = false;
 template <int ROWS>
-void tiles_text(const float* a, size_t lda, size_t tiles, const float* panel, size_t k,
-                const TileTarget& target);
+void assembled_tiles(const float* a, size_t lda, size_t tiles, const float* panel, size_t k,
+                     const TileTarget& target);
 template <int ROWS>
-void tiles_of_runs_text(const float* a, size_t lda, size_t runs, size_t step, size_t length, size_t tiles,
-                        const float* panel, const TileTarget& target);
+void assembled_tiles_of_runs(const float* a, size_t lda, size_t runs, size_t step, size_t length,
+                             size_t tiles, const float* panel, const TileTarget& target);
 
 /// acc[r][v] += sum over i < k of a[r * lda + i] * panel[i][v], a panel row being VECTORS vectors.
 template <int ROWS, int VECTORS>
