@@ -3,7 +3,7 @@
     python -m benchmarks.arm.inner_loops                          # needs g++-aarch64-linux-gnu and llvm-19
     python -m benchmarks.arm.inner_loops gemm winograd --cores neoverse-n1 cortex-a72
 
-The tier's file is compiled as in the package. Listed are the innermost loops that hold multiply-adds, or
+The tier's files are compiled as in the package. Listed are the innermost loops that hold multiply-adds, or
 those of them in functions whose names contain one of the words. neoverse-n1 stands for Cortex-A76, whose own
 model LLVM lacks; it issues two vector multiply-adds in a cycle, cortex-a72 is modelled with one.
 """
@@ -42,13 +42,15 @@ class Instruction:
         return self.mnemonic in ("fmla", "fmls")
 
 
-def compile_tier(folder: Path, compiler: str) -> Path:
-    """Object file of the NEON kernels, with the flags of a release build."""
-    target = folder / "neon.o"
-    source = SOURCES / "tiers" / "neon.cpp"
+def compile_tier(folder: Path, compiler: str) -> list[Path]:
+    """Object files of the NEON kernels, with the flags of a release build."""
     flags = ["-std=c++17", "-O3", "-DNDEBUG", "-ffp-contract=off", "-fPIC", "-fvisibility=hidden"]
-    subprocess.run([compiler, *flags, "-I", str(SOURCES), "-c", str(source), "-o", str(target)], check=True)
-    return target
+    objects = []
+    for source in (SOURCES / "tiers" / "neon.cpp", *sorted(SOURCES.glob("kernels/*/*_neon.S"))):
+        objects.append(folder / f"{source.stem}.o")
+        command = [compiler, *flags, "-I", str(SOURCES), "-c", str(source), "-o", str(objects[-1])]
+        subprocess.run(command, check=True)
+    return objects
 
 
 def disassemble(path: Path, tool: str) -> list[Instruction]:
@@ -114,8 +116,8 @@ def main() -> None:
         header += [f"{core} cycles", "of issue"]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        code = disassemble(compile_tier(Path(folder), options.compiler), options.objdump)
-        for body in innermost_loops(code):
+        objects = compile_tier(Path(folder), options.compiler)
+        for body in (x for path in objects for x in innermost_loops(disassemble(path, options.objdump))):
             function = body[0].function
             count = sum(x.multiplies for x in body)
             if count < options.least or (options.words and not any(x in function for x in options.words)):

@@ -14,6 +14,7 @@ SOURCES = ROOT / "src/cpp"
 CROSS = Path("/usr/aarch64-linux-gnu/include")
 FOLDERS = ("core", "plan", "tiers", "*/*")
 OTHERS = sorted(path for folder in FOLDERS for path in SOURCES.glob(f"{folder}/*.cpp"))
+NEON = [SOURCES / "tiers/neon.cpp", *sorted(SOURCES.glob("kernels/*/*_neon.S"))]
 PLAIN = [path for path in OTHERS if path.stem not in ("neon", "avx2", "avx512")]
 
 
@@ -30,8 +31,9 @@ def compile_with_clang(path: Path, *options: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_clang_assembles_the_neon_kernels(tmp_path: Path) -> None:
-    compile_with_clang(SOURCES / "tiers/neon.cpp", "-O1", "-c", "-o", str(tmp_path / "out.o"))
+@pytest.mark.parametrize("path", NEON, ids=lambda path: path.name)
+def test_clang_assembles_the_neon_kernels(path: Path, tmp_path: Path) -> None:
+    compile_with_clang(path, "-O1", "-c", "-o", str(tmp_path / "out.o"))
 
 
 @pytest.mark.parametrize("path", PLAIN, ids=lambda path: f"{path.parent.name}/{path.stem}")
