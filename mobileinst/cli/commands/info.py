@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from ...inputs import check_size
-    from ...network.config import BACKBONES, ModelConfig
+    from ...network.config import BACKBONES, DETECTORS, ModelConfig
     from ...weights import available_weights, load_weights
     from ..layer_table import layer_table
 
@@ -30,12 +30,12 @@ def run(options: argparse.Namespace) -> int:
     if options.config is None or named:
         weights = load_weights(options.config, kind=None)
         config = weights.config
-    elif options.config in BACKBONES:
+    elif options.config in (*BACKBONES, *DETECTORS):
         config = ModelConfig(
             options.config, width=options.width, classes=options.classes, queries=options.queries
         )
     else:
-        known = ", ".join([*BACKBONES, *available_weights()])
+        known = ", ".join([*BACKBONES, *DETECTORS, *available_weights()])
         raise ValueError(f"expected one of {known}, or a weights file; got {options.config!r}")
     size = check_size(options.size) if options.size is not None else weights.size if weights else 640
     height, width = size if isinstance(size, tuple) else (size, size)
