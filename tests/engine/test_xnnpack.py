@@ -72,8 +72,9 @@ def test_linear(rows: int, inputs: int, outputs: int, activation: str | None) ->
 
 
 def test_unsupported_activation_is_refused() -> None:
-    with pytest.raises(ValueError, match="hard_sigmoid"):
-        xnnpack.linear(_random(2, 2), _random(2, 2), _random(2), activation="hard_sigmoid")
+    for activation in ("hard_sigmoid", "silu"):
+        with pytest.raises(ValueError, match=f"expected no activation, relu or relu6, got {activation}"):
+            xnnpack.linear(_random(2, 2), _random(2, 2), _random(2), activation=activation)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ Range range_of(Activation activation) {
         case Activation::Silu:
             break;
     }
-    throw std::invalid_argument("XNNPACK: expected no activation, relu or relu6, got another");
+    throw std::invalid_argument(std::string("XNNPACK: expected no activation, relu or relu6, got ") +
+                                (activation == Activation::Silu ? "silu" : "hard_sigmoid"));
 }
 
 void check(xnn_status status, const char* step) {
