@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -32,6 +33,13 @@ def _register_hypothesis_profiles() -> None:
     settings.load_profile("default")
 
 
+def _hear_interrupts() -> None:
+    """Background jobs of a shell ignore Ctrl-C; processes that tests start must not inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+_hear_interrupts()
 _prefer_installed_package()
 _register_hypothesis_profiles()
 

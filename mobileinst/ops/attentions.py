@@ -24,6 +24,7 @@ def attention(query: Array, key: Array, value: Array, heads: int, scale: float |
         (N, heads * e).
 
     Example:
+        >>> import numpy as np
         >>> q, k = np.float32([[50, 0]]), np.float32([[1, 0], [0, 1]])
         >>> attention(q, k, np.float32([[1, 2, 3], [4, 5, 6]]), heads=1).round(3)
         array([[1., 2., 3.]], dtype=float32)
@@ -71,6 +72,7 @@ def axial_attention(
         (heads * e, H, W).
 
     Example:
+        >>> import numpy as np
         >>> x = np.float32([[[1, 3]]])
         >>> none = (np.zeros((1, 16), np.float32),) * 2
         >>> same = np.ones((1, 1), np.float32), np.zeros(1, np.float32)
