@@ -24,7 +24,7 @@ from ..segmenter import Segmenter
 from ..tracking import Detections, Track, Tracker
 from ..video import FolderSource, FrameSource, VideoError, VideoSource, read_image
 from ..video.frames import reason
-from ..video.streams import av_errors, upright, video_stream
+from ..video.streams import Matrix, av_errors, upright, video_stream
 from .options import Options
 
 #: Keyframes that a piece tracks before it is shown (docs/bulk.md has what other numbers give).
@@ -154,6 +154,7 @@ def _decode(source: VideoSource, piece: Piece) -> Iterator[NDArray[np.uint8]]:
         stream = video_stream(container)
         container.seek(piece.seek, stream=stream)
         frames = container.decode(stream)
+        matrices: dict[Any, Matrix | None] = {}
         while True:
             try:
                 frame = next(frames, None)
@@ -162,7 +163,7 @@ def _decode(source: VideoSource, piece: Piece) -> Iterator[NDArray[np.uint8]]:
             if frame is None or (piece.end_stamp is not None and (frame.pts or 0) >= piece.end_stamp):
                 return
             if frame.pts is not None and frame.pts >= piece.first_stamp:
-                yield upright(frame)
+                yield upright(frame, matrices)
 
 
 class KernelRecorder(Tracker):

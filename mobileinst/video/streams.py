@@ -22,6 +22,9 @@ from .frames import DEFAULT_RATE, Frame, FrameSource, VideoError, reason
 #: Seconds to wait for a network source to open, and then for each next packet of it.
 OPEN_TIMEOUT, READ_TIMEOUT = 20.0, 30.0
 
+#: Where an image's columns and rows run on the display.
+Matrix = tuple[tuple[int, int], tuple[int, int]]
+
 #: Names of the standard input.
 STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "pipe:", "pipe:0")
 
@@ -120,15 +123,16 @@ class VideoSource(FrameSource):
             clock = Clock(stream.time_base, self.rate, sort="avi" in container.format.name)
             self._end: Fraction | float = 0
             at = 0.0
+            matrices: dict[Any, Matrix | None] = {}
             for frame in self._decode(container, stream, clock):
                 at = clock.frame(frame.pts)
-                yield Frame(self._upright(frame, number), at, f"frame {number}")
+                yield Frame(self._upright(frame, number, matrices), at, f"frame {number}")
                 number += 1
         self._check_end(number, max(at + 1 / float(self.rate or DEFAULT_RATE), float(self._end)))
 
-    def _upright(self, frame: Any, number: int) -> NDArray[np.uint8]:
+    def _upright(self, frame: Any, number: int, matrices: dict[Any, Matrix | None]) -> NDArray[np.uint8]:
         try:
-            return upright(frame)
+            return upright(frame, matrices)
         except av_errors() as error:
             raise VideoError(f"{self.name}: frame {number} can't be converted: {reason(error)}") from None
 
@@ -225,10 +229,11 @@ class CameraSource(FrameSource):
             self.rate = _usable_rate(stream.average_rate)
             clock = Clock(stream.time_base, self.rate)
             frames = enumerate(container.decode(video=0))
+            matrices: dict[Any, Matrix | None] = {}
             while True:
                 try:
                     number, frame = next(frames, (-1, None))
-                    image = upright(frame) if frame is not None else None
+                    image = upright(frame, matrices) if frame is not None else None
                 except av_errors() as error:
                     raise VideoError(f"{self.name}: stopped: {reason(error)}") from None
                 if image is None or frame is None:
@@ -255,10 +260,18 @@ def av_errors() -> tuple[type[BaseException], ...]:
     return (error, *python, AttributeError, AssertionError, TypeError)
 
 
-def upright(frame: Any) -> NDArray[np.uint8]:
-    """The image of a PyAV frame, uint8 (H, W, 3) RGB, turned and mirrored as its display matrix says."""
+def upright(frame: Any, known: dict[Any, Matrix | None]) -> NDArray[np.uint8]:
+    """The image of a PyAV frame, uint8 (H, W, 3) RGB, turned and mirrored as its display matrix says.
+
+    Args:
+        known: display matrices of earlier frames of a stream by their rotation, which is added to. To read a
+            matrix keeps the frame in memory until the garbage collector comes.
+    """
     image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
-    matrix = _display_matrix(frame)
+    rotation = frame.rotation
+    if rotation not in known:
+        known[rotation] = _display_matrix(frame)
+    matrix = known[rotation]
     if matrix is None:
         return image
     (a, b), (c, d) = matrix
@@ -270,7 +283,7 @@ def upright(frame: Any) -> NDArray[np.uint8]:
     return np.ascontiguousarray(turned)
 
 
-def _display_matrix(frame: Any) -> tuple[tuple[int, int], tuple[int, int]] | None:
+def _display_matrix(frame: Any) -> Matrix | None:
     found = frame.side_data.get("DISPLAYMATRIX")
     if found is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -45,6 +46,20 @@ def test_a_clip_keeps_frames_colours_rate_and_times(clip: Path) -> None:
             assert frame.image.shape == (48, 64, 3)
             assert frame.time == pytest.approx(number / RATE, abs=1e-3)
             np.testing.assert_allclose(frame.image[12, 16], (200, 40 + 4 * number, 30), atol=12)
+
+
+def test_decoded_frames_are_not_kept(clip: Path) -> None:
+    from av import VideoFrame
+
+    gc.collect()
+    gc.disable()  # what waits for the collector takes memory meanwhile
+    try:
+        count = sum(1 for _ in open_source(clip).images())
+        kept = sum(isinstance(thing, VideoFrame) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert count > 4
+    assert kept <= 2
 
 
 def test_browsers_can_play_it(clip: Path) -> None:
