@@ -55,7 +55,8 @@ def test_decoded_frames_are_not_kept(clip: Path) -> None:
     gc.disable()  # what waits for the collector takes memory meanwhile
     try:
         count = sum(1 for _ in open_source(clip).images())
-        kept = sum(isinstance(thing, VideoFrame) for thing in gc.get_objects())
+        # type(): isinstance() asks other packages' objects for their class, which some answer with a warning
+        kept = sum(issubclass(type(thing), VideoFrame) for thing in gc.get_objects())
     finally:
         gc.enable()
     assert count > 4
