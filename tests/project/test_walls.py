@@ -23,11 +23,12 @@ MAY_INCLUDE = {
     "core": {"core"},
     "simd": {"core", "simd"},
     "kernels": {"core", "kernels", "simd"},
-    "tiers": {"core", "kernels", "tiers"},
+    "masks": {"core", "kernels", "masks", "simd"},
+    "tiers": {"core", "kernels", "masks", "tiers"},
     "xnnpack": {"core", "kernels", "xnnpack"},
-    "plan": {"core", "kernels", "plan", "xnnpack"},
-    "bindings": {"bindings", "core", "kernels", "plan", "xnnpack"},
-    "testing": {"bindings", "core", "kernels", "testing", "xnnpack"},
+    "plan": {"core", "kernels", "masks", "plan", "xnnpack"},
+    "bindings": {"bindings", "core", "kernels", "masks", "plan", "xnnpack"},
+    "testing": {"bindings", "core", "kernels", "masks", "testing", "xnnpack"},
 }
 
 #: Which rooms of mobileinst (its folders, its modules in the open, the extension) a room may import from.
@@ -154,9 +155,13 @@ def test_walls_are_looked_at() -> None:
     assert len(SOURCES) > 5
 
 
-@pytest.mark.parametrize("path", sorted(p for p in (CPP / "kernels").iterdir() if p.is_dir()), ids=_name)
+@pytest.mark.parametrize(
+    "path",
+    [p for room in ("kernels", "masks") for p in sorted((CPP / room).iterdir()) if p.is_dir()],
+    ids=_name,
+)
 def test_every_kernel_has_its_tests(path: Path) -> None:
-    assert (ROOT / "tests" / "kernels" / f"test_{path.name}.py").exists()
+    assert (ROOT / "tests" / path.parent.name / f"test_{path.name}.py").exists()
 
 
 @pytest.mark.parametrize("path", sorted({p.parent for p in (ROOT / "tests").rglob("*.py")}), ids=_name)

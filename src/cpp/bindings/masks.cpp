@@ -3,10 +3,10 @@
 #include <stdexcept>
 
 #include "bindings/bindings.h"
-#include "kernels/overlap/overlap.h"
-#include "kernels/parts/parts.h"
-#include "kernels/run_length/coco.h"
-#include "kernels/run_length/run_length.h"
+#include "masks/connected_components/connected_components.h"
+#include "masks/overlap/overlap.h"
+#include "masks/run_length/coco.h"
+#include "masks/run_length/run_length.h"
 
 namespace mobileinst {
 namespace {

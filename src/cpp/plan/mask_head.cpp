@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "kernels/gemm/gemm.h"
-#include "kernels/mask_product/mask_product.h"
+#include "masks/mask_product/mask_product.h"
 
 namespace mobileinst {
 namespace {

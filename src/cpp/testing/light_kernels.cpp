@@ -7,11 +7,11 @@
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/layer_norm/layer_norm.h"
-#include "kernels/mask_product/mask_product.h"
 #include "kernels/pooling/pooling.h"
 #include "kernels/preprocess/preprocess.h"
 #include "kernels/resize/resize.h"
 #include "kernels/transpose/transpose.h"
+#include "masks/mask_product/mask_product.h"
 #include "testing/testing.h"
 
 namespace mobileinst {

@@ -10,13 +10,13 @@
 #include "kernels/gemm/gemm.h"
 #include "kernels/inverted_residual/inverted_residual.h"
 #include "kernels/layer_norm/layer_norm.h"
-#include "kernels/overlap/overlap.h"
 #include "kernels/peak/peak.h"
 #include "kernels/pooling/pooling.h"
 #include "kernels/preprocess/preprocess.h"
 #include "kernels/resize/resize.h"
-#include "kernels/run_length/run_length.h"
 #include "kernels/transpose/transpose.h"
+#include "masks/overlap/overlap.h"
+#include "masks/run_length/run_length.h"
 
 namespace mobileinst {
 

@@ -7,16 +7,16 @@
 #include "kernels/layer_norm/vector.h"
 #include "kernels/pooling/vector.h"
 #include "kernels/resize/vector.h"
-#include "kernels/run_length/vector.h"
+#include "masks/run_length/vector.h"
 #include "tiers/kernel_table.h"
 #if defined(__aarch64__)
-#include "kernels/overlap/neon.h"
 #include "kernels/preprocess/neon.h"
 #include "kernels/transpose/neon.h"
+#include "masks/overlap/neon.h"
 #else
-#include "kernels/overlap/avx2.h"
 #include "kernels/preprocess/avx2.h"
 #include "kernels/transpose/avx2.h"
+#include "masks/overlap/avx2.h"
 #endif
 
 namespace mobileinst {

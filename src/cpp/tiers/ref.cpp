@@ -7,13 +7,13 @@
 #include "kernels/elementwise/ref.h"
 #include "kernels/inverted_residual/ref.h"
 #include "kernels/layer_norm/ref.h"
-#include "kernels/overlap/ref.h"
 #include "kernels/peak/ref.h"
 #include "kernels/pooling/ref.h"
 #include "kernels/preprocess/ref.h"
 #include "kernels/resize/ref.h"
-#include "kernels/run_length/ref.h"
 #include "kernels/transpose/ref.h"
+#include "masks/overlap/ref.h"
+#include "masks/run_length/ref.h"
 #include "tiers/kernel_table.h"
 
 namespace mobileinst {

@@ -1,4 +1,4 @@
-#include "kernels/run_length/run_length.h"
+#include "masks/run_length/run_length.h"
 
 #include <algorithm>
 #include <cmath>

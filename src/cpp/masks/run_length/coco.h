@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "kernels/run_length/run_length.h"
+#include "masks/run_length/run_length.h"
 
 namespace mobileinst {
 

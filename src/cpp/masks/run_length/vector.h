@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/run_length/run_length.h"
+#include "masks/run_length/run_length.h"
 #include "simd/epilogue.h"
 #include "simd/math.h"
 

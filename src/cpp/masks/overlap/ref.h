@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/overlap/overlap.h"
+#include "masks/overlap/overlap.h"
 
 namespace mobileinst {
 namespace {

@@ -1,11 +1,11 @@
-#include "kernels/parts/parts.h"
+#include "masks/connected_components/connected_components.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
 
-#include "kernels/run_length/run_length.h"
+#include "masks/run_length/run_length.h"
 
 namespace mobileinst {
 namespace {

@@ -1,4 +1,4 @@
-#include "kernels/overlap/overlap.h"
+#include "masks/overlap/overlap.h"
 
 #include <algorithm>
 

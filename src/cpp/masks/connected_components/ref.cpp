@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/parts/parts.h"
+#include "masks/connected_components/connected_components.h"
 
 namespace mobileinst {
 namespace {

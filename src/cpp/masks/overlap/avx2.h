@@ -2,7 +2,7 @@
 
 #include <immintrin.h>
 
-#include "kernels/overlap/overlap.h"
+#include "masks/overlap/overlap.h"
 
 namespace mobileinst {
 namespace {

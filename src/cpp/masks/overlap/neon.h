@@ -2,7 +2,7 @@
 
 #include <arm_neon.h>
 
-#include "kernels/overlap/overlap.h"
+#include "masks/overlap/overlap.h"
 
 namespace mobileinst {
 namespace {

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "core/interpolation.h"
-#include "kernels/run_length/run_length.h"
+#include "masks/run_length/run_length.h"
 
 namespace mobileinst {
 namespace {

@@ -1,4 +1,4 @@
-#include "kernels/mask_product/mask_product.h"
+#include "masks/mask_product/mask_product.h"
 
 #include <algorithm>
 

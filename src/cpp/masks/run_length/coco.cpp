@@ -1,4 +1,4 @@
-#include "kernels/run_length/coco.h"
+#include "masks/run_length/coco.h"
 
 #include <algorithm>
 #include <cstring>
