@@ -12,7 +12,7 @@ The other engines do what their users do: OpenCV resizes the frame, NumPy normal
 resized to the frame, compared with the threshold and encoded by pycocotools ("usual"), or all of that only in
 the box around the mask ("boxed").
 "mobileinst" goes the same way from frame to run lengths, with mask logits of n kernels;
-"mobileinst+segment" is all of `Segmenter.segment`: scores, parts, duplicates, boxes and areas too.
+"mobileinst+segment" is all of `Segmenter.segment`: scores, components, duplicates, boxes and areas too.
 
 The network is one of random weights, so everyone turns the same given logits into run lengths: those that the
 default weights give for objects in --pictures, copied to other places where there are too few; without

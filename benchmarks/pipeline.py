@@ -3,7 +3,7 @@
 Ways from logits to run lengths:
 
 - "own": run lengths straight from the logits at 1/8 (`mobileinst._native.rle_from_logits`);
-- "segment": all that `Segmenter.segment` does besides: scores, parts, duplicates, boxes, areas;
+- "segment": all that `Segmenter.segment` does besides: scores, components, duplicates, boxes, areas;
 - "usual": each mask resized to the frame with OpenCV, compared with the threshold, encoded with pycocotools;
 - "boxed": the same, but only the box around the mask is resized and compared.
 
@@ -146,10 +146,10 @@ class SegmentPipeline:
             raise RuntimeError(f"segment() gave {len(found)} instances of {len(self.masks)} masks")
 
     def outputs(self) -> dict[str, Any]:
-        options = self.segmenter.parts, self.segmenter.duplicate_iou
-        self.segmenter.parts, self.segmenter.duplicate_iou = "all", 1  # as the others' masks are
+        options = self.segmenter.components, self.segmenter.duplicate_iou
+        self.segmenter.components, self.segmenter.duplicate_iou = "all", 1  # as the others' masks are
         found = self.segmenter.segment(self.frame)
-        self.segmenter.parts, self.segmenter.duplicate_iou = options
+        self.segmenter.components, self.segmenter.duplicate_iou = options
         order = np.argsort(-self.native.maskness(self.masks), kind="stable")  # best first
         blocks = [block_areas(found.mask(int(i))) for i in np.argsort(order)]
         return {"blocks": np.stack(blocks)}

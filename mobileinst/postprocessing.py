@@ -1,4 +1,4 @@
-"""What follows the network: scores, parts and duplicates of the queries, and masks at the frame's size.
+"""What follows the network: scores, components and duplicates of the queries, and masks at the frame's size.
 
 Facts and sources: docs/spec.md, Scores and masks.
 """
@@ -27,18 +27,18 @@ MASK_LOGIT = math.log(MASK_THRESHOLD / (1 - MASK_THRESHOLD))
 class Postprocessing:
     """From a session that has run the features of a frame to candidates and masks.
 
-    score_powers: of class, objectness and maskness, whose product is a score. duplicate_iou, parts: as of
-    `Segmenter`.
+    score_powers: of class, objectness and maskness, whose product is a score. duplicate_iou, components: as
+    of `Segmenter`.
     """
 
     score_powers: tuple[float, float, float]
     duplicate_iou: float
-    parts: str
+    components: str
 
     def masks(self, session: Session, kernels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Mask logits of kernels, float32 (n, h, w), with the parts that are wanted."""
+        """Mask logits of kernels, float32 (n, h, w), with the components that are wanted."""
         logits = session.mask_logits(kernels)
-        return logits if self.parts == "all" else _native.heaviest_parts(logits, MASK_LOGIT)
+        return logits if self.components == "all" else _native.heaviest_components(logits, MASK_LOGIT)
 
     def candidates(
         self, session: Session, floors: NDArray[np.float32]

@@ -45,9 +45,10 @@ class Segmenter:
         color: order of the channels of the frames that come in, "rgb" or "bgr" (OpenCV's).
         duplicate_iou: of two masks that overlap with an IoU above this only the better is kept, at the
             resolution of the mask features; 1 keeps all (the paper suppresses nothing).
-        parts: "main" keeps the part of each mask that has the greatest sum of probabilities, "all" keeps
-            every part as the paper does. A kernel that also answers to a second object elsewhere is the
-            commonest error of small models; objects that something in front divides lose a piece.
+        components: of the connected components of each mask, "heaviest" keeps the one with the greatest sum
+            of probabilities, "all" keeps every one as the paper does. A kernel that also answers to a second
+            object elsewhere is the commonest error of small models; objects that something in front divides
+            lose a piece.
 
     Raises:
         WeightsError: for weights that are missing, damaged or not of this project.
@@ -67,14 +68,14 @@ class Segmenter:
         size: int | tuple[int, int] | None = None,
         color: str = "rgb",
         duplicate_iou: float = 0.7,
-        parts: str = "main",
+        components: str = "heaviest",
     ) -> None:
         if color not in ("rgb", "bgr"):
             raise ValueError(f"color must be 'rgb' or 'bgr', got {color!r}")
         expected = "above 0 and at most 1"
         self.duplicate_iou = check_number("duplicate_iou", duplicate_iou, 0, 1, expected, above=True)
-        if parts not in ("main", "all"):
-            raise ValueError(f"parts must be 'main' or 'all', got {parts!r}")
+        if components not in ("heaviest", "all"):
+            raise ValueError(f"components must be 'heaviest' or 'all', got {components!r}")
         if threads is not None:
             check_count("threads", threads, most=MAX_THREADS)
         if size is not None:
@@ -82,14 +83,14 @@ class Segmenter:
         self.weights = weights if isinstance(weights, Weights) else load_weights(weights)
         self.size: int | tuple[int, int] = self.weights.size if size is None else check_size(size)
         self.color = color
-        self.parts = parts
+        self.components = components
         self._swap = color != self.weights.color
         self._model = NativeModel(self.weights, threads=threads)
         self._lock = ForkLock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as weights and options: a copy in another process has plans and threads of its own."""
-        names = ("size", "color", "duplicate_iou", "parts")
+        names = ("size", "color", "duplicate_iou", "components")
         options = {name: getattr(self, name) for name in names}
         return functools.partial(type(self), threads=self._model.threads, **options), (self.weights,)
 
@@ -257,7 +258,7 @@ class Segmenter:
 
     @property
     def _postprocessing(self) -> Postprocessing:
-        return Postprocessing(self.weights.score_powers, self.duplicate_iou, self.parts)
+        return Postprocessing(self.weights.score_powers, self.duplicate_iou, self.components)
 
     def _thresholds(self, score_threshold: float | Sequence[float] | None) -> NDArray[np.float32]:
         chosen = self.weights.score_threshold if score_threshold is None else score_threshold

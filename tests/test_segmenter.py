@@ -90,14 +90,14 @@ def test_scores_follow_the_powers_of_the_weights(tiny: Segmenter) -> None:
     np.testing.assert_allclose(usual.scores[np.lexsort(usual.boxes.T)], scores(0.5, 0.5, 1), rtol=1e-6)
 
 
-def test_masks_keep_their_main_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_masks_keep_their_heaviest_component(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mobileinst.segmenter.NativeModel", ColorModel)
     frame = scene(red=(8, 8))
     frame[48:56, 80:88] = frame[8, 8]
-    whole = Segmenter(Weights({}, FAKE_METADATA), size=(64, 96), parts="all")
-    main = Segmenter(Weights({}, FAKE_METADATA), size=(64, 96))
-    tracked = next(iter(main.track([frame])))
-    for inst, right in ((whole.segment(frame), 80), (main.segment(frame), 40), (tracked, 40)):
+    whole = Segmenter(Weights({}, FAKE_METADATA), size=(64, 96), components="all")
+    heaviest = Segmenter(Weights({}, FAKE_METADATA), size=(64, 96))
+    tracked = next(iter(heaviest.track([frame])))
+    for inst, right in ((whole.segment(frame), 80), (heaviest.segment(frame), 40), (tracked, 40)):
         assert len(inst) == 1
         assert (inst.boxes[0, 2] > 80) == (right == 80)
 
@@ -256,7 +256,7 @@ def test_wrong_images(colors: Segmenter, image: Any, error: type[Exception], mes
         ({"size": (640,)}, "size must be an int"),
         ({"duplicate_iou": 0}, "duplicate_iou"),
         ({"duplicate_iou": "0.5"}, "duplicate_iou must be above 0 and at most 1, got '0.5'"),
-        ({"parts": "some"}, "parts must be"),
+        ({"components": "some"}, "components must be"),
     ],
 )
 def test_wrong_options(arguments: dict[str, Any], message: str) -> None:
@@ -338,10 +338,10 @@ def test_overflow_is_an_error(tiny: Segmenter, value: float) -> None:
         tiny.forward(x)
 
 
-@pytest.mark.parametrize("parts", ["main", "all"])
-def test_weights_that_overflow_are_an_error(parts: str) -> None:
+@pytest.mark.parametrize("components", ["heaviest", "all"])
+def test_weights_that_overflow_are_an_error(components: str) -> None:
     tensors = {name: tensor * np.float32(1e20) for name, tensor in make_tensors().items()}
-    segmenter = Segmenter(Weights(tensors, make_metadata()), threads=1, parts=parts)
+    segmenter = Segmenter(Weights(tensors, make_metadata()), threads=1, components=components)
     with pytest.raises(ValueError, match="are not finite: these weights exceed single precision"):
         segmenter.segment(scene(), score_threshold=0)
 
@@ -378,7 +378,7 @@ def test_a_pickled_segmenter_gives_the_same(tiny: Segmenter) -> None:
     x = np.random.default_rng(0).normal(size=(3, 64, 96)).astype(np.float32)
     for name, array in copy.forward(x).items():
         np.testing.assert_array_equal(array, tiny.forward(x)[name])
-    options = ("size", "color", "duplicate_iou", "parts")
+    options = ("size", "color", "duplicate_iou", "components")
     assert [getattr(copy, name) for name in options] == [getattr(tiny, name) for name in options]
 
 

@@ -84,7 +84,7 @@ def found_objects(pictures: Iterable[NDArray[np.uint8]], size: tuple[int, int]) 
         session.run_features()
         class_logits, objectness_logits, kernels = session.run_instances()
         logits = session.mask_logits(kernels)
-        masks = _native.heaviest_parts(logits, MASK_LOGIT) > MASK_LOGIT
+        masks = _native.heaviest_components(logits, MASK_LOGIT) > MASK_LOGIT
         classes, objectness = _sigmoid(class_logits), _sigmoid(objectness_logits)
         scores = np.sqrt(classes * objectness[:, None]) * _native.maskness(logits)[:, None]
         kept: list[int] = []
@@ -117,7 +117,7 @@ def ellipses(count: int, shape: tuple[int, int], seed: int = 5) -> list[Array]:
 def place(objects: Sequence[Array], count: int, seed: int = 9) -> Array:
     """`count` objects of one frame, float32 (count, h, w): those given, then again at other places.
 
-    The largest parts of no two of them overlap by more than MOST_OVERLAP and none is empty.
+    The heaviest components of no two of them overlap by more than MOST_OVERLAP and none is empty.
 
     Raises:
         ValueError: if no object is given, or so many don't find room.
@@ -126,7 +126,7 @@ def place(objects: Sequence[Array], count: int, seed: int = 9) -> Array:
     placed: list[Array] = []
     masks: list[NDArray[np.bool_]] = []
     for logits in _candidates(objects, generator, 200 * count):
-        mask = _native.heaviest_parts(logits[None], MASK_LOGIT)[0] > MASK_LOGIT
+        mask = _native.heaviest_components(logits[None], MASK_LOGIT)[0] > MASK_LOGIT
         free = not masks or mask_iou(mask[None], np.stack(masks)).max() <= MOST_OVERLAP
         if mask.any() and free:
             placed.append(logits)

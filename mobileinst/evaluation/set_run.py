@@ -168,7 +168,7 @@ def fingerprint(
     size = segmenter.size if isinstance(segmenter.size, int) else list(segmenter.size)
     depends: list[Any] = [__version__, size, segmenter.color, segmenter.duplicate_iou]
     depends += [
-        segmenter.parts,
+        segmenter.components,
         list(segmenter.classes),
         mapping.ids,
         segmenter.weights.mean,

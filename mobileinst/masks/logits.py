@@ -1,4 +1,4 @@
-"""Masks from logits at the network's mask resolution: main parts, how sure they are, run lengths."""
+"""Masks from logits at the network's mask resolution: heaviest components, how sure they are, run lengths."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from .. import _native
 
 
-def heaviest_parts(logits: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
-    """Logits (n, h, w) with only the main connected part of each mask above a threshold."""
-    return np.asarray(_native.heaviest_parts(np.ascontiguousarray(logits), threshold))
+def heaviest_components(logits: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
+    """Logits (n, h, w) with only the heaviest connected component of each mask above a threshold."""
+    return np.asarray(_native.heaviest_components(np.ascontiguousarray(logits), threshold))
 
 
 def maskness(logits: NDArray[np.float32], probability: float) -> NDArray[np.float32]:

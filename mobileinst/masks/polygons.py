@@ -21,11 +21,12 @@ def mask_polygons(mask: NDArray[np.bool_], tolerance: float = 1.0) -> list[Ring]
 
     Args:
         mask: bool (H, W).
-        tolerance: how far the ring may run beside the pixels' edges, in pixels; parts and holes that vanish
-            within it are left out. Up: fewer corners; 0: exact, with a corner at every turn.
+        tolerance: how far the ring may run beside the pixels' edges, in pixels; components and holes
+            that vanish within it are left out. Up: fewer corners; 0: exact, with a corner at every turn.
 
     Returns:
-        float32 (k, 2) for each part, x and y in pixels, closed by going back to the first corner.
+        float32 (k, 2) for each 4-connected component, x and y in pixels, closed by going back to the first
+        corner.
 
     Raises:
         ValueError: for another shape or dtype, or a negative tolerance.
@@ -52,9 +53,9 @@ def mask_polygons(mask: NDArray[np.bool_], tolerance: float = 1.0) -> list[Ring]
 
 
 def mask_rings(mask: NDArray[np.bool_]) -> tuple[list[Ring], list[Ring]]:
-    """Exact rings around the parts of a mask and around their holes, float32 (k, 2) each.
+    """Exact rings around the connected components of a mask and around their holes, float32 (k, 2) each.
 
-    Seen on the picture, rings around parts run clockwise and rings around holes counterclockwise.
+    Seen on the picture, rings around components run clockwise and rings around holes counterclockwise.
     """
     padded = np.pad(mask, 1)
     corners, horizontal, vertical = _corners(padded)

@@ -97,7 +97,7 @@ CALLS: dict[str, tuple[Callable[..., Any], list[Array]]] = {
     "mask_product": (kernels.mask_product, [values(3, 6), values(9, 6)]),
     "rle_from_logits": (lambda x: _native.rle_from_logits(x, 9, 8, 0.0), [MAP]),
     "maskness": (_native.maskness, [MAP]),
-    "heaviest_parts": (lambda x: _native.heaviest_parts(x, 0.0), [MAP]),
+    "heaviest_components": (lambda x: _native.heaviest_components(x, 0.0), [MAP]),
     "mask_iou": (_native.mask_iou, [MAP > 0, values(2, 4, 6) > 0]),
     "preprocess": (
         lambda x: kernels.preprocess(x, 5, 6, [0.0] * 3, [1.0] * 3),

@@ -186,7 +186,7 @@ def test_goes_on_after_an_interruption(
     assert not journal.exists()
 
 
-@pytest.mark.parametrize("change", ["threshold", "size", "parts", "annotations", "weights"])
+@pytest.mark.parametrize("change", ["threshold", "size", "components", "annotations", "weights"])
 def test_does_not_mix_different_runs(
     colors: Segmenter, coco_set: Path, images: Path, tmp_path: Path, change: str
 ) -> None:
@@ -198,8 +198,8 @@ def test_does_not_mix_different_runs(
         options["score_threshold"] = 0.3
     elif change == "size":
         colors.size = (128, 192)
-    elif change == "parts":
-        colors.parts = "all"
+    elif change == "components":
+        colors.components = "all"
     elif change == "annotations":
         data = json.loads(coco_set.read_text())
         data["images"] = data["images"][1:]

@@ -45,7 +45,7 @@ def test_coco_reads_them_as_the_mask() -> None:
             np.testing.assert_array_equal(coco.decode(coco.merge(parts)), mask)
 
 
-def test_parts_and_holes() -> None:
+def test_components_and_holes() -> None:
     mask = np.zeros((9, 12), np.bool_)
     mask[1:8, 1:8] = True
     mask[3:6, 3:6] = False
@@ -59,7 +59,7 @@ def test_parts_and_holes() -> None:
     np.testing.assert_array_equal(fill(polygons, mask.shape), mask)
 
 
-def test_pixels_that_touch_by_a_corner_are_parts() -> None:
+def test_pixels_that_touch_by_a_corner_are_components() -> None:
     for mask in (np.eye(3, dtype=np.bool_), np.eye(3, dtype=np.bool_)[::-1]):
         assert [ring_area(polygon) for polygon in mask_polygons(mask, 0)] == [1, 1, 1]
 
@@ -87,7 +87,7 @@ def test_simplified_rings_stay_near() -> None:
     assert np.linalg.norm(ring[:, None] - nearest, axis=-1).min(1).max() <= 2.0 + 1e-4
 
 
-def test_tiny_parts_vanish_within_the_tolerance() -> None:
+def test_tiny_components_vanish_within_the_tolerance() -> None:
     mask = np.zeros((20, 20), np.bool_)
     mask[2:12, 2:12] = True
     mask[15, 15] = True

@@ -25,7 +25,7 @@ from PIL import Image
 from mobileinst.engine import NativeModel
 from mobileinst.evaluation.coco import evaluate
 from mobileinst.evaluation.summary import Evaluation
-from mobileinst.masks.logits import heaviest_parts, maskness, run_lengths
+from mobileinst.masks.logits import heaviest_components, maskness, run_lengths
 from mobileinst.masks.overlap import suppress_duplicates
 from mobileinst.results import Instances
 from mobileinst.segmenter import MASK_LOGIT, MASK_THRESHOLD, network_size
@@ -84,7 +84,7 @@ def candidates(model: NativeModel, frame: NDArray[np.uint8], image_id: int, size
     class_logits, objectness_logits, kernels = session.run_instances()
     classes, objectness = _sigmoid(class_logits), _sigmoid(objectness_logits)
     chosen = np.argsort(-classes.max(1), kind="stable")[:_MOST]
-    logits = heaviest_parts(session.mask_logits(kernels[chosen]), MASK_LOGIT)
+    logits = heaviest_components(session.mask_logits(kernels[chosen]), MASK_LOGIT)
     lengths = run_lengths(logits, (height, width), MASK_LOGIT)
     kept = [i for i, run in enumerate(lengths) if len(run) > 1]
     chosen, logits = chosen[kept], logits[kept]

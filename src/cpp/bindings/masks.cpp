@@ -76,7 +76,7 @@ FloatArray maskness_of(const py::object& logits, float threshold_prob, const py:
     return result;
 }
 
-FloatArray heaviest_parts(const py::object& logits, float threshold, const py::object& tier_name) {
+FloatArray heaviest_components(const py::object& logits, float threshold, const py::object& tier_name) {
     const FloatArray array = checked_array<float>(logits, "logits", {kAny, kAny, kAny}, 0);
     check_finite("threshold", &threshold, 1);
     const Tier tier = tier_argument(tier_name);
@@ -89,7 +89,7 @@ FloatArray heaviest_parts(const py::object& logits, float threshold, const py::o
     check_finite("logits", source, count * height * width);
     std::copy_n(source, count * height * width, kept);
     for (size_t i = 0; height * width > 0 && i < count; ++i) {
-        keep_heaviest_part(tier, kept + i * height * width, height, width, threshold);
+        keep_heaviest_component(tier, kept + i * height * width, height, width, threshold);
     }
     return result;
 }
@@ -213,11 +213,10 @@ void register_masks(py::module_& module) {
         "maskness", &maskness_of, arg("logits"), arg("threshold_prob") = 0.45f, py::kw_only(),
         arg("tier") = py::none(),
         "Mean of the probabilities above the threshold of each map, upsampled by 2; 0 if there are none.");
-    module.def(
-        "heaviest_parts", &heaviest_parts, arg("logits"), arg("threshold"), py::kw_only(),
-        arg("tier") = py::none(),
-        "A copy in which each map keeps, of the 8-connected parts above the threshold, only the one with\n"
-        "the greatest sum of probabilities; the others' cells are set to threshold - 1.");
+    module.def("heaviest_components", &heaviest_components, arg("logits"), arg("threshold"), py::kw_only(),
+               arg("tier") = py::none(),
+               "A copy in which each map keeps, of the 8-connected components above the threshold, only\n"
+               "the one with the greatest sum of probabilities; the others' cells become threshold - 1.");
     module.def(
         "mask_iou", &mask_iou_of, arg("a"), arg("b"), py::kw_only(), arg("tier") = py::none(),
         "Intersection over union of masks bool (m, h, w) with masks (n, h, w): (m, n), 0 for empty ones.");

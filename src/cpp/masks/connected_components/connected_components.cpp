@@ -11,13 +11,13 @@ namespace mobileinst {
 namespace {
 
 /// Cells [begin, end) of a row, all above the threshold. `parent` is the run itself or an earlier one of the
-/// same part.
+/// same component.
 struct Span {
     uint32_t row, begin, end, parent;
 };
 
-/// Cells of a part, at the index of its first run.
-struct Part {
+/// Cells of a component, at the index of its first run.
+struct Component {
     size_t area = 0;
     double weight = 0;
 };
@@ -67,7 +67,7 @@ void join_rows(std::vector<Span>& spans, uint32_t first, uint32_t second, uint32
     }
 }
 
-/// All runs of the mask, joined into parts.
+/// All runs of the mask, joined into components.
 std::vector<Span> find_spans(Tier tier, const float* logits, size_t height, size_t width, float threshold) {
     const RunLengthKernels& kernels = run_length_kernels(tier);
     std::vector<uint64_t> bits((width + 63) / 64);
@@ -87,53 +87,57 @@ std::vector<Span> find_spans(Tier tier, const float* logits, size_t height, size
 
 double probability(float logit) { return 1 / (1 + std::exp(-static_cast<double>(logit))); }
 
-/// Index of the first run of the heaviest part. A cell weighs at least the threshold's probability and at
-/// most 1, so parts that are too small for their area are not summed.
+/// Index of the first run of the heaviest component. A cell weighs at least the threshold's probability and
+/// at most 1, so components that are too small for their area are not summed.
 uint32_t heaviest(const float* logits, size_t width, float threshold, const std::vector<Span>& spans,
-                  std::vector<Part>* parts) {
+                  std::vector<Component>* components) {
     size_t largest = 0;
-    for (const Part& part : *parts) {
-        largest = std::max(largest, part.area);
+    for (const Component& component : *components) {
+        largest = std::max(largest, component.area);
     }
     const double least = static_cast<double>(largest) * probability(threshold) * (1 - 1e-9);
-    const auto contends = [&](const Part& part) { return static_cast<double>(part.area) >= least; };
-    if (std::count_if(parts->begin(), parts->end(),
-                      [&](const Part& part) { return part.area > 0 && contends(part); }) > 1) {
+    const auto contends = [&](const Component& component) {
+        return static_cast<double>(component.area) >= least;
+    };
+    if (std::count_if(components->begin(), components->end(), [&](const Component& component) {
+            return component.area > 0 && contends(component);
+        }) > 1) {
         for (const Span& span : spans) {
-            Part& part = (*parts)[span.parent];
-            for (uint32_t x = span.begin; contends(part) && x < span.end; ++x) {
-                part.weight += probability(logits[span.row * width + x]);
+            Component& component = (*components)[span.parent];
+            for (uint32_t x = span.begin; contends(component) && x < span.end; ++x) {
+                component.weight += probability(logits[span.row * width + x]);
             }
         }
     } else {
-        for (Part& part : *parts) {
-            part.weight = static_cast<double>(part.area);
+        for (Component& component : *components) {
+            component.weight = static_cast<double>(component.area);
         }
     }
-    const auto most = std::max_element(parts->begin(), parts->end(),
-                                       [](const Part& a, const Part& b) { return a.weight < b.weight; });
-    return static_cast<uint32_t>(most - parts->begin());
+    const auto most =
+        std::max_element(components->begin(), components->end(),
+                         [](const Component& a, const Component& b) { return a.weight < b.weight; });
+    return static_cast<uint32_t>(most - components->begin());
 }
 
 }  // namespace
 
-void keep_heaviest_part(Tier tier, float* logits, size_t height, size_t width, float threshold) {
+void keep_heaviest_component(Tier tier, float* logits, size_t height, size_t width, float threshold) {
     if (tier == Tier::Ref) {
-        keep_heaviest_part_ref(logits, height, width, threshold);
+        keep_heaviest_component_ref(logits, height, width, threshold);
         return;
     }
     std::vector<Span> spans = find_spans(tier, logits, height, width, threshold);
-    std::vector<Part> parts(spans.size());
+    std::vector<Component> components(spans.size());
     size_t count = 0;
     for (uint32_t i = 0; i < spans.size(); ++i) {
         count += spans[i].parent == i ? 1 : 0;
         spans[i].parent = root_of(spans, i);
-        parts[spans[i].parent].area += spans[i].end - spans[i].begin;
+        components[spans[i].parent].area += spans[i].end - spans[i].begin;
     }
     if (count < 2) {
         return;
     }
-    const uint32_t kept = heaviest(logits, width, threshold, spans, &parts);
+    const uint32_t kept = heaviest(logits, width, threshold, spans, &components);
     for (const Span& span : spans) {
         if (span.parent != kept) {
             float* row = logits + span.row * width;

@@ -8,8 +8,8 @@
 namespace mobileinst {
 namespace {
 
-/// Labels the part that holds `start` and returns its sum of probabilities. Cells of value 0 in `labels` are
-/// above the threshold and not reached yet.
+/// Labels the component that holds `start` and returns its sum of probabilities. Cells of value 0 in `labels`
+/// are above the threshold and not reached yet.
 double flood(const float* logits, size_t height, size_t width, size_t start, int32_t label,
              std::vector<int32_t>* labels, std::vector<size_t>* stack) {
     double weight = 0;
@@ -35,25 +35,25 @@ double flood(const float* logits, size_t height, size_t width, size_t start, int
 
 }  // namespace
 
-void keep_heaviest_part_ref(float* logits, size_t height, size_t width, float threshold) {
+void keep_heaviest_component_ref(float* logits, size_t height, size_t width, float threshold) {
     const size_t cells = height * width;
     std::vector<int32_t> labels(cells);
     for (size_t i = 0; i < cells; ++i) {
         labels[i] = logits[i] > threshold ? 0 : -1;
     }
     std::vector<size_t> stack;
-    int32_t parts = 0, heaviest = 0;
+    int32_t components = 0, heaviest = 0;
     double most = 0;
     for (size_t i = 0; i < cells; ++i) {
         if (labels[i] == 0) {
-            const double weight = flood(logits, height, width, i, ++parts, &labels, &stack);
+            const double weight = flood(logits, height, width, i, ++components, &labels, &stack);
             if (weight > most) {
                 most = weight;
-                heaviest = parts;
+                heaviest = components;
             }
         }
     }
-    for (size_t i = 0; parts > 1 && i < cells; ++i) {
+    for (size_t i = 0; components > 1 && i < cells; ++i) {
         if (labels[i] > 0 && labels[i] != heaviest) {
             logits[i] = threshold - 1;
         }
