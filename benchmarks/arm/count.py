@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.arm.fake_cpu import describe_raspberry_pi
+from benchmarks.arm.fake_cpu import describe
 from benchmarks.contestants import make_contestant
 from benchmarks.contestants.base import Case, Files
 from benchmarks.support.command import check_outputs, make_parser, run
@@ -59,6 +59,7 @@ def run_emulated(
     root, counts, outputs = folder / "root", folder / "counts.txt", folder / "outputs.npz"
     for path in (counts, outputs):
         path.unlink(missing_ok=True)
+    describe(root, [cpu] * 4)
     plugin = f"{folder / 'count_instructions.so'},out={counts}"
     command = ["qemu-aarch64", "-cpu", cpu, "-L", str(root), "-plugin", plugin]
     command += [str(root / "usr/bin/python3.11"), "-m", "benchmarks.arm.run_network", name]
@@ -139,7 +140,6 @@ def main() -> None:
     if not (folder / "root" / "usr" / "bin" / "python3.11").exists():
         sys.exit(f"{folder}: no target's Python there; run .ci/aarch64 with this folder first")
     subprocess.run([str(HERE / "build_plugin"), str(folder)], check=True)
-    describe_raspberry_pi(folder / "root")
     case = Case(options.backbone, options.width, options.size, options.size, options.part, 1)
     files = prepare(case, folder / "networks", None)
     document = make_result(

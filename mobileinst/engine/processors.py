@@ -64,15 +64,18 @@ def makespan(speeds: Sequence[float], pieces: int) -> float:
     return end
 
 
-def default_threads() -> int:
-    """Threads used where none are asked for: ``MOBILEINST_THREADS``, or else what is fastest here.
+def default_threads(usable: Processors | None = None) -> int:
+    """Threads used where none are asked for: ``MOBILEINST_THREADS``, or else what is fastest.
+
+    Args:
+        usable: The processors there are; None looks at this machine.
 
     Raises:
         ValueError: if ``MOBILEINST_THREADS`` is no whole number from 1 on.
     """
     wanted = os.environ.get("MOBILEINST_THREADS", "").strip()
     if not wanted:
-        return usable_processors().threads
+        return (usable_processors() if usable is None else usable).threads
     if not (wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= 1024):
         raise ValueError(f"MOBILEINST_THREADS: expected a whole number from 1 to 1024, got {wanted!r}")
     return int(wanted)
@@ -85,15 +88,23 @@ def usable_processors(root: Path = _SYSTEM, allowed: Collection[int] | None = No
         root: Where ``proc`` and ``sys`` are; other folders describe other machines.
         allowed: Numbers of the processors that may be used; None asks the system.
     """
-    if allowed is None:
-        affinity = getattr(os, "sched_getaffinity", None)
-        allowed = affinity(0) if affinity else range(os.cpu_count() or 1)
-    values = [_core_speed(root, index) for index in sorted(allowed)] or [None]
-    known = [value for value in values if value]
+    allowed = allowed_cores() if allowed is None else allowed
+    speeds = core_speeds(root, allowed) or {0: 1.0}
+    return Processors(tuple(sorted(speeds.values(), reverse=True)), container_quota(root))
+
+
+def allowed_cores() -> Collection[int]:
+    """Numbers of the cores that this process may run on."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return affinity(0) if affinity else range(os.cpu_count() or 1)
+
+
+def core_speeds(root: Path, indices: Collection[int]) -> dict[int, float]:
+    """Speeds of cores by their numbers, relative to the fastest of them."""
+    told = {index: _core_speed(root, index) for index in sorted(indices)}
     # A core whose speed isn't told takes part as if it were one of the fastest.
-    fastest = max(known, default=1.0)
-    speeds = sorted(((value or fastest) / fastest for value in values), reverse=True)
-    return Processors(tuple(speeds), container_quota(root))
+    fastest = max((value for value in told.values() if value), default=1.0)
+    return {index: (value or fastest) / fastest for index, value in told.items()}
 
 
 def _core_speed(root: Path, index: int) -> float | None:

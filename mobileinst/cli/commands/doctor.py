@@ -8,27 +8,23 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
-from importlib import metadata
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import mobileinst
 
-from ..status import FAILED
+from .. import hardware
+from ..hardware import ROOT
+from ..installation import EXTRAS, checksum, extra, program, this_system, wheel_tag
+from ..status import FAILED, say
 
 if TYPE_CHECKING:
     from ...weights import Weights
 
-#: (extra, package to install, module to import, what it is for)
-_EXTRAS = (
-    ("video", "av", "av", "videos and cameras"),
-    ("image", "pillow", "PIL", "images and folders of them"),
-    ("demo", "scikit-image", "skimage", "photographs of the demo"),
-    ("eval", "pycocotools", "pycocotools", "evaluation on COCO"),
-    ("train", "torch", "torch", "training and conversion"),
-)
-
+#: Whether something is in order, and a line about it.
+Finding = tuple[bool, str]
 
 HELP = "say what this installation has and what it lacks"
 
@@ -41,25 +37,63 @@ def run(options: argparse.Namespace) -> int:
     good = True
     for fine, line in report():
         good = good and fine
-        print(f"{'ok     ' if fine else 'PROBLEM'}  {line}")
+        say(f"{'ok     ' if fine else 'PROBLEM'}  {line}")
     return 0 if good else FAILED
 
 
-def report() -> Iterator[tuple[bool, str]]:
-    """Findings, each with whether it is in order."""
+def report(root: Path = ROOT) -> Iterator[Finding]:
+    """Findings, each with whether it is in order; `root` is where ``proc``, ``sys`` and ``etc`` are.
+
+    A part that fails is a finding, too: the rest is still told.
+    """
+    parts: tuple[Callable[[Path], Iterable[Finding]], ...] = (
+        _installed,
+        _machine,
+        _native_report,
+        _weights_report,
+        _extras,
+    )
+    for part in parts:
+        try:
+            yield from part(root)
+        except Exception as error:  # whatever goes wrong here is the finding
+            name = part.__name__.strip("_").removesuffix("_report")
+            yield False, f"{name}: can't be told: {type(error).__name__}: {error}"
+
+
+def _installed(root: Path) -> Iterator[Finding]:
     import numpy as np
 
     yield True, f"mobileinst {mobileinst.__version__} in {os.path.dirname(mobileinst.__file__)}"
+    yield True, f"wheel: {wheel_tag()}"
     yield True, f"Python {platform.python_version()} ({sys.executable}), {platform.platform()}"
     yield True, f"NumPy {np.__version__}"
-    yield _processors()
-    yield from _native_report()
-    yield from _weights_report()
-    for extra, package, module, purpose in _EXTRAS:
-        yield True, _extra(extra, package, module, purpose)
 
 
-def _native_report() -> Iterator[tuple[bool, str]]:
+def _machine(root: Path) -> Iterator[Finding]:
+    """The board, its processor, what of it this process may use, and how it fares."""
+    name = hardware.board(root)
+    if name:
+        yield True, f"board: {name}"
+    yield _processors(root)
+    heat = hardware.temperature(root)
+    if heat is not None:
+        yield True, f"temperature: {heat[0]:.1f} °C ({heat[1]})"
+    slowed = hardware.throttling(root)
+    if slowed is not None:
+        yield _throttling(*slowed)
+
+
+def _throttling(present: list[str], past: list[str]) -> Finding:
+    text = f"throttling: {', '.join(present)}" if present else "throttling: none at present"
+    if present:
+        text += "; a better power supply or cooling makes it faster"
+    if past:
+        text += f" (since the start: {', '.join(past)})"
+    return not present, text
+
+
+def _native_report(root: Path) -> Iterator[Finding]:
     try:
         native = importlib.import_module("mobileinst._native")
     except ImportError as error:
@@ -77,12 +111,15 @@ def _native_report() -> Iterator[tuple[bool, str]]:
     if tier is not None:
         chosen = ", set by MOBILEINST_TIER" if os.environ.get("MOBILEINST_TIER") else ""
         yield True, f"instruction set: {tier}{chosen} (available: {supported})"
-    yield True, f"CPU features used: {', '.join(native.cpu_features()) or 'none'}"
+    detected = hardware.detected_features(root) or tuple(native.cpu_features())
+    yield True, f"CPU features detected: {' '.join(detected) or 'none'}"
+    if tier is not None:
+        yield True, f"CPU features used: {' '.join(hardware.used_features(tier)) or 'none'}"
     if tier is not None:
         yield _backend(native, tier)
 
 
-def _backend(native: ModuleType, tier: str) -> tuple[bool, str]:
+def _backend(native: ModuleType, tier: str) -> Finding:
     from ...engine import active_backend
 
     try:
@@ -104,9 +141,9 @@ def _backend(native: ModuleType, tier: str) -> tuple[bool, str]:
     )
 
 
-def _weights_report() -> Iterator[tuple[bool, str]]:
+def _weights_report(root: Path) -> Iterator[Finding]:
     try:
-        from ...weights import DEFAULT_NAME, WeightsError, available_weights, load_weights
+        from ...weights import DEFAULT_NAME, WeightsError, available_weights, find_weights, load_weights
     except ImportError as error:
         yield False, f"weights: the package is incomplete ({error})"
         return
@@ -120,10 +157,11 @@ def _weights_report() -> Iterator[tuple[bool, str]]:
             yield False, f"weights {name}: {error}"
         else:
             yield True, f"weights {name}: {weights.config.backbone}, classes {', '.join(weights.classes)}"
+            yield _checksum(name, find_weights(name))
             yield _trial(weights)
 
 
-def _trial(weights: Weights) -> tuple[bool, str]:
+def _trial(weights: Weights) -> Finding:
     """One small frame through the whole engine."""
     try:
         import numpy as np
@@ -138,45 +176,49 @@ def _trial(weights: Weights) -> tuple[bool, str]:
     return True, f"engine: works, {1000 * (time.perf_counter() - start):.1f} ms for a frame of 64x64"
 
 
-def _extra(extra: str, package: str, module: str, purpose: str) -> str:
+def _checksum(name: str, path: Path) -> Finding:
+    found, recorded = checksum(path)
+    text = f"weights {name}: SHA-256 {found}"
+    if recorded is None:
+        return True, f"{text} (no record to compare it with)"
+    if found != recorded:
+        return False, f"{text}, but {recorded} was installed; pip install --force-reinstall mobileinst"
+    return True, f"{text}, as installed"
+
+
+def _extras(root: Path) -> Iterator[Finding]:
+    system = this_system(root)
+    for one in EXTRAS:
+        yield True, extra(*one, system)
+    yield True, program("ffmpeg", "ffmpeg", "videos where PyAV is missing", system)
+    if "raspberry pi" in hardware.board(root).lower():
+        yield True, program("rpicam-vid", "rpicam-apps", "the Raspberry Pi's camera", system)
+
+
+def _processors(root: Path) -> Finding:
+    """The processor, what of it this process may use, and how many threads that makes on which cores."""
+    names = hardware.core_names(root)
+    cpu = hardware.core_kinds(names.values()) or hardware.processor_name(root)
     try:
-        version = metadata.version(package)
-        if extra != "train":
-            importlib.import_module(module)
-    except metadata.PackageNotFoundError:
-        return f'{package}: not installed ({purpose}); pip install "mobileinst[{extra}]"'
-    except Exception as error:  # whatever a broken installation raises is the finding
-        return f"{package} {version}: can't be imported ({purpose}): {error}"
-    return f"{package} {version} ({purpose})"
-
-
-def _cpu_name() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            facts = [[part.strip() for part in line.split(":", 1)] for line in file if ":" in line]
-    except OSError:
-        facts = []
-    for key, value in facts:
-        if key.lower() in ("model name", "hardware", "model") and value and not value.isdigit():
-            return f"{value} ({platform.machine()})"
-    return platform.processor() or platform.machine()
-
-
-def _processors() -> tuple[bool, str]:
-    """The processor, what of it this process may use, and how many threads that makes."""
-    try:
-        from mobileinst.engine.processors import default_threads, usable_processors
+        from ...engine import processors
     except ImportError:  # without the extension, of which the next line tells
-        return True, f"CPU: {_cpu_name()}"
-    usable = usable_processors()
-    text = f"CPU: {_cpu_name()}, {len(usable.speeds)} cores for this process"
+        return True, f"CPU: {cpu}"
+    # Of a machine that is only described all cores count.
+    allowed = processors.allowed_cores() if root == ROOT else sorted(names) or [0]
+    usable = processors.usable_processors(root, allowed)
+    text = f"CPU: {cpu}, {len(usable.speeds)} cores for this process"
     if usable.differ:
         text += f" (speeds {', '.join(f'{speed:.2f}' for speed in usable.speeds)})"
     if usable.quota is not None:
         text += f", quota of {usable.quota:g} processors"
     try:
-        threads = default_threads()
+        threads = processors.default_threads(usable)
     except ValueError as error:
         return False, f"{text}; {error}"
     chosen = ", set by MOBILEINST_THREADS" if os.environ.get("MOBILEINST_THREADS", "").strip() else ""
-    return True, f"{text}; threads: {threads}{chosen}"
+    text += f"; threads: {threads}{chosen}"
+    if usable.differ:
+        speeds = processors.core_speeds(root, allowed)
+        fastest = sorted(speeds, key=lambda index: -speeds[index])[:threads]
+        text += f", for {hardware.core_kinds(names.get(index, 'core') for index in fastest)}"
+    return True, text
