@@ -169,7 +169,7 @@ class Instances:
         Args:
             image: uint8 (H, W, 3), the frame that the instances were found in.
             margin: added on each side, as a share of the box's longer side, as far as the frame reaches.
-            background: colour for pixels outside of the mask; None keeps them.
+            background: color for pixels outside of the mask; None keeps them.
 
         Raises:
             TypeError, ValueError: for something that is no such image, one of another size than the frame,

@@ -22,7 +22,7 @@ FAKE_METADATA = make_metadata(classes=["square", "other"], score_threshold=0.5)
 
 @pytest.fixture
 def colors(monkeypatch: pytest.MonkeyPatch) -> Segmenter:
-    """A Segmenter whose network finds squares by their colour."""
+    """A Segmenter whose network finds squares by their color."""
     monkeypatch.setattr("mobileinst.segmenter.NativeModel", ColorModel)
     return Segmenter(Weights({}, FAKE_METADATA), size=(64, 96))
 

@@ -16,7 +16,7 @@ except ImportError as error:
 # Text stays text, and the same numbers give the same file.
 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "mobileinst", "font.size": 9})
 
-#: Okabe and Ito: colours that stay apart for the colour-blind.
+#: Okabe and Ito: colors that stay apart for the color-blind.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _OURS, _OTHERS = "#1a7f5a", "#9aa5b1"
 

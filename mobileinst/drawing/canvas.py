@@ -14,7 +14,7 @@ Canvas = NDArray[np.uint8]
 
 
 def blend(canvas: Canvas, top: int, left: int, coverage: NDArray[np.uint8], color: Color) -> None:
-    """Mix a colour in by its coverage, uint8 (h, w), 255 for all of it; what lies outside is cut off."""
+    """Mix a color in by its coverage, uint8 (h, w), 255 for all of it; what lies outside is cut off."""
     height, width = coverage.shape
     y0, x0 = max(top, 0), max(left, 0)
     y1, x1 = min(top + height, canvas.shape[0]), min(left + width, canvas.shape[1])
@@ -54,7 +54,7 @@ def draw_line(
 def draw_cased_line(
     canvas: Canvas, start: Sequence[float], end: Sequence[float], color: Color, thickness: float
 ) -> None:
-    """A line within a wider one in the contrasting colour, so that it shows on any background."""
+    """A line within a wider one in the contrasting color, so that it shows on any background."""
     draw_line(canvas, start, end, contrasting(color), 2 * thickness)
     draw_line(canvas, start, end, color, thickness)
 
@@ -66,7 +66,7 @@ def plate_size(text: str, height: int) -> tuple[int, int]:
 
 
 def draw_plate(canvas: Canvas, top: int, left: int, text: str, height: int, color: Color) -> None:
-    """Text in black or white on a plate of a colour, its upper left corner at (top, left)."""
+    """Text in black or white on a plate of a color, its upper left corner at (top, left)."""
     pad = max(1, height // 5)
     rows, columns = plate_size(text, height)
     canvas[max(top, 0) : max(top + rows, 0), max(left, 0) : max(left + columns, 0)] = color

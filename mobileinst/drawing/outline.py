@@ -1,4 +1,4 @@
-"""Outlines of masks: an anti-aliased line inside the edge, and one in the contrasting colour outside."""
+"""Outlines of masks: an anti-aliased line inside the edge, and one in the contrasting color outside."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def draw_outline(
     """Outline a mask, bool (H, W), whose pixels lie in the box x0, y0, x1, y1.
 
     How deep a pixel lies is told by the share of mask in a window around it, which also rounds the steps of
-    slanted edges. All of the mask's own pixels that are near its edge get the colour, however thin it is.
+    slanted edges. All of the mask's own pixels that are near its edge get the color, however thin it is.
     """
     thickness = min(thickness, _MOST)
     halo = max(1, thickness // 2)

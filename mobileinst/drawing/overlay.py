@@ -1,4 +1,4 @@
-"""Overlays: masks, outlines, boxes, labels, trails and a legend, in colours that stay with a track."""
+"""Overlays: masks, outlines, boxes, labels, trails and a legend, in colors that stay with a track."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def draw(image: NDArray[np.uint8], instances: Instances, **style: Any) -> NDArra
 
     Args:
         image: uint8 (H, W, 3), RGB, the frame that the instances were found in.
-        instances: what to draw; colours follow their ids, or their order where they have none.
+        instances: what to draw; colors follow their ids, or their order where they have none.
         style: options of `Overlay`, which also draws trails through a video.
 
     Raises:
@@ -47,7 +47,7 @@ class Overlay:
         masks: fill masks. outlines: draw their edges. boxes: draw boxes. labels: write id, class and score.
         legend: a list of what is visible, in the lower left corner.
         trails: over how many of the frames before to draw the way of each track; 0 for none.
-        opacity: of the fill. Up: colours are stronger; down: the image shows better.
+        opacity: of the fill. Up: colors are stronger; down: the image shows better.
 
     Raises:
         ValueError: for an opacity that is not in 0..1, or trails below 0.
@@ -158,7 +158,7 @@ def _place(
 
 
 def _draw_legend(canvas: Canvas, instances: Instances, colors: list[Color]) -> None:
-    """Counts of classes, and below each of them its instances with their colours, as far as there is room."""
+    """Counts of classes, and below each of them its instances with their colors, as far as there is room."""
     size = canvas.shape[0], canvas.shape[1]
     height = text_height(size)
     step, pad = height + height // 3, height // 2

@@ -1,4 +1,4 @@
-"""Colours that people with any colour vision tell apart, by Okabe and Ito, and what contrasts with them.
+"""Colors that people with any color vision tell apart, by Okabe and Ito, and what contrasts with them.
 
 M. Okabe, K. Ito, "Color Universal Design", 2008 (https://jfly.uni-koeln.de/color/); their black is left out.
 """
@@ -20,7 +20,7 @@ PALETTE: tuple[Color, ...] = (
     (0, 114, 178),
 )
 
-#: Each time round the palette, its colours are mixed with so much white (above 0) or black (below 0).
+#: Each time round the palette, its colors are mixed with so much white (above 0) or black (below 0).
 _SHADES = (0.0, 0.45, -0.4, 0.25, -0.2)
 
 BLACK: Color = (0, 0, 0)
@@ -28,9 +28,9 @@ WHITE: Color = (255, 255, 255)
 
 
 def track_color(track_id: int) -> Color:
-    """RGB of a track: always the same for an id, from a palette for all kinds of colour vision.
+    """RGB of a track: always the same for an id, from a palette for all kinds of color vision.
 
-    Seven ids in a row have the seven colours of the palette, the next seven another shade of each; after 35
+    Seven ids in a row have the seven colors of the palette, the next seven another shade of each; after 35
     they come again.
 
     Example:
@@ -45,18 +45,18 @@ def track_color(track_id: int) -> Color:
 
 
 def contrasting(color: Color) -> Color:
-    """Black or white, whichever stands out more from a colour (a ratio of at least 4.5, by WCAG 2)."""
+    """Black or white, whichever stands out more from a color (a ratio of at least 4.5, by WCAG 2)."""
     return BLACK if contrast(color, BLACK) >= contrast(color, WHITE) else WHITE
 
 
 def contrast(a: Color, b: Color) -> float:
-    """Contrast ratio of two colours, 1 (equal) to 21 (black and white), as WCAG 2 defines it."""
+    """Contrast ratio of two colors, 1 (equal) to 21 (black and white), as WCAG 2 defines it."""
     darker, lighter = sorted((luminance(a), luminance(b)))
     return (lighter + 0.05) / (darker + 0.05)
 
 
 def luminance(color: Color) -> float:
-    """Relative luminance of an sRGB colour, 0..1."""
+    """Relative luminance of an sRGB color, 0..1."""
     red, green, blue = (_linear(value / 255) for value in color)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 

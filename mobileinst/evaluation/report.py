@@ -52,7 +52,7 @@ def evaluation_table(evaluation: Evaluation) -> str:
     return text_table(rows)
 
 
-# Colours that stay apart for the colour-blind (Okabe and Ito).
+# Colors that stay apart for the color-blind (Okabe and Ito).
 _CURVES = (
     (0.5, "IoU 0.50", "#0072b2"),
     (0.75, "IoU 0.75", "#d55e00"),

@@ -14,7 +14,7 @@ from .files import Output
 
 
 def encode_png(image: NDArray[Any]) -> bytes:
-    """An image as a PNG file: uint8 (H, W, 3) colour; bool, uint8 or uint16 (H, W) grey (True is 255).
+    """An image as a PNG file: uint8 (H, W, 3) color; bool, uint8 or uint16 (H, W) grey (True is 255).
 
     Raises:
         ValueError: for another dtype or shape, or an empty image.

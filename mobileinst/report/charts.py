@@ -14,12 +14,12 @@ _WIDTH = 1000
 
 
 def track_css(track: int) -> str:
-    """The colour of a track for CSS."""
+    """The color of a track for CSS."""
     return "#{:02x}{:02x}{:02x}".format(*track_color(track))
 
 
 def class_css(classes: Sequence[str], name: str) -> str:
-    """The colour of a class for CSS."""
+    """The color of a class for CSS."""
     return "#{:02x}{:02x}{:02x}".format(*PALETTE[(classes.index(name) + 4) % len(PALETTE)])
 
 

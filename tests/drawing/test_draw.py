@@ -1,4 +1,4 @@
-"""Overlays: what is drawn where, in which colour."""
+"""Overlays: what is drawn where, in which color."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_image_itself_stays_and_so_does_its_background() -> None:
     assert not changed[~near].any()
 
 
-def test_outline_has_the_full_colour_and_fill_a_part_of_it() -> None:
+def test_outline_has_the_full_color_and_fill_a_part_of_it() -> None:
     drawn = draw(GREY, squares([5], (20, 30)), labels=False, opacity=0.5)
     assert tuple(drawn[20, 30]) == tuple(drawn[20, 40]) == tuple(drawn[30, 49]) == track_color(5)
     np.testing.assert_allclose(drawn[30, 40], (np.array(track_color(5)) + 100) / 2, atol=1)
@@ -40,7 +40,7 @@ def test_outline_has_the_full_colour_and_fill_a_part_of_it() -> None:
     np.testing.assert_array_equal(filled[30, 40], GREY[30, 40])
 
 
-def test_colour_stays_with_the_id() -> None:
+def test_color_stays_with_the_id() -> None:
     one = draw(GREY, squares([7, 3], (0, 0), (20, 30)), labels=False)
     two = draw(GREY, squares([3], (20, 30)), labels=False)
     np.testing.assert_array_equal(one[21:40, 31:50], two[21:40, 31:50])
@@ -48,7 +48,7 @@ def test_colour_stays_with_the_id() -> None:
     assert len(set(colors)) == len(colors)
 
 
-def test_instances_without_tracks_differ_in_colour() -> None:
+def test_instances_without_tracks_differ_in_color() -> None:
     drawn = draw(GREY, squares([-1, -1], (0, 0), (20, 30)), labels=False)
     assert tuple(drawn[0, 0]) != tuple(drawn[20, 30])
 

@@ -1,4 +1,4 @@
-"""Colours of tracks: apart for every kind of colour vision, with text and outlines that stand out."""
+"""Colors of tracks: apart for every kind of color vision, with text and outlines that stand out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from mobileinst.drawing.palette import BLACK, PALETTE, WHITE, contrast, contrasting, luminance, track_color
 
-#: Colour vision that lacks one kind of cone, on linear RGB: Machado, Oliveira, Fernandes 2009, severity 1.
+#: Color vision that lacks one kind of cone, on linear RGB: Machado, Oliveira, Fernandes 2009, severity 1.
 VISION = {
     "trichromat": [1, 0, 0, 0, 1, 0, 0, 0, 1],
     "protanope": [
@@ -29,7 +29,7 @@ VISION = {
 
 
 def lab(color: tuple[int, int, int], vision: list[float]) -> np.ndarray:
-    """CIE Lab (D65) of an sRGB colour as such an eye sees it."""
+    """CIE Lab (D65) of an sRGB color as such an eye sees it."""
     value = np.array(color) / 255
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     linear = (np.reshape(vision, (3, 3)) @ linear).clip(0, 1)
@@ -51,7 +51,7 @@ def test_tracks_in_a_row_are_told_apart(vision: str) -> None:
     assert min(neighbours) > 20
 
 
-def test_colours_come_round_after_35_tracks() -> None:
+def test_colors_come_round_after_35_tracks() -> None:
     colors = [track_color(i) for i in range(1, 36)]
     assert len(set(colors)) == 35
     assert track_color(36) == track_color(1)

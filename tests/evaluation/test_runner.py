@@ -86,7 +86,7 @@ def video_set(tmp_path: Path, images: Path) -> Path:
 
 @pytest.fixture
 def colors(monkeypatch: pytest.MonkeyPatch) -> Segmenter:
-    """A Segmenter that finds coloured squares; its other class is none of the set's."""
+    """A Segmenter that finds colored squares; its other class is none of the set's."""
     monkeypatch.setattr("mobileinst.segmenter.NativeModel", ColorModel)
     metadata = make_metadata(classes=["square", "other"], score_threshold=0.5)
     return Segmenter(Weights({}, metadata), size=(64, 96))

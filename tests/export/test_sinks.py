@@ -143,7 +143,7 @@ def test_grey_pngs_are_read_back_by_pillow(tmp_path: Path, dtype: type) -> None:
         np.testing.assert_array_equal(np.asarray(read), expected)
 
 
-def test_colour_pngs_are_read_back_by_pillow(tmp_path: Path) -> None:
+def test_color_pngs_are_read_back_by_pillow(tmp_path: Path) -> None:
     image_module = pytest.importorskip("PIL.Image")
     image = np.random.default_rng(0).integers(0, 256, (9, 4, 3), np.uint8)
     write_png(tmp_path / "x.png", image[::-1, ::-1])

@@ -74,7 +74,7 @@ def test_masks_of_an_earlier_run_stay_until_the_next_one_is_finished(tmp_path: P
     assert not (tmp_path / "new").exists()
 
 
-def test_ids_beyond_16_bits_are_colours(tmp_path: Path) -> None:
+def test_ids_beyond_16_bits_are_colors(tmp_path: Path) -> None:
     ids = np.array([[0, 1, 65535]])
     np.testing.assert_array_equal(id_picture(ids), ids.astype(np.uint16))
     wide = id_picture(np.array([[0, 65536, 70_000, (1 << 24) - 1]]))

@@ -118,8 +118,8 @@ def test_the_builder_refuses_places_that_do_not_fit() -> None:
         builder.add("select", "s", level, builder.tensor(1, 5, 9), **CHOICE)
     with pytest.raises(ValueError, match="s: expected attribute overlap"):
         builder.add("select", "s", level, y, **{**CHOICE, "overlap": None})
-    with pytest.raises(ValueError, match="s: expected no attribute colour of select"):
-        builder.add("select", "s", level, y, **CHOICE, colour=3)
+    with pytest.raises(ValueError, match="s: expected no attribute color of select"):
+        builder.add("select", "s", level, y, **CHOICE, color=3)
     with pytest.raises(ValueError, match="s: expected an operation that plans have, got 'choose'"):
         builder.add("choose", "s", level, y)
 

@@ -1,4 +1,4 @@
-"""A stand-in for the network that finds squares by their colour, to construct what a tracker sees."""
+"""A stand-in for the network that finds squares by their color, to construct what a tracker sees."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ COLORS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
 
 class ColorSession:
-    """One query for each colour; the mask features of a pixel say which colour it has."""
+    """One query for each color; the mask features of a pixel say which color it has."""
 
     def __init__(self, height: int, width: int) -> None:
         self.height, self.width = height, width
@@ -52,7 +52,7 @@ class ColorModel:
 
 
 def scene(size: tuple[int, int] = (64, 96), **squares: tuple[int, int]) -> np.ndarray:
-    """A grey frame with 24 x 24 squares: colour name = (row, column) of the upper left corner."""
+    """A grey frame with 24 x 24 squares: color name = (row, column) of the upper left corner."""
     frame = np.full((*size, 3), 90, np.uint8)
     for name, (row, column) in squares.items():
         frame[row : row + 24, max(column, 0) : max(column + 24, 0)] = COLORS[name]

@@ -22,8 +22,8 @@ CATEGORIES = [
 
 CLASSES = ("person", "vehicle", "animal")
 
-#: Colour of the objects of each class; the background is blue.
-COLOURS = {0: (250, 20, 20), 1: (20, 250, 20), 2: (250, 250, 20)}
+#: Color of the objects of each class; the background is blue.
+COLORS = {0: (250, 20, 20), 1: (20, 250, 20), 2: (250, 250, 20)}
 BACKGROUND = (20, 20, 200)
 
 
@@ -32,7 +32,7 @@ def _box_polygon(x0: int, y0: int, x1: int, y1: int) -> list[list[float]]:
 
 
 def write_set(folder: Path, count: int = 6) -> tuple[Path, Path]:
-    """Images of coloured rectangles with COCO JSON; returns the JSON file and the image folder."""
+    """Images of colored rectangles with COCO JSON; returns the JSON file and the image folder."""
     images, annotations = [], []
     (folder / "images").mkdir(parents=True)
     kinds = [(1, 0), (3, 1), (17, 2), (1001, 2), (1012, 1)]
@@ -41,7 +41,7 @@ def write_set(folder: Path, count: int = 6) -> tuple[Path, Path]:
         for slot in range(2):
             category, label = kinds[(number + slot) % len(kinds)]
             x0, y0, x1, y1 = 8 + 44 * slot, 12 + number, 42 + 44 * slot, 60 + number
-            pixels[y0:y1, x0:x1] = COLOURS[label]
+            pixels[y0:y1, x0:x1] = COLORS[label]
             annotations.append(
                 {
                     "id": len(annotations) + 1,
@@ -79,7 +79,7 @@ def write_videos(folder: Path, length: int = 4) -> tuple[Path, Path]:
         if index < 2:
             masks[1, 20:60, 60:90] = 1
         for slot in range(2):
-            pixels[masks[slot] > 0] = COLOURS[slot]
+            pixels[masks[slot] > 0] = COLORS[slot]
             rle = coco_mask.encode(np.asfortranarray(masks[slot]))
             text = {"size": rle["size"], "counts": rle["counts"].decode()}
             tracks[slot].append(text if masks[slot].any() else None)

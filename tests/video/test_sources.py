@@ -20,7 +20,7 @@ RATE = Fraction(30000, 1001)
 
 
 def picture(number: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
-    """Colours that survive compression, noise that makes packets large enough to be cut."""
+    """Colors that survive compression, noise that makes packets large enough to be cut."""
     image = np.random.default_rng(number).integers(60, 90, (*size, 3), np.uint8)
     image[: size[0] // 2, : size[1] // 2] = (200, 40 + 4 * number, 30)
     return image
@@ -35,7 +35,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_clip_keeps_frames_colours_rate_and_times(clip: Path) -> None:
+def test_a_clip_keeps_frames_colors_rate_and_times(clip: Path) -> None:
     source = open_source(clip)
     assert source.rate == RATE
     assert source.count == 30

@@ -1,4 +1,4 @@
-"""Augmentation of images with instance masks: scale jitter, crop, flip, colour, copy-paste."""
+"""Augmentation of images with instance masks: scale jitter, crop, flip, color jitter, copy-paste."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AugmentConfig:
     Attributes:
         scale: Range of the jitter of the longer side relative to the crop, log-uniform.
         flip: Probability of a horizontal flip.
-        colour: Strength of brightness, contrast and saturation jitter.
+        color_jitter: Strength of brightness, contrast and saturation jitter.
         paste: Probability that objects are pasted into an image.
         paste_most: Most objects pasted at once.
         neighbour: Share of pasted objects placed so that they touch one of the same class.
@@ -40,7 +40,7 @@ class AugmentConfig:
 
     scale: tuple[float, float] = (0.65, 1.8)
     flip: float = 0.5
-    colour: float = 0.3
+    color_jitter: float = 0.3
     paste: float = 0.35
     paste_most: int = 3
     neighbour: float = 0.5
@@ -284,8 +284,8 @@ def _paste_objects(
     return pasted
 
 
-def colour_jitter(image: NDArray[np.uint8], rng: np.random.Generator, strength: float) -> NDArray[np.uint8]:
-    """Brightness, contrast, saturation and colour cast, by one affine map of the channels."""
+def color_jitter(image: NDArray[np.uint8], rng: np.random.Generator, strength: float) -> NDArray[np.uint8]:
+    """Brightness, contrast, saturation and color cast, by one affine map of the channels."""
     if strength <= 0:
         return image
     brightness, contrast, saturation = 1.0 + rng.uniform(-strength, strength, 3)
@@ -347,10 +347,10 @@ def augment(
             pasted = _paste_objects(canvas, donor, own, rng, config)
         canvases.append(canvas)
         unknown.append(ignore)
-    colour, flip = int(rng.integers(2**62)), bool(rng.random() < config.flip)
+    jitter_seed, flip = int(rng.integers(2**62)), bool(rng.random() < config.flip)
     samples = []
     for canvas, ignore in zip(canvases, unknown, strict=True):
-        image = colour_jitter(canvas.image, np.random.default_rng(colour), config.colour)
+        image = color_jitter(canvas.image, np.random.default_rng(jitter_seed), config.color_jitter)
         samples.append(_finish(image, canvas, ignore, negative, flip))
     return samples
 

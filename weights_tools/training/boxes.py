@@ -20,9 +20,9 @@ _BOX_SHARE = 0.7
 _LEAST_FIT = 0.2
 #: Further queries learn an object's mask where their boxes overlap its by more.
 _NEAR = 0.5
-#: Neighbours (y, x) whose colours are compared with a pixel's, at the masks' resolution, as arXiv 2012.02310.
+#: Neighbours (y, x) whose colors are compared with a pixel's, at the masks' resolution, as arXiv 2012.02310.
 _NEIGHBOURS = ((0, 2), (2, 0), (2, 2), (2, -2))
-#: Colours nearer than this, in standard deviations of the batch, ask for the same label.
+#: Colors nearer than this, in standard deviations of the batch, ask for the same label.
 _ALIKE = 0.1
 
 

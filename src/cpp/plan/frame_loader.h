@@ -15,7 +15,7 @@ class FrameLoader {
   public:
     explicit FrameLoader(Tier tier) : kernels_(preprocess_kernels(tier)) {}
 
-    /// `args` gives frame, normalisation and order of colours; the rest is filled in. The caller holds the
+    /// `args` gives frame, normalisation and order of colors; the rest is filled in. The caller holds the
     /// pool.
     void load(ThreadPool& pool, PreprocessArgs args, const Tensor& input);
 

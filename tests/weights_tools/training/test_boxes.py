@@ -114,13 +114,13 @@ def test_queries_get_the_objects_in_their_boxes() -> None:
     assert weight[0, :, 0].tolist() == [1.0, 1.0, 0.0, 1.0]
 
 
-def test_masks_learn_from_boxes_and_colours() -> None:
+def test_masks_learn_from_boxes_and_colors() -> None:
     box = torch.zeros(1, 12, 12)
     box[0, 3:9, 2:8] = 1
     right, wrong = 20.0 * box - 10.0, 10.0 - 20.0 * box
     assert projection_loss(right, box) < 1e-3 < projection_loss(wrong, box)
     images = torch.zeros(1, 3, 24, 24)
-    images[:, :, :, 10:] = 1.0  # the object's right part has another colour
+    images[:, :, :, 10:] = 1.0  # the object's right part has another color
     alike = similar_neighbours(images, (12, 12))
     columns = torch.arange(12)[None, None].expand(1, 12, 12)
     at_the_edge, beside_it = (torch.where(columns < cut, 10.0, -10.0) for cut in (5, 3))

@@ -12,7 +12,7 @@ pytest.importorskip("pycocotools")
 pytest.importorskip("PIL")
 
 from tests.support import ROOT  # noqa: E402
-from tests.support.training_sets import BACKGROUND, CATEGORIES, CLASSES, COLOURS, write_set, write_videos  # noqa: E402
+from tests.support.training_sets import BACKGROUND, CATEGORIES, CLASSES, COLORS, write_set, write_videos  # noqa: E402
 from weights_tools.training.augment import AugmentConfig, Frame, augment, draw_image, place  # noqa: E402
 from weights_tools.training.config import load_config, parse_config  # noqa: E402
 from weights_tools.training.data import DataConfig, TrainingSet  # noqa: E402
@@ -28,7 +28,7 @@ from weights_tools.training.temporal import ClipSet, TemporalConfig, VideoSource
 # pycocotools' decode does not know NumPy 2's copy keyword yet
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-PLAIN = AugmentConfig(colour=0.0, paste=0.0)
+PLAIN = AugmentConfig(color_jitter=0.0, paste=0.0)
 
 
 def test_classes_come_from_names_or_supercategories():
@@ -93,7 +93,7 @@ def test_crowds_become_ignored_regions(tmp_path):
     instances = source.instances(0)
     assert [item.label for item in instances] == [-1, 1]
     frame = Frame(source.image(0), instances, [0, 1])
-    one = AugmentConfig(scale=(1.0, 1.0), flip=0.0, colour=0.0, paste=0.0)
+    one = AugmentConfig(scale=(1.0, 1.0), flip=0.0, color_jitter=0.0, paste=0.0)
     (sample,) = augment([frame], np.ones(3, np.float32), 96, np.random.default_rng(0), one)
     assert sample.labels.tolist() == [1]
     assert sample.ignore.max() == 1.0
@@ -101,17 +101,17 @@ def test_crowds_become_ignored_regions(tmp_path):
 
 
 def painted(sample):
-    """Share of each cell painted in the colour of each class."""
+    """Share of each cell painted in the color of each class."""
     cells = sample.image.reshape(sample.ignore.shape[0], 4, -1, 4, 3).astype(int)
     shares = []
-    for colour in COLOURS.values():
-        near = np.abs(cells - np.array(colour)).max(-1) < 60
+    for color in COLORS.values():
+        near = np.abs(cells - np.array(color)).max(-1) < 60
         shares.append(near.mean((1, 3)))
     return np.stack(shares)
 
 
 def from_painted(sample):
-    """How far the masks of each class are from the pixels of its colour, where nothing is to be ignored."""
+    """How far the masks of each class are from the pixels of its color, where nothing is to be ignored."""
     found = np.zeros((3, 32, 32))
     for mask, label in zip(sample.masks, sample.labels, strict=True):
         found[label] = np.maximum(found[label], mask)
@@ -123,7 +123,7 @@ def from_painted(sample):
 @pytest.mark.parametrize("number", range(12))
 def test_masks_lie_on_their_pixels(tmp_path, number):
     source = CocoSource(*write_set(tmp_path), CLASSES)
-    config = DataConfig(augment=AugmentConfig(colour=0.0, paste=1.0 if number % 2 else 0.0))
+    config = DataConfig(augment=AugmentConfig(color_jitter=0.0, paste=1.0 if number % 2 else 0.0))
     sample = TrainingSet(source, config, seed=3).sample(number, 128)
     difference = from_painted(sample)
     assert np.percentile(difference, 95) < 0.3
@@ -199,7 +199,9 @@ def test_clips_keep_identities_and_absences(tmp_path):
 
 def test_stills_set_in_motion_stay_aligned(tmp_path):
     stills = TrainingSet(
-        CocoSource(*write_set(tmp_path), CLASSES), DataConfig(augment=AugmentConfig(colour=0.0, paste=1.0)), 0
+        CocoSource(*write_set(tmp_path), CLASSES),
+        DataConfig(augment=AugmentConfig(color_jitter=0.0, paste=1.0)),
+        0,
     )
     clips = ClipSet(stills, None, TemporalConfig(share=1.0))
     moved = 0

@@ -6,7 +6,7 @@
 namespace mobileinst {
 namespace {
 
-/// Four floats, of which three are a pixel's colours.
+/// Four floats, of which three are a pixel's colors.
 struct Pixel {
     __m128 v;
 

@@ -11,7 +11,7 @@
 namespace mobileinst {
 
 /// A frame of bytes to the network's input in one pass: bilinear resize (half-pixel centres, no antialias),
-/// order of the colours, (x - mean) / std.
+/// order of the colors, (x - mean) / std.
 struct PreprocessArgs {
     const uint8_t* frame = nullptr;            ///< (frame_height, frame_width, 3), contiguous
     size_t frame_height = 0, frame_width = 0;  ///< each >= 1
