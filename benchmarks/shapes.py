@@ -17,6 +17,7 @@ from typing import Any
 from mobileinst.engine.backend import layer_key
 from mobileinst.network import ModelConfig, model
 from mobileinst.network.counter import CounterOps, Shape
+from mobileinst.network.ops import ConvSpec
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,18 @@ class ShapeOps(CounterOps):
         super().__init__()
         self.found: list[tuple[str, tuple[int, ...], str]] = []
 
-    def conv(self, x: Shape, name: str, out_channels: int, **options: Any) -> Shape:
-        kernel, stride, groups = (options.get(key, 1) for key in ("kernel", "stride", "groups"))
-        size = self.size(x)
-        key = layer_key(*size, x.channels, out_channels, kernel=kernel, stride=stride, groups=groups)
+    def conv(self, x: Shape, name: str, spec: ConvSpec) -> Shape:
+        key = layer_key(
+            *self.size(x),
+            x.channels,
+            spec.out_channels,
+            kernel_size=spec.kernel_size,
+            stride=spec.stride,
+            groups=spec.groups,
+        )
         layer, *extents = key.split()
         self.found.append((layer, tuple(map(int, extents)), name))
-        return super().conv(x, name, out_channels, **options)
+        return super().conv(x, name, spec)
 
     def linear(self, x: Shape, name: str, out_features: int, **options: Any) -> Shape:
         self.found.append(("gemm", (x.rows, x.channels, out_features), name))

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from mobileinst import __version__
 from mobileinst.io.files import check_writable
 from mobileinst.network import BACKBONES, ModelConfig
+from mobileinst.network.ops import ConvSpec
 from mobileinst.weights import FORMAT, save_weights
 from weights_tools.torch_ops import MobileInst, TorchOps
 
@@ -110,13 +111,13 @@ def _calibration_images() -> Tensor:
 class CalibratingOps(TorchOps):
     """Scales the convolutions without norm by their first input, so that they give unit spread."""
 
-    def conv(self, x: Tensor, name: str, out_channels: int, **options: Any) -> Tensor:
-        if options.get("norm") is None:
-            y = super().conv(x, name, out_channels, **{**options, "bias": False, "activation": None})
+    def conv(self, x: Tensor, name: str, spec: ConvSpec) -> Tensor:
+        if spec.norm is None:
+            y = super().conv(x, name, spec._replace(bias=False, activation=None))
             mean, std = _statistics(y)
             self._get(f"{name}.weight").mul_((1.0 / std)[:, None, None, None])
-            self._get(f"{name}.bias").copy_(0.2 * torch.randn(out_channels) - mean / std)
-        return super().conv(x, name, out_channels, **options)
+            self._get(f"{name}.bias").copy_(0.2 * torch.randn(spec.out_channels) - mean / std)
+        return super().conv(x, name, spec)
 
 
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:

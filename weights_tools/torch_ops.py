@@ -32,7 +32,7 @@ from mobileinst.network import (
 from mobileinst.network.backbones.features import BackboneFeatures, Places
 from mobileinst.network.counter import ParameterSpec, parameter_specs
 from mobileinst.network.instance_decoder import Queries
-from mobileinst.network.ops import NORM_EPS, Activation, Size
+from mobileinst.network.ops import NORM_EPS, Activation, ConvSpec, Size
 from mobileinst.network.position import sine_position_embedding
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -59,30 +59,18 @@ class TorchOps:
     def size(self, x: Tensor) -> Size:
         return x.shape[2], x.shape[3]
 
-    def conv(
-        self,
-        x: Tensor,
-        name: str,
-        out_channels: int,
-        *,
-        kernel: int = 1,
-        stride: int = 1,
-        groups: int = 1,
-        norm: str | None = None,
-        bias: bool = False,
-        activation: Activation | None = None,
-        zero_init: bool = False,
-    ) -> Tensor:
-        shift = self._get(f"{name}.bias") if bias else None
+    def conv(self, x: Tensor, name: str, spec: ConvSpec) -> Tensor:
+        shift = self._get(f"{name}.bias") if spec.bias else None
         if name in _EXACT:
             with torch.autocast(x.device.type, enabled=False):
                 rows = F.linear(x.float().flatten(2).transpose(1, 2), self._get(f"{name}.weight")[:, :, 0, 0])
                 rows = rows if shift is None else rows + shift
                 return rows.transpose(1, 2).unflatten(2, x.shape[2:])
-        x = F.conv2d(x, self._get(f"{name}.weight"), shift, stride, kernel // 2, groups=groups)
-        if norm is not None:
-            x = self._root.get_submodule(norm)(x)
-        return self._activate(x, activation)
+        padding = spec.kernel_size // 2
+        x = F.conv2d(x, self._get(f"{name}.weight"), shift, spec.stride, padding, groups=spec.groups)
+        if spec.norm is not None:
+            x = self._root.get_submodule(spec.norm)(x)
+        return self._activate(x, spec.activation)
 
     def linear(
         self, x: Tensor, name: str, out_features: int, *, activation: Activation | None = None
@@ -142,8 +130,8 @@ class TorchOps:
     def resize(self, x: Tensor, size: Size, name: str) -> Tensor:
         return F.interpolate(x, size, mode="bilinear", align_corners=False)
 
-    def window_max(self, x: Tensor, kernel: int, name: str) -> Tensor:
-        return F.max_pool2d(x, kernel, stride=1, padding=kernel // 2)
+    def window_max(self, x: Tensor, kernel_size: int, name: str) -> Tensor:
+        return F.max_pool2d(x, kernel_size, stride=1, padding=kernel_size // 2)
 
     def constant_map(self, values: NDArray[np.float32], name: str) -> Tensor:
         device = next(self._root.parameters()).device

@@ -63,11 +63,11 @@ def times_path(tier: str) -> Path:
 
 
 def layer_key(
-    height: int, width: int, inputs: int, outputs: int, *, kernel: int, stride: int, groups: int
+    height: int, width: int, inputs: int, outputs: int, *, kernel_size: int, stride: int, groups: int
 ) -> str:
     """Kind and extents of a layer on a map (height, width, inputs), as the shape files have them."""
-    kind = _native.conv_kind(inputs, outputs, kernel, stride, groups)
-    size, channels, window = (height, width), (inputs, outputs), (kernel, stride)
+    kind = _native.conv_kind(inputs, outputs, kernel_size, stride, groups)
+    size, channels, window = (height, width), (inputs, outputs), (kernel_size, stride)
     extents = {
         "gemm": (height * width, *channels),
         "conv3x3": (*size, *channels),

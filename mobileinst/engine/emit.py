@@ -178,7 +178,7 @@ class _Emitter:
         key = layer_key(
             *conv.inputs[0].shape,
             conv.channels,
-            kernel=layer.kernel,
+            kernel_size=layer.kernel_size,
             stride=layer.stride,
             groups=layer.groups,
         )

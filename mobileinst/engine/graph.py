@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mobileinst.engine.parameters import ConvLayer, Parameters
 from mobileinst.network import selection
 from mobileinst.network.backbones.features import Places
-from mobileinst.network.ops import NORM_EPS, Activation, Size
+from mobileinst.network.ops import NORM_EPS, Activation, ConvSpec, Size
 from mobileinst.network.position import interpolate_positions, sine_position_embedding
 
 #: What a node does. Those with a kernel are operations of native plans (src/cpp/plan/nodes), with the same
@@ -147,25 +147,13 @@ class NativeOps:
     def size(self, x: Node) -> Size:
         return x.height, x.width
 
-    def conv(
-        self,
-        x: Node,
-        name: str,
-        out_channels: int,
-        *,
-        kernel: int = 1,
-        stride: int = 1,
-        groups: int = 1,
-        norm: str | None = None,
-        bias: bool = False,
-        activation: Activation | None = None,
-        zero_init: bool = False,
-    ) -> Node:
-        layer = ConvLayer(name, norm, bias, x.channels, out_channels, kernel, stride, groups)
-        expected = (out_channels, x.channels // groups, kernel, kernel)
-        self.parameters.check_shape(f"{name}.weight", expected)
-        size = ((x.height - 1) // stride + 1, (x.width - 1) // stride + 1)
-        return self._add("conv", name, (*size, out_channels), [x], activation, weights=layer)
+    def conv(self, x: Node, name: str, spec: ConvSpec) -> Node:
+        self.parameters.check_shape(f"{name}.weight", spec.weight_shape(x.channels))
+        names = name, spec.norm, spec.bias
+        window = spec.kernel_size, spec.stride, spec.groups
+        layer = ConvLayer(*names, x.channels, spec.out_channels, *window)
+        shape = (*spec.strided((x.height, x.width)), spec.out_channels)
+        return self._add("conv", name, shape, [x], spec.activation, weights=layer)
 
     def linear(self, x: Node, name: str, out_features: int, *, activation: Activation | None = None) -> Node:
         self.parameters.check_shape(f"{name}.weight", (out_features, x.channels))
@@ -215,8 +203,8 @@ class NativeOps:
     def resize(self, x: Node, size: Size, name: str) -> Node:
         return self._add("resize", name, (*size, x.channels), [x])
 
-    def window_max(self, x: Node, kernel: int, name: str) -> Node:
-        return self._add("window_max", name, x.shape, [x], window=kernel)
+    def window_max(self, x: Node, kernel_size: int, name: str) -> Node:
+        return self._add("window_max", name, x.shape, [x], window=kernel_size)
 
     def constant_map(self, values: NDArray[np.float32], name: str) -> Node:
         rows = values.reshape(-1, values.shape[2])

@@ -27,14 +27,14 @@ class ConvLayer(NamedTuple):
     bias: bool
     inputs: int
     outputs: int
-    kernel: int = 1
+    kernel_size: int = 1
     stride: int = 1
     groups: int = 1
 
     @property
     def kind(self) -> str:
-        """Which kernel computes it: "gemm", "conv3x3", "depthwise" or "conv_direct"."""
-        return _native.conv_kind(self.inputs, self.outputs, self.kernel, self.stride, self.groups)
+        """Which native kernel computes it: "gemm", "conv3x3", "depthwise" or "conv_direct"."""
+        return _native.conv_kind(self.inputs, self.outputs, self.kernel_size, self.stride, self.groups)
 
 
 class Parameters:

@@ -186,7 +186,7 @@ def _is_depthwise(node: Node) -> bool:
     if node.kind != "conv" or len(node.inputs) > 1:
         return False
     layer: ConvLayer = node.attributes["weights"]
-    return layer.kind == "depthwise" and layer.kernel in (3, 5) and layer.stride in (1, 2)
+    return layer.kind == "depthwise" and layer.kernel_size in (3, 5) and layer.stride in (1, 2)
 
 
 def _common_prefix(a: str, b: str) -> str:

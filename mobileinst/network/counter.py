@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from mobileinst.network import model, selection
 from mobileinst.network.backbones.features import Places
 from mobileinst.network.batch_norm import NORM_LEAVES
 from mobileinst.network.config import ModelConfig
-from mobileinst.network.ops import AXIAL_POSITIONS, Activation, Size
+from mobileinst.network.ops import AXIAL_POSITIONS, Activation, ConvSpec, Size
 
 ParameterKind = Literal["conv", "linear", "bias", "norm", "zero_norm", "layer_norm", "tokens", "positions"]
 
@@ -66,36 +67,22 @@ class CounterOps:
             raise ValueError(f"expected a map, got tokens {x}")
         return x.size
 
-    def conv(
-        self,
-        x: Shape,
-        name: str,
-        out_channels: int,
-        *,
-        kernel: int = 1,
-        stride: int = 1,
-        groups: int = 1,
-        norm: str | None = None,
-        bias: bool = False,
-        activation: Activation | None = None,
-        zero_init: bool = False,
-    ) -> Shape:
-        height, width = self.size(x)
-        if x.channels % groups or out_channels % groups:
-            raise ValueError(
-                f"{name}: {x.channels} -> {out_channels} channels do not divide into {groups} groups"
-            )
-        size = ((height - 1) // stride + 1, (width - 1) // stride + 1)
-        weight = (out_channels, x.channels // groups, kernel, kernel)
+    def conv(self, x: Shape, name: str, spec: ConvSpec) -> Shape:
+        out, groups = spec.out_channels, spec.groups
+        if x.channels % groups or out % groups:
+            raise ValueError(f"{name}: {x.channels} -> {out} channels do not divide into {groups} groups")
+        size = spec.strided(self.size(x))
+        weight = spec.weight_shape(x.channels)
         learned = self._learn(f"{name}.weight", weight, "conv")
-        if bias:
-            learned += self._learn(f"{name}.bias", (out_channels,), "bias")
-        if norm is not None:
-            learned += 2 * self._learn(norm, (out_channels,), "zero_norm" if zero_init else "norm")
-        macs = size[0] * size[1] * out_channels * weight[1] * kernel * kernel
-        label = f"conv {kernel}x{kernel}" + (f" s{stride}" if stride > 1 else "")
+        if spec.bias:
+            learned += self._learn(f"{name}.bias", (out,), "bias")
+        if spec.norm is not None:
+            learned += 2 * self._learn(spec.norm, (out,), "zero_norm" if spec.zero_init else "norm")
+        macs = size[0] * size[1] * prod(weight)
+        label = f"conv {spec.kernel_size}x{spec.kernel_size}"
+        label += f" s{spec.stride}" if spec.stride > 1 else ""
         label += f" g{groups}" if groups > 1 else ""
-        return self._layer(name, label, _map(out_channels, size), learned, macs)
+        return self._layer(name, label, _map(out, size), learned, macs)
 
     def linear(
         self, x: Shape, name: str, out_features: int, *, activation: Activation | None = None
@@ -148,8 +135,8 @@ class CounterOps:
     def resize(self, x: Shape, size: Size, name: str) -> Shape:
         return self._layer(name, "resize", _map(x.channels, size), 0, 0)
 
-    def window_max(self, x: Shape, kernel: int, name: str) -> Shape:
-        return self._layer(name, f"max {kernel}x{kernel}", x, 0, 0)
+    def window_max(self, x: Shape, kernel_size: int, name: str) -> Shape:
+        return self._layer(name, f"max {kernel_size}x{kernel_size}", x, 0, 0)
 
     def constant_map(self, values: NDArray[np.float32], name: str) -> Shape:
         return _map(values.shape[2], (values.shape[0], values.shape[1]))
@@ -200,10 +187,7 @@ class CounterOps:
                 raise ValueError(f"{name} is used with shapes {self.parameters[name].shape} and {shape}")
             return 0
         self.parameters[name] = ParameterSpec(shape, kind)
-        count = 1
-        for extent in shape:
-            count *= extent
-        return count
+        return prod(shape)
 
     def _layer(self, name: str, op: str, out: Shape, parameters: int, macs: int) -> Shape:
         self.layers.append(LayerCount(name, op, str(out), parameters, macs))

@@ -9,7 +9,7 @@ from typing import Generic
 from mobileinst.network import selection
 from mobileinst.network.backbones.features import Places
 from mobileinst.network.config import ModelConfig
-from mobileinst.network.ops import Ops, T
+from mobileinst.network.ops import ConvSpec, Ops, T
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def decoder(ops: Ops[T], given: Queries[T], features: T, name: str, config: Mode
         features: Map (h, w, C) that keys and values come from.
     """
     queries, position = given.content, given.position
-    memory_map = ops.conv(features, f"{name}.input", config.hidden, bias=True)
+    memory_map = ops.conv(features, f"{name}.input", ConvSpec(config.hidden, bias=True))
     memory = ops.tokens(memory_map)
     sine = ops.sine_embedding(ops.size(features), config.hidden)
     keys = ops.add(memory, sine, f"{name}.keys")

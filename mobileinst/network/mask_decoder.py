@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mobileinst.network.backbones.features import BackboneFeatures
-from mobileinst.network.ops import Ops, T, conv_bn
+from mobileinst.network.ops import ConvSpec, Ops, T, conv_bn
 
 _KEYS = ("conv", "bn")
 
@@ -36,7 +36,7 @@ def _bottom_up(ops: Ops[T], maps: Sequence[T], name: str) -> list[T]:
 def _convs(ops: Ops[T], maps: Sequence[T], name: str, width: int) -> list[T]:
     """A 3x3 ConvBN + ReLU per level (C in Fig. 3)."""
     return [
-        conv_bn(ops, x, f"{name}.{level}", width, kernel=3, activation="relu", keys=_KEYS)
+        conv_bn(ops, x, f"{name}.{level}", ConvSpec(width, 3, activation="relu"), keys=_KEYS)
         for level, x in zip((3, 4, 5), maps, strict=True)
     ]
 
@@ -45,7 +45,7 @@ def mask_decoder(ops: Ops[T], features: BackboneFeatures[T], width: int, name: s
     """X_mask at stride 8: top-down, 3x3, bottom-up, 3x3, top-down, with the enhancer at both coarse ends."""
     levels = (features.x3, features.x4, features.x5, features.x6)
     lateral = [
-        conv_bn(ops, x, f"{name}.lateral.{level}", width, activation="relu", keys=_KEYS)
+        conv_bn(ops, x, f"{name}.lateral.{level}", ConvSpec(width, activation="relu"), keys=_KEYS)
         for level, x in zip((3, 4, 5, 6), levels, strict=True)
     ]
     semantics = ops.resize(lateral[3], ops.size(features.x5), f"{name}.semantics")

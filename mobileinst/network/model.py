@@ -11,7 +11,7 @@ from mobileinst.network.backbones.features import Places
 from mobileinst.network.config import ModelConfig
 from mobileinst.network.instance_decoder import Queries
 from mobileinst.network.mask_decoder import mask_decoder
-from mobileinst.network.ops import Ops, T
+from mobileinst.network.ops import ConvSpec, Ops, T
 from mobileinst.network.selection import window_basis
 
 
@@ -67,7 +67,7 @@ def features(ops: Ops[T], image: T, config: ModelConfig) -> Features[T]:
     if config.query_source == "places":
         basis = ops.constant_map(window_basis(ops.size(mask_map)), "mask_decoder.basis")
         mask_map = ops.concat([mask_map, basis], "mask_decoder.placed")
-    mask_features = ops.conv(mask_map, "mask_decoder.projection", config.kernel_dim, bias=True)
+    mask_features = ops.conv(mask_map, "mask_decoder.projection", ConvSpec(config.kernel_dim, bias=True))
     places = levels.places if config.query_source == "places" else ()
     return Features(mask_features, pooled, levels.x6, places)
 

@@ -7,7 +7,7 @@ them is its own matter: PyTorch uses (B, C, H, W) and (B, N, C), the native engi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,38 @@ NORM_EPS = 1e-5
 AXIAL_POSITIONS = 16
 
 
+class ConvSpec(NamedTuple):
+    """A convolution with padding ``kernel_size // 2``.
+
+    Attributes:
+        out_channels: Channels of the result.
+        kernel_size: Side of the window.
+        stride: Step of the window.
+        groups: Groups of channels that are convolved apart.
+        norm: Prefix of the batch norm behind it, or None.
+        bias: Whether it has a bias of its own.
+        activation: What follows all this, or None.
+        zero_init: Asks training to start the batch norm's weight at 0 (residual branches of TopFormer).
+    """
+
+    out_channels: int
+    kernel_size: int = 1
+    stride: int = 1
+    groups: int = 1
+    norm: str | None = None
+    bias: bool = False
+    activation: Activation | None = None
+    zero_init: bool = False
+
+    def strided(self, size: Size) -> Size:
+        """The result's height and width for an input's."""
+        return (size[0] - 1) // self.stride + 1, (size[1] - 1) // self.stride + 1
+
+    def weight_shape(self, in_channels: int) -> tuple[int, int, int, int]:
+        """(O, I / groups, k, k)."""
+        return self.out_channels, in_channels // self.groups, self.kernel_size, self.kernel_size
+
+
 class Ops(Protocol[T]):
     """What an interpreter of the network offers. ``T`` stands for its maps and tokens."""
 
@@ -37,24 +69,10 @@ class Ops(Protocol[T]):
         """Height and width of a map."""
         ...
 
-    def conv(
-        self,
-        x: T,
-        name: str,
-        out_channels: int,
-        *,
-        kernel: int = 1,
-        stride: int = 1,
-        groups: int = 1,
-        norm: str | None = None,
-        bias: bool = False,
-        activation: Activation | None = None,
-        zero_init: bool = False,
-    ) -> T:
-        """Convolution, padding ``kernel // 2``, then batch norm ``norm`` if named, then the activation.
+    def conv(self, x: T, name: str, spec: ConvSpec) -> T:
+        """Convolution, then the batch norm if one is named, then the activation.
 
-        Parameters: ``{name}.weight`` (O, I / groups, k, k), ``{name}.bias`` if ``bias``, and the norm's.
-        ``zero_init`` asks training to start the batch norm's weight at 0 (residual branches of TopFormer).
+        Parameters: ``{name}.weight`` (O, I / groups, k, k), ``{name}.bias`` if ``spec.bias``, and the norm's.
         """
         ...
 
@@ -103,8 +121,8 @@ class Ops(Protocol[T]):
         """Bilinear resize of a map, half-pixel centres, no antialias."""
         ...
 
-    def window_max(self, x: T, kernel: int, name: str) -> T:
-        """Maximum over ``kernel`` x ``kernel`` around each place, within the map."""
+    def window_max(self, x: T, kernel_size: int, name: str) -> T:
+        """Maximum over ``kernel_size`` x ``kernel_size`` around each place, within the map."""
         ...
 
     def constant_map(self, values: NDArray[np.float32], name: str) -> T:
@@ -144,28 +162,6 @@ class Ops(Protocol[T]):
         ...
 
 
-def conv_bn(
-    ops: Ops[T],
-    x: T,
-    name: str,
-    out_channels: int,
-    *,
-    kernel: int = 1,
-    stride: int = 1,
-    groups: int = 1,
-    activation: Activation | None = None,
-    zero_init: bool = False,
-    keys: tuple[str, str] = ("c", "bn"),
-) -> T:
+def conv_bn(ops: Ops[T], x: T, name: str, spec: ConvSpec, keys: tuple[str, str] = ("c", "bn")) -> T:
     """ConvBN (docs/spec.md): convolution without bias, then batch norm, under ``{name}.{keys}``."""
-    return ops.conv(
-        x,
-        f"{name}.{keys[0]}",
-        out_channels,
-        kernel=kernel,
-        stride=stride,
-        groups=groups,
-        norm=f"{name}.{keys[1]}",
-        activation=activation,
-        zero_init=zero_init,
-    )
+    return ops.conv(x, f"{name}.{keys[0]}", spec._replace(norm=f"{name}.{keys[1]}"))

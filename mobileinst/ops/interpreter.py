@@ -11,7 +11,7 @@ from ..network.backbones.blocks import TransformerSpec
 from ..network.backbones.features import Places
 from ..network.batch_norm import NORM_LEAVES
 from ..network.mask_decoder import semantic_enhancer as network_enhancer
-from ..network.ops import Activation, Size
+from ..network.ops import Activation, ConvSpec, Size
 from ..network.position import sine_position_embedding
 from ..network.selection import select
 from .arrays import Array, float_array, to_planes
@@ -60,22 +60,9 @@ class NumpyOps:
     def size(self, x: Array) -> Size:
         return x.shape[1], x.shape[2]
 
-    def conv(
-        self,
-        x: Array,
-        name: str,
-        out_channels: int,
-        *,
-        kernel: int = 1,
-        stride: int = 1,
-        groups: int = 1,
-        norm: str | None = None,
-        bias: bool = False,
-        activation: Activation | None = None,
-        zero_init: bool = False,
-    ) -> Array:
-        weight, shift = self._folded(name, norm, bias)
-        return conv2d(x, weight, shift, stride=stride, groups=groups, activation=activation)
+    def conv(self, x: Array, name: str, spec: ConvSpec) -> Array:
+        weight, shift = self._folded(name, spec.norm, spec.bias)
+        return conv2d(x, weight, shift, stride=spec.stride, groups=spec.groups, activation=spec.activation)
 
     def linear(
         self, x: Array, name: str, out_features: int, *, activation: Activation | None = None
@@ -137,10 +124,10 @@ class NumpyOps:
     def max_pool(self, x: Array, size: Size, name: str) -> Array:
         return adaptive_max_pool(x, size)
 
-    def window_max(self, x: Array, kernel: int, name: str) -> Array:
-        margin = (kernel // 2, kernel // 2)
+    def window_max(self, x: Array, kernel_size: int, name: str) -> Array:
+        margin = (kernel_size // 2, kernel_size // 2)
         padded = np.pad(x, ((0, 0), margin, margin), constant_values=-np.inf)
-        windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), (1, 2))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel_size, kernel_size), (1, 2))
         return np.asarray(windows.max((3, 4)))
 
     def constant_map(self, values: Array, name: str) -> Array:

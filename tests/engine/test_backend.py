@@ -131,7 +131,7 @@ def test_backends_agree() -> None:
 )
 def test_keys_are_those_of_the_shape_files(arguments: tuple[int, ...], expected: str) -> None:
     height, width, inputs, outputs, kernel, stride, groups = arguments
-    key = backends.layer_key(height, width, inputs, outputs, kernel=kernel, stride=stride, groups=groups)
+    key = backends.layer_key(height, width, inputs, outputs, kernel_size=kernel, stride=stride, groups=groups)
     assert key == expected
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mobileinst import _native
 from mobileinst.engine import Graph, NativeOps, Node, Parameters, Program, compile_program
+from mobileinst.network.ops import ConvSpec
 
 Array = NDArray[np.float64]
 SIZES = ((5, 7), (3, 4), (1, 1))
@@ -162,9 +163,7 @@ class RandomGraph:
         self.parameter(f"{name}.weight", out, x.channels // groups, kernel, kernel)
         self.parameter(f"{name}.bias", out)
         activation = self.choose([None, "relu", "hard_sigmoid"])
-        return self.ops.conv(
-            x, name, out, kernel=kernel, stride=stride, groups=groups, bias=True, activation=activation
-        )
+        return self.ops.conv(x, name, ConvSpec(out, kernel, stride, groups, bias=True, activation=activation))
 
     def inverted_residual(self, name: str) -> Node:
         x = self.choose(self.maps)
@@ -172,9 +171,9 @@ class RandomGraph:
         for part, (out, inputs, kernel) in zip("abc", shapes, strict=True):
             self.parameter(f"{name}.{part}.weight", out, inputs, kernel, kernel)
         hidden = 2 * x.channels
-        y = self.ops.conv(x, f"{name}.a", hidden, activation="relu6")
-        y = self.ops.conv(y, f"{name}.b", hidden, kernel=3, groups=hidden, activation="relu6")
-        return self.ops.add(self.ops.conv(y, f"{name}.c", x.channels), x, f"{name}.add")
+        y = self.ops.conv(x, f"{name}.a", ConvSpec(hidden, activation="relu6"))
+        y = self.ops.conv(y, f"{name}.b", ConvSpec(hidden, 3, groups=hidden, activation="relu6"))
+        return self.ops.add(self.ops.conv(y, f"{name}.c", ConvSpec(x.channels)), x, f"{name}.add")
 
     def add(self, name: str) -> Node:
         x = self.choose(self.maps)
@@ -291,6 +290,6 @@ def test_weights_are_packed_once_for_all_maps_with_the_same_tiles(monkeypatch: p
         graph = Graph()
         ops = NativeOps(graph, parameters)
         x = ops.input("image", *size, 4)
-        y = ops.conv(ops.conv(x, "dense", 4, kernel=3), "point", 4)
+        y = ops.conv(ops.conv(x, "dense", ConvSpec(4, kernel_size=3)), "point", ConvSpec(4))
         compile_program(graph, parameters, {"y": y}, _native.ThreadPool(1))
     assert packed == [(3, 4), (1, 6), (3, 6), (3, 8)]

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from mobileinst.network import ModelConfig
 from mobileinst.network.counter import parameter_specs
-from mobileinst.network.ops import NORM_EPS, Activation
+from mobileinst.network.ops import NORM_EPS, ConvSpec
 from mobileinst.network.position import sine_position_embedding
 from mobileinst.weights import read_safetensors, widen_int8
 from weights_tools.torch_ops import MobileInst, TorchOps
@@ -29,34 +29,18 @@ class FrozenNormOps(TorchOps):
         super().__init__(root)
         self._prefixes = tuple(prefixes)
 
-    def conv(
-        self,
-        x: Tensor,
-        name: str,
-        out_channels: int,
-        *,
-        kernel: int = 1,
-        stride: int = 1,
-        groups: int = 1,
-        norm: str | None = None,
-        bias: bool = False,
-        activation: Activation | None = None,
-        zero_init: bool = False,
-    ) -> Tensor:
-        if norm is None or bias or not norm.startswith(self._prefixes):
-            return super().conv(
-                x, name, out_channels, kernel=kernel, stride=stride, groups=groups, norm=norm, bias=bias,
-                activation=activation, zero_init=zero_init,
-            )  # fmt: skip
-        layer = self._root.get_submodule(norm)
+    def conv(self, x: Tensor, name: str, spec: ConvSpec) -> Tensor:
+        if spec.norm is None or spec.bias or not spec.norm.startswith(self._prefixes):
+            return super().conv(x, name, spec)
+        layer = self._root.get_submodule(spec.norm)
         assert isinstance(layer, torch.nn.BatchNorm2d)
         assert layer.running_mean is not None
         assert layer.running_var is not None
         scale = layer.weight * (layer.running_var + layer.eps).rsqrt()
         shift = layer.bias - layer.running_mean * scale
         weight = self._get(f"{name}.weight") * scale[:, None, None, None]
-        y = F.conv2d(x, weight, shift, stride, kernel // 2, groups=groups)
-        return self._activate(y, activation)
+        y = F.conv2d(x, weight, shift, spec.stride, spec.kernel_size // 2, groups=spec.groups)
+        return self._activate(y, spec.activation)
 
 
 class TrainedModel(MobileInst):

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from mobileinst.network.ops import Activation, Ops, Size, T, conv_bn
+from mobileinst.network.ops import Activation, ConvSpec, Ops, Size, T, conv_bn
 
 
 class InvertedResidual(NamedTuple):
-    """One row of a backbone's table: kernel, expansion, output channels, stride."""
+    """One row of a backbone's table: kernel size, expansion, output channels, stride."""
 
-    kernel: int
+    kernel_size: int
     expansion: int
     channels: int
     stride: int
@@ -28,19 +28,15 @@ def inverted_residual(ops: Ops[T], x: T, name: str, spec: InvertedResidual, acti
     hidden = ops.channels(x) * spec.expansion
     y, layer = x, 0
     if spec.expansion != 1:
-        y = conv_bn(ops, y, f"{name}.conv.{layer}", hidden, activation=activation)
+        y = conv_bn(ops, y, f"{name}.conv.{layer}", ConvSpec(hidden, activation=activation))
         layer += 2
     y = conv_bn(
         ops,
         y,
         f"{name}.conv.{layer}",
-        hidden,
-        kernel=spec.kernel,
-        stride=spec.stride,
-        groups=hidden,
-        activation=activation,
+        ConvSpec(hidden, spec.kernel_size, stride=spec.stride, groups=hidden, activation=activation),
     )
-    y = conv_bn(ops, y, f"{name}.conv.{layer + 2}", spec.channels)
+    y = conv_bn(ops, y, f"{name}.conv.{layer + 2}", ConvSpec(spec.channels))
     if spec.stride == 1 and ops.channels(x) == spec.channels:
         y = ops.add(y, x, f"{name}.add")
     return y
@@ -74,21 +70,21 @@ DROP_PATH = 0.1
 def self_attention(ops: Ops[T], x: T, name: str, spec: TransformerSpec) -> T:
     """Self-attention of TopFormer. Its scores are not scaled: the official code stores a scale, unused."""
     heads = spec.heads
-    q = ops.tokens(conv_bn(ops, x, f"{name}.to_q", heads * spec.key_dim))
-    k = ops.tokens(conv_bn(ops, x, f"{name}.to_k", heads * spec.key_dim))
-    v = ops.tokens(conv_bn(ops, x, f"{name}.to_v", heads * spec.key_dim * 2))
+    q = ops.tokens(conv_bn(ops, x, f"{name}.to_q", ConvSpec(heads * spec.key_dim)))
+    k = ops.tokens(conv_bn(ops, x, f"{name}.to_k", ConvSpec(heads * spec.key_dim)))
+    v = ops.tokens(conv_bn(ops, x, f"{name}.to_v", ConvSpec(heads * spec.key_dim * 2)))
     y = ops.as_map(ops.attention(q, k, v, heads, 1.0, f"{name}.attention"), ops.size(x))
     y = ops.activate(y, "relu6", f"{name}.proj.0")
-    return conv_bn(ops, y, f"{name}.proj.1", ops.channels(x), zero_init=True)
+    return conv_bn(ops, y, f"{name}.proj.1", ConvSpec(ops.channels(x), zero_init=True))
 
 
 def mlp(ops: Ops[T], x: T, name: str, ratio: int) -> T:
     """1x1 ConvBN up, depthwise 3x3 with bias and ReLU6, 1x1 ConvBN down."""
     channels = ops.channels(x)
     hidden = channels * ratio
-    y = conv_bn(ops, x, f"{name}.fc1", hidden)
-    y = ops.conv(y, f"{name}.dwconv", hidden, kernel=3, groups=hidden, bias=True, activation="relu6")
-    return conv_bn(ops, y, f"{name}.fc2", channels)
+    y = conv_bn(ops, x, f"{name}.fc1", ConvSpec(hidden))
+    y = ops.conv(y, f"{name}.dwconv", ConvSpec(hidden, 3, groups=hidden, bias=True, activation="relu6"))
+    return conv_bn(ops, y, f"{name}.fc2", ConvSpec(channels))
 
 
 def transformer(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mobileinst.network.backbones.blocks import TransformerSpec, pyramid_pool, transformer
 from mobileinst.network.backbones.features import BackboneFeatures
 from mobileinst.network.backbones.registry import Architecture, named, register
-from mobileinst.network.ops import Ops, T, conv_bn
+from mobileinst.network.ops import ConvSpec, Ops, T, conv_bn
 
 if TYPE_CHECKING:
     from mobileinst.network.config import ModelConfig
@@ -36,20 +36,16 @@ def _inverted_residual(ops: Ops[T], x: T, name: str, expansion: int, channels: i
     hidden = ops.channels(x) * expansion
     y, layer = x, 0
     if expansion != 1:
-        y = conv_bn(ops, y, f"{name}.conv.0", hidden, activation="relu6", keys=("0", "1"))
+        y = conv_bn(ops, y, f"{name}.conv.0", ConvSpec(hidden, activation="relu6"), keys=("0", "1"))
         layer = 1
     y = conv_bn(
         ops,
         y,
         f"{name}.conv.{layer}",
-        hidden,
-        kernel=3,
-        stride=stride,
-        groups=hidden,
-        activation="relu6",
+        ConvSpec(hidden, 3, stride=stride, groups=hidden, activation="relu6"),
         keys=("0", "1"),
     )
-    y = conv_bn(ops, y, f"{name}.conv", channels, keys=(str(layer + 1), str(layer + 2)))
+    y = conv_bn(ops, y, f"{name}.conv", ConvSpec(channels), keys=(str(layer + 1), str(layer + 2)))
     if stride == 1 and ops.channels(x) == channels:
         y = ops.add(y, x, f"{name}.add")
     return y
@@ -58,7 +54,11 @@ def _inverted_residual(ops: Ops[T], x: T, name: str, expansion: int, channels: i
 def mobilenetv2_pyramid(ops: Ops[T], image: T, *, prefix: str = "") -> list[T]:
     """Maps at strides 4, 8, 16, 32 (24, 32, 96, 320 channels) under torchvision's names."""
     x = conv_bn(
-        ops, image, f"{prefix}features.0", 32, kernel=3, stride=2, activation="relu6", keys=("0", "1")
+        ops,
+        image,
+        f"{prefix}features.0",
+        ConvSpec(32, 3, stride=2, activation="relu6"),
+        keys=("0", "1"),
     )
     pyramid, index = [], 1
     for expansion, channels, repeats, first_stride in _STAGES:
@@ -75,7 +75,7 @@ def mobilenetv2(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "")
     """X3, X4, X5 (strides 8, 16, 32) and X6 (stride 64)."""
     pyramid = mobilenetv2_pyramid(ops, image, prefix=prefix)
     pooled = pyramid_pool(ops, pyramid, f"{prefix}ppa")
-    x6 = conv_bn(ops, pooled, f"{prefix}embed", X6_CHANNELS)
+    x6 = conv_bn(ops, pooled, f"{prefix}embed", ConvSpec(X6_CHANNELS))
     x6 = transformer(ops, x6, f"{prefix}trans", _TRANSFORMER)
     return BackboneFeatures(pyramid[1], pyramid[2], pyramid[3], x6)
 

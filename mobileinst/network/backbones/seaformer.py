@@ -12,7 +12,7 @@ from mobileinst.network.backbones.blocks import (
 )
 from mobileinst.network.backbones.features import BackboneFeatures
 from mobileinst.network.backbones.registry import Architecture, register
-from mobileinst.network.ops import Ops, T, conv_bn
+from mobileinst.network.ops import ConvSpec, Ops, T, conv_bn
 
 if TYPE_CHECKING:
     from mobileinst.network.config import ModelConfig
@@ -69,22 +69,29 @@ SEAFORMER = {
 def axial_attention(ops: Ops[T], x: T, name: str, spec: TransformerSpec) -> T:
     """Squeeze-enhanced axial attention: rows and columns attend and gate a detail branch."""
     keys, values = spec.heads * spec.key_dim, spec.heads * spec.key_dim * 2
-    q = conv_bn(ops, x, f"{name}.to_q", keys)
-    k = conv_bn(ops, x, f"{name}.to_k", keys)
-    v = conv_bn(ops, x, f"{name}.to_v", values)
+    q = conv_bn(ops, x, f"{name}.to_q", ConvSpec(keys))
+    k = conv_bn(ops, x, f"{name}.to_k", ConvSpec(keys))
+    v = conv_bn(ops, x, f"{name}.to_v", ConvSpec(values))
     detail = ops.concat([q, k, v], f"{name}.qkv")
     width = ops.channels(detail)
-    detail = conv_bn(ops, detail, f"{name}.dwconv", width, kernel=3, groups=width, activation="relu6")
-    detail = conv_bn(ops, detail, f"{name}.pwconv", ops.channels(x))
+    detail = conv_bn(ops, detail, f"{name}.dwconv", ConvSpec(width, 3, groups=width, activation="relu6"))
+    detail = conv_bn(ops, detail, f"{name}.pwconv", ConvSpec(ops.channels(x)))
     gate = ops.axial_attention(q, k, v, spec.heads, float(spec.key_dim) ** -0.5, name)
-    gate = conv_bn(ops, gate, f"{name}.proj.1", ops.channels(x), activation="hard_sigmoid", zero_init=True)
+    gate = conv_bn(
+        ops, gate, f"{name}.proj.1", ConvSpec(ops.channels(x), activation="hard_sigmoid", zero_init=True)
+    )
     return ops.mul(detail, gate, f"{name}.gate")
 
 
 def seaformer(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "") -> BackboneFeatures[T]:
     """X3 = smb2, X4 = smb3 (L: its transformer), X5 and X6 = the transformers at strides 32 and 64."""
     spec = SEAFORMER[config.backbone]
-    x = conv_bn(ops, image, f"{prefix}smb1.stem_block.0", spec.stem, kernel=3, stride=2, activation="relu")
+    x = conv_bn(
+        ops,
+        image,
+        f"{prefix}smb1.stem_block.0",
+        ConvSpec(spec.stem, 3, stride=2, activation="relu"),
+    )
     levels = []
     # official keys count the transformers from 1, whatever stage they follow
     names = {stage: f"{prefix}trans{i}" for i, stage in enumerate(sorted(spec.transformers), start=1)}

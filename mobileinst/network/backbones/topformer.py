@@ -13,7 +13,7 @@ from mobileinst.network.backbones.blocks import (
 )
 from mobileinst.network.backbones.features import BackboneFeatures
 from mobileinst.network.backbones.registry import Architecture, named, register
-from mobileinst.network.ops import Ops, T, conv_bn
+from mobileinst.network.ops import ConvSpec, Ops, T, conv_bn
 
 if TYPE_CHECKING:
     from mobileinst.network.config import ModelConfig
@@ -57,7 +57,7 @@ def _pyramid_layers(spec: TopFormerSpec) -> list[InvertedResidual]:
 
 def token_pyramid(ops: Ops[T], image: T, name: str, spec: TopFormerSpec) -> list[T]:
     """Stem and inverted residuals; maps at strides 4, 8, 16, 32."""
-    x = conv_bn(ops, image, f"{name}.stem.0", 16, kernel=3, stride=2, activation="relu")
+    x = conv_bn(ops, image, f"{name}.stem.0", ConvSpec(16, 3, stride=2, activation="relu"))
     layers = _pyramid_layers(spec)
     pyramid = []
     for i, layer in enumerate(layers, start=1):
@@ -71,9 +71,11 @@ def semantic_injection(ops: Ops[T], local: T, semantics: T, name: str, channels:
     """Official type "multiply-sum": local * up(h_sigmoid(act)) + up(embedding), gated before resizing."""
     keys = ("conv", "bn")
     size = ops.size(local)
-    x = conv_bn(ops, local, f"{name}.local_embedding", channels, keys=keys)
-    gate = conv_bn(ops, semantics, f"{name}.global_act", channels, keys=keys, activation="hard_sigmoid")
-    shift = conv_bn(ops, semantics, f"{name}.global_embedding", channels, keys=keys)
+    x = conv_bn(ops, local, f"{name}.local_embedding", ConvSpec(channels), keys=keys)
+    gate = conv_bn(
+        ops, semantics, f"{name}.global_act", ConvSpec(channels, activation="hard_sigmoid"), keys=keys
+    )
+    shift = conv_bn(ops, semantics, f"{name}.global_embedding", ConvSpec(channels), keys=keys)
     x = ops.mul(x, ops.resize(gate, size, f"{name}.gate"), f"{name}.mul")
     return ops.add(x, ops.resize(shift, size, f"{name}.shift"), f"{name}.add")
 

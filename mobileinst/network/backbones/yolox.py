@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mobileinst.network.backbones.blocks import TransformerSpec, pyramid_pool, transformer
 from mobileinst.network.backbones.features import BackboneFeatures, Places
 from mobileinst.network.backbones.registry import Architecture, register
-from mobileinst.network.ops import Ops, Size, T, conv_bn
+from mobileinst.network.ops import ConvSpec, Ops, Size, T, conv_bn
 from mobileinst.network.position import box_frequencies
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ X6_CHANNELS = 256
 _TRANSFORMER = TransformerSpec(blocks=2, heads=8, key_dim=16, mlp_ratio=2)
 
 
-def _conv(ops: Ops[T], x: T, name: str, channels: int, *, kernel: int = 1, stride: int = 1) -> T:
-    return ops.conv(x, name, channels, kernel=kernel, stride=stride, bias=True, activation="silu")
+def _conv(ops: Ops[T], x: T, name: str, channels: int, *, kernel_size: int = 1, stride: int = 1) -> T:
+    return ops.conv(x, name, ConvSpec(channels, kernel_size, stride=stride, bias=True, activation="silu"))
 
 
 def _separable(ops: Ops[T], x: T, name: str, channels: int, *, stride: int = 1) -> T:
@@ -42,12 +42,14 @@ def _separable(ops: Ops[T], x: T, name: str, channels: int, *, stride: int = 1) 
     y = ops.conv(
         x,
         f"{name}.dconv",
-        ops.channels(x),
-        kernel=3,
-        stride=stride,
-        groups=ops.channels(x),
-        bias=True,
-        activation="silu",
+        ConvSpec(
+            ops.channels(x),
+            kernel_size=3,
+            stride=stride,
+            groups=ops.channels(x),
+            bias=True,
+            activation="silu",
+        ),
     )
     return _conv(ops, y, f"{name}.pconv", channels)
 
@@ -68,14 +70,14 @@ def _spatial_pyramid(ops: Ops[T], x: T, name: str, channels: int) -> T:
     """Maxima over 5x5, 9x9 and 13x13 beside the map; the wider ones are 5x5 of 5x5."""
     x = _conv(ops, x, f"{name}.conv1", channels // 2)
     maps = [x]
-    for kernel in (5, 9, 13):
-        maps.append(ops.window_max(maps[-1], 5, f"{name}.max{kernel}"))
+    for size in (5, 9, 13):
+        maps.append(ops.window_max(maps[-1], 5, f"{name}.max{size}"))
     return _conv(ops, ops.concat(maps, f"{name}.concat"), f"{name}.conv2", channels)
 
 
 def yolox_trunk(ops: Ops[T], image: T, prefix: str) -> list[T]:
     """Maps at strides 4, 8, 16, 32 (32, 64, 128, 256 channels)."""
-    x = _conv(ops, image, f"{prefix}stem", 16, kernel=7, stride=2)
+    x = _conv(ops, image, f"{prefix}stem", 16, kernel_size=7, stride=2)
     levels = []
     for i, (channels, repeats) in enumerate(zip(_CHANNELS, _REPEATS, strict=True)):
         name = f"{prefix}dark{i + 2}"
@@ -112,12 +114,12 @@ def yolox_places(ops: Ops[T], x: T, level: int, image: Size, kinds: int, prefix:
     tower = stem
     for i in range(2):
         tower = _separable(ops, tower, f"{prefix}cls_convs.{level}.{i}", HEAD_CHANNELS)
-    kind_logits = ops.conv(tower, f"{prefix}cls_preds.{level}", kinds, bias=True)
+    kind_logits = ops.conv(tower, f"{prefix}cls_preds.{level}", ConvSpec(kinds, bias=True))
     boxes = stem
     for i in range(2):
         boxes = _separable(ops, boxes, f"{prefix}reg_convs.{level}.{i}", HEAD_CHANNELS)
-    raw = ops.conv(boxes, f"{prefix}reg_preds.{level}", 4, bias=True)
-    objectness = ops.conv(boxes, f"{prefix}obj_preds.{level}", 1, bias=True)
+    raw = ops.conv(boxes, f"{prefix}reg_preds.{level}", ConvSpec(4, bias=True))
+    objectness = ops.conv(boxes, f"{prefix}obj_preds.{level}", ConvSpec(1, bias=True))
     features = ops.concat([tower, boxes], f"{prefix}features.{level}")
     size = ops.size(x)
     scale = ops.constant_map(_box_scale(size, STRIDES[level], image), f"{prefix}box_scale")
@@ -165,7 +167,7 @@ def yolox_nano(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "") 
         grid = ops.constant_map(_grid(ops.size(x), STRIDES[level], size), f"{prefix}grid")
         joined.append(ops.concat([x, place.features, place.boxes, grid], f"{prefix}joined.{level}"))
     pooled = pyramid_pool(ops, joined, f"{prefix}ppa")
-    x6 = conv_bn(ops, pooled, f"{prefix}embed", X6_CHANNELS)
+    x6 = conv_bn(ops, pooled, f"{prefix}embed", ConvSpec(X6_CHANNELS))
     x6 = transformer(ops, x6, f"{prefix}trans", _TRANSFORMER)
     return BackboneFeatures(joined[0], joined[1], joined[2], x6, tuple(places))
 
