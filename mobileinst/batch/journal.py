@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, TextIO
 
 from ..io.files import Output
@@ -65,12 +64,7 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 

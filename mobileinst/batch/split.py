@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from ..parallel.pool import Failed, Finished, Pool, Progressed, Report
 from ..results import Instances
 from ..segmenter import Segmenter
-from ..video import Frame, FrameSource, VideoError, open_source
+from ..video import Frame, FrameSource, VideoError
 from .join import Joiner, join
-from .options import Options
 from .pieces import Piece, cut, track_piece
-from .work import Clock, Tracked, TrackJob, attempt_folder, track_into
+from .work import Clock, Job, Tracked, TrackJob, attempt_folder, track_into
 
 #: Files in the attempts' folders: seconds of all frames, and what a piece's tracking gave.
 TIMES, RESULTS = "times.npy", "piece.npz"
@@ -34,16 +33,11 @@ class SplitPlan:
 
 
 @dataclass(frozen=True)
-class SplitJob:
+class SplitJob(Job):
     """Cut a source into pieces; one that is too short for that, or can't be cut, is tracked at once."""
 
-    path: str
-    attempts: str
-    name: str
-    options: Options
-
     def run(self, segmenter: Segmenter, report: Report) -> SplitPlan | Tracked:
-        plan = cut(open_source(self.path, rate=self.options.fps), self.options)
+        plan = cut(self.source(), self.options)
         if plan is None:
             return TrackJob(self.path, self.attempts, self.name, self.options).run(segmenter, report)
         with attempt_folder(self.attempts, f"{self.name}.plan") as folder:
@@ -62,37 +56,28 @@ class TrackedPiece:
 
 
 @dataclass(frozen=True)
-class PieceJob:
+class PieceJob(Job):
     """Track one piece of a source."""
 
-    path: str
-    attempts: str
-    name: str
-    options: Options
     piece: Piece
 
     def run(self, segmenter: Segmenter, report: Report) -> TrackedPiece:
         start = Clock()
         with attempt_folder(self.attempts, self.name) as folder:
-            source = open_source(self.path, rate=self.options.fps)
-            track_piece(source, self.piece, segmenter, self.options, report).save(folder / RESULTS)
+            track_piece(self.source(), self.piece, segmenter, self.options, report).save(folder / RESULTS)
             return TrackedPiece(self.piece, str(folder), start.seconds(), start.processor())
 
 
 @dataclass(frozen=True)
-class JoinJob:
+class JoinJob(Job):
     """Write a source's outputs from its pieces. Its frames are decoded again only to be drawn on."""
 
-    path: str
-    attempts: str
-    name: str
-    options: Options
     plan: SplitPlan
     tracked: tuple[TrackedPiece, ...]
 
     def run(self, segmenter: Segmenter, report: Report) -> Tracked:
         start = Clock()
-        source = open_source(self.path, rate=self.options.fps)
+        source = self.source()
         if not set(DRAWN) & set(self.options.outputs):
             source = Times(source, np.load(Path(self.plan.folder) / TIMES).tolist())
         joiner = Joiner(self.options.keyframe_every, self.options.forget_after)

@@ -9,12 +9,13 @@ import shutil
 import socket
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -52,11 +53,27 @@ class Tracked:
     versions: dict[str, str] = field(default_factory=lambda: versions())
 
 
-class Job(Protocol):
-    """A payload: knows what to do with a worker's Segmenter."""
+@dataclass(frozen=True)
+class Job(ABC):
+    """A payload: work at one source.
 
+    path: of the source. attempts: folder in which each attempt makes one of its own, whose name begins with
+    `name`.
+    """
+
+    path: str
+    attempts: str
+    name: str
+    options: Options
+
+    @abstractmethod
     def run(self, segmenter: Segmenter, report: Report) -> Any:
-        """Do it; `report` is called with the frames done and those there are, where known."""
+        """Do it with a worker's Segmenter; `report` is called with the frames done and those there are, where
+        known."""
+
+    def source(self) -> FrameSource:
+        """The source, opened."""
+        return open_source(self.path, rate=self.options.fps)
 
 
 @dataclass(frozen=True)
@@ -82,23 +99,13 @@ class Worker:
 
 
 @dataclass(frozen=True)
-class TrackJob:
-    """Track one source as `mobileinst track` does.
-
-    path: of the source. attempts: folder in which each attempt makes one of its own, whose name begins with
-    `name`.
-    """
-
-    path: str
-    attempts: str
-    name: str
-    options: Options
+class TrackJob(Job):
+    """Track one source as `mobileinst track` does."""
 
     def run(self, segmenter: Segmenter, report: Report) -> Tracked:
         start = Clock()
         with attempt_folder(self.attempts, self.name) as folder:
-            source = open_source(self.path, rate=self.options.fps)
-            return track_into(folder, source, segmenter, self.options, start, report)
+            return track_into(folder, self.source(), segmenter, self.options, start, report)
 
 
 def track_into(

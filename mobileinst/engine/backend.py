@@ -1,4 +1,4 @@
-"""What computes the convolutions and linear layers of a plan: our kernels or XNNPACK's operators."""
+"""What computes the convolutions and linear layers of a plan: native kernels or XNNPACK's operators."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BACKENDS = ("native", "xnnpack", "auto")
 #: First line of a file of layer times that is not a comment.
 _FORMAT = "mobileinst-layer-times 1"
 
-#: Microseconds of our kernel and of XNNPACK's operator for each layer, as `layer_key` writes it.
+#: Microseconds of our native kernel and of XNNPACK's operator for each layer, as `layer_key` writes it.
 LayerTimes = Mapping[str, tuple[float, float]]
 
 
@@ -37,7 +37,7 @@ class Backend:
 def active_backend(tier: str) -> Backend:
     """What the environment variable MOBILEINST_BACKEND names, for plans of a tier.
 
-    "auto" is our kernels alone where XNNPACK is not built in or the tier was not measured.
+    "auto" is native kernels alone where XNNPACK is not built in or the tier was not measured.
 
     Raises:
         ValueError: if the name is unknown, XNNPACK is asked for but can't be had, or the times can't be read.

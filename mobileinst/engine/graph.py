@@ -18,8 +18,8 @@ from mobileinst.network.backbones.features import Places
 from mobileinst.network.ops import NORM_EPS, Activation, ConvSpec, Size
 from mobileinst.network.position import interpolate_positions, sine_position_embedding
 
-#: What a node does. Those with a kernel are operations of native plans (src/cpp/plan/nodes), with the same
-#: attributes; layers among them are packed for the plan.
+#: What a node does. Those with a native kernel are operations of plans (src/cpp/plan/nodes), with the
+#: same attributes; layers among them are packed for the plan.
 Kind = Literal[
     "input",
     "constant",  # attributes: values

@@ -96,5 +96,4 @@ class Parameters:
         bias = self.array(f"{layer.name}.bias") if layer.bias else None
         if layer.norm is None:
             return weight, bias
-        gamma, beta, mean, variance = (self.array(f"{layer.norm}.{leaf}") for leaf in NORM_LEAVES)
-        return fold(weight, bias, gamma, beta, mean, variance)
+        return fold(weight, bias, (self.array(f"{layer.norm}.{leaf}") for leaf in NORM_LEAVES))

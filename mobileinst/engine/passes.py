@@ -1,4 +1,4 @@
-"""Simplifications of a graph: what several nodes say, one kernel does.
+"""Simplifications of a graph: what several nodes say, one native kernel does.
 
 Each pass keeps the nodes in an order in which inputs come first. A pair is joined only where the first node
 has no other reader and is not an output of the plan.
@@ -6,12 +6,12 @@ has no other reader and is not an output of the plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from mobileinst.engine.graph import Graph, Node
 from mobileinst.engine.parameters import ConvLayer
 
-#: Nodes whose kernels end in an activation.
+#: Nodes whose native kernels end in an activation.
 _ACTIVATED = ("conv", "attention", "copy", "add", "multiply", "multiply_add", "resize")
 
 
@@ -80,6 +80,14 @@ def _activation(rewriter: _Rewriter, node: Node) -> Node | None:
     return node.inputs[0]
 
 
+def _summands(node: Node) -> Sequence[tuple[Node, Node]]:
+    """A sum's inputs in both orders; nothing for other nodes."""
+    if node.kind != "add":
+        return ()
+    a, b = node.inputs
+    return (a, b), (b, a)
+
+
 def _is_private_product(rewriter: _Rewriter, node: Node) -> bool:
     return node.kind == "multiply" and node.activation is None and rewriter.private(node)
 
@@ -92,9 +100,7 @@ def _is_private_resize(rewriter: _Rewriter, node: Node) -> bool:
 
 def _resized_gate(rewriter: _Rewriter, node: Node) -> Node | None:
     """local * resize(gate) + resize(shift), TopFormer's injection, as one resize."""
-    if node.kind != "add":
-        return None
-    for product, shift in (node.inputs, node.inputs[::-1]):
+    for product, shift in _summands(node):
         if not _is_private_product(rewriter, product) or not _is_private_resize(rewriter, shift):
             continue
         for local, gate in (product.inputs, product.inputs[::-1]):
@@ -107,9 +113,7 @@ def _resized_gate(rewriter: _Rewriter, node: Node) -> Node | None:
 
 def _multiply_add(rewriter: _Rewriter, node: Node) -> Node | None:
     """a * b + c, the semantic enhancer, as one node."""
-    if node.kind != "add":
-        return None
-    for product, addend in (node.inputs, node.inputs[::-1]):
+    for product, addend in _summands(node):
         if _is_private_product(rewriter, product):
             node.kind = "multiply_add"
             rewriter.graph.set_inputs(node, [*product.inputs, addend])
@@ -119,9 +123,7 @@ def _multiply_add(rewriter: _Rewriter, node: Node) -> Node | None:
 
 def _resize_add(rewriter: _Rewriter, node: Node) -> Node | None:
     """local + resize(x) as one resize."""
-    if node.kind != "add":
-        return None
-    for local, resized in (node.inputs, node.inputs[::-1]):
+    for local, resized in _summands(node):
         if _is_private_resize(rewriter, resized):
             node.kind = "resize"
             rewriter.graph.set_inputs(node, [resized.inputs[0], local])
@@ -131,9 +133,9 @@ def _resize_add(rewriter: _Rewriter, node: Node) -> Node | None:
 
 def _residual(rewriter: _Rewriter, node: Node) -> Node | None:
     """conv(x) + y as the convolution's epilogue."""
-    if node.kind != "add" or node.activation is not None:
+    if node.activation is not None:
         return None
-    for conv, other in (node.inputs, node.inputs[::-1]):
+    for conv, other in _summands(node):
         if conv.kind == "conv" and len(conv.inputs) == 1 and conv is not other and rewriter.private(conv):
             inputs = [conv.inputs[0], other]
             node.kind, node.name, node.activation = "conv", conv.name, conv.activation
@@ -182,7 +184,7 @@ def _is_pointwise(conv: Node) -> bool:
 
 
 def _is_depthwise(node: Node) -> bool:
-    """A depthwise convolution that the fused kernel knows, without residual."""
+    """A depthwise convolution that the fused native kernel knows, without residual."""
     if node.kind != "conv" or len(node.inputs) > 1:
         return False
     layer: ConvLayer = node.attributes["weights"]

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ..io.files import NamedWrites, Output
 from ..results import Instances
-from .sink import Sink
+from .sink import FileSink
 
 
-class AtEndSink(Sink):
+class AtEndSink(FileSink):
     """Writes what `text` returns at the end.
 
     Raises:
@@ -41,10 +41,3 @@ class AtEndSink(Sink):
                 self._output.open().write(self._text())
                 self._output.complete()
             self._written = True
-
-    def finish(self) -> None:
-        self.complete()
-        self._output.finish()
-
-    def discard(self) -> None:
-        self._output.discard()

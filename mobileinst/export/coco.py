@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..io.files import JsonOutput
 from ..results import Instances
-from .sink import Sink, export_format
+from .sink import FileSink, export_format
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def category_of(label: Any, category_ids: Sequence[int] | None) -> int:
 
 
 @export_format("coco", metavar="JSON", text="COCO results", suffix=".coco.json", commands=("segment",))
-class CocoSink(Sink):
+class CocoSink(FileSink):
     """COCO results of images.
 
     The id of an image is the number that its file's name is, or, unless all images have different ones, its
@@ -52,7 +52,7 @@ class CocoSink(Sink):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._output = JsonOutput(path)
+        self._output: JsonOutput = JsonOutput(path)
         self._images: list[tuple[str, int, Instances]] = []
 
     def write(
@@ -79,10 +79,3 @@ class CocoSink(Sink):
 
     def complete(self) -> None:
         self._output.write(self.entries)
-
-    def finish(self) -> None:
-        self.complete()
-        self._output.finish()
-
-    def discard(self) -> None:
-        self._output.discard()

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from ..io.files import NamedWrites, Output
 from ..results import NO_ID, Instances, compress, encode
 from .owners import owner_map
-from .sink import Sink, export_format
+from .sink import FileSink, export_format
 
 
 @export_format("mots", metavar="TXT", text="MOTS text", suffix=".mots.txt")
-class MotsSink(Sink):
+class MotsSink(FileSink):
     """MOTS text: ``frame id class height width rle`` a line; where masks overlap the better score wins.
 
     Frames count from 0, classes from 1; instances without a track are left out.
@@ -45,9 +45,3 @@ class MotsSink(Sink):
 
     def complete(self) -> None:
         self._output.complete()
-
-    def finish(self) -> None:
-        self._output.finish()
-
-    def discard(self) -> None:
-        self._output.discard()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..io.files import Output
 from ..results import Instances
 
 if TYPE_CHECKING:
@@ -67,6 +68,19 @@ class Sink(ABC):
     @abstractmethod
     def discard(self) -> None:
         """Remove what was begun."""
+
+
+class FileSink(Sink):
+    """A sink whose results are one :class:`~mobileinst.io.files.Output`."""
+
+    _output: Output
+
+    def finish(self) -> None:
+        self.complete()
+        self._output.finish()
+
+    def discard(self) -> None:
+        self._output.discard()
 
 
 @dataclass(frozen=True)

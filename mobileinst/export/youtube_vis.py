@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from ..io.files import JsonOutput
 from ..results import NO_ID, Instances
 from .coco import category_of
-from .sink import Sink, export_format
+from .sink import FileSink, export_format
 
 
 @export_format("youtube_vis", metavar="JSON", text="YouTube-VIS results", suffix=".youtube-vis.json")
-class YoutubeVisSink(Sink):
+class YoutubeVisSink(FileSink):
     """YouTube-VIS results: one entry for each track, with a mask or null for each frame.
 
     A track's score is its mean over the frames that show it, its class the most frequent one.
@@ -25,7 +25,7 @@ class YoutubeVisSink(Sink):
     def __init__(
         self, path: str | os.PathLike[str], video_id: int = 1, category_ids: Sequence[int] | None = None
     ) -> None:
-        self._output = JsonOutput(path)
+        self._output: JsonOutput = JsonOutput(path)
         self._video_id = video_id
         self._category_ids = category_ids
         self._frames = 0
@@ -62,10 +62,3 @@ class YoutubeVisSink(Sink):
 
     def complete(self) -> None:
         self._output.write(self.entries)
-
-    def finish(self) -> None:
-        self.complete()
-        self._output.finish()
-
-    def discard(self) -> None:
-        self._output.discard()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,18 +16,14 @@ NORM_LEAVES = ("weight", "bias", "running_mean", "running_var")
 
 
 def fold(
-    weight: Array,
-    bias: Array | None,
-    gamma: Array,
-    beta: Array,
-    mean: Array,
-    variance: Array,
-    eps: float = NORM_EPS,
+    weight: Array, bias: Array | None, norm: Iterable[Array], eps: float = NORM_EPS
 ) -> tuple[Array, Array]:
     """Weight (O, ...) and bias (O,) of a layer that includes the batch norm behind it.
 
-    Computed in double precision and rounded once; ``bias`` None is one of zeros.
+    Computed in double precision and rounded once; ``bias`` None is one of zeros, ``norm`` are the norm's
+    tensors in the order of :data:`NORM_LEAVES`.
     """
+    gamma, beta, mean, variance = norm
     scale = gamma.astype(np.float64) / np.sqrt(variance.astype(np.float64) + eps)
     shift = beta - mean * scale
     if bias is not None:

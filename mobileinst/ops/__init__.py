@@ -2,12 +2,12 @@
 
 Arrays are float32. Maps are (C, H, W), or (N, C, H, W) with a batch; tokens are (N, C). Results are new
 arrays in C order; where ``out=`` is given it must be such an array of the result's shape, and is returned.
-Inputs may have any strides and are never changed. The kernels work on (H, W, C), so maps are transposed on
-the way in and out, which costs about one pass over each; inside the engine nothing is transposed.
+Inputs may have any strides and are never changed. The native kernels work on (H, W, C), so maps are transposed
+on the way in and out, which costs about one pass over each; inside the engine nothing is transposed.
 
 Every function raises TypeError for what is no float32 array and ValueError, naming the argument, for shapes
-that don't fit. ``MOBILEINST_TIER`` chooses the kernels (see ``mobileinst doctor``). `NumpyOps` runs the whole
-network by these functions.
+that don't fit. ``MOBILEINST_TIER`` chooses the native kernels (see ``mobileinst doctor``). `NumpyOps`
+runs the whole network by these functions.
 """
 
 from ..network.position import interpolate_positions, sine_position_embedding

@@ -24,7 +24,7 @@ def conv2d(
     """Convolution with padding ``k // 2``, as the network uses it; dense, grouped or depthwise.
 
     Dense 1x1 runs as a matrix product, dense 3x3 at stride 1 by Winograd's algorithm (its rounding differs
-    from the plain sum by some 1e-6 of the largest value), one filter per channel on the depthwise kernel.
+    from the plain sum by some 1e-6 of the largest value), one filter per channel natively as depthwise.
 
     Args:
         x: Map (C, H, W) or batch (N, C, H, W).
@@ -147,4 +147,4 @@ def fold_batch_norm(
             raise ValueError(f"{name}: expected shape ({count},), got {value.shape}")
     if (variance + np.float64(eps) <= 0).any():
         raise ValueError(f"variance: expected values above {-eps}, got {variance.min()}")
-    return fold(weight, bias, gamma, beta, mean, variance, eps)
+    return fold(weight, bias, (gamma, beta, mean, variance), eps)

@@ -52,15 +52,7 @@ def adaptive_average_pool(x: Array, size: Size, *, out: Array | None = None) -> 
 
 
 def adaptive_max_pool(x: Array, size: Size, *, out: Array | None = None) -> Array:
-    """Maxima over PyTorch's adaptive bins.
-
-    Args:
-        x: Map (C, H, W) or batch (N, C, H, W).
-        size: (h, w) of the result.
-        out: Where to write.
-
-    Returns:
-        (C, h, w) or (N, C, h, w).
+    """Maxima over PyTorch's adaptive bins; shapes as for :func:`adaptive_average_pool`.
 
     Example:
         >>> adaptive_max_pool(np.arange(5, dtype=np.float32).reshape(1, 1, 5), (1, 2))
@@ -72,13 +64,7 @@ def adaptive_max_pool(x: Array, size: Size, *, out: Array | None = None) -> Arra
 def resize_bilinear(x: Array, size: Size, *, out: Array | None = None) -> Array:
     """Bilinear resize with half-pixel centres and clamped edges, no antialias (PyTorch's default).
 
-    Args:
-        x: Map (C, H, W) or batch (N, C, H, W).
-        size: (h, w) of the result.
-        out: Where to write.
-
-    Returns:
-        (C, h, w) or (N, C, h, w).
+    Shapes as for :func:`adaptive_average_pool`.
 
     Example:
         >>> resize_bilinear(np.float32([[[0, 4]]]), (1, 4))

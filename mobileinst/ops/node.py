@@ -29,7 +29,7 @@ def run_node(
         inputs: Maps (H, W, C) or tokens (N, C).
         shape: Of the output, (H, W, C) or (N, C).
         activation: What follows.
-        tier: Whose kernels run; None means the tier in use.
+        tier: Whose native kernels run; None means the tier in use.
         attributes: As the operation takes them.
     """
     builder = _native.PlanBuilder(tier)

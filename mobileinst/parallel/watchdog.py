@@ -6,7 +6,6 @@ import faulthandler
 import os
 import sys
 import time
-from types import TracebackType
 
 
 class Watchdog:
@@ -35,12 +34,7 @@ class Watchdog:
         self._arm()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._timeout is not None:
             faulthandler.cancel_dump_traceback_later()
 

@@ -114,7 +114,7 @@ class _Opened:
             raise self._told(error) from None
         return self._image
 
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._image.close()
         # Readers of damaged files raise nearly every class of exception, from struct.error to SyntaxError.
         if isinstance(error, Exception) and not isinstance(error, (VideoError, ImportError)):

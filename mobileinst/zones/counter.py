@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,14 @@ class ZoneEvent:
     id: int
     label: str
     seconds: float | None = None
+
+
+class _Frame(NamedTuple):
+    """A frame: where its tracks stand and what they are, by id; its time and size."""
+
+    points: dict[int, tuple[NDArray[np.float64], str]]
+    time: float
+    size: tuple[int, int]
 
 
 @dataclass
@@ -140,10 +148,11 @@ class ZoneCounter:
             for i in range(len(instances))
             if instances.ids[i] != NO_ID
         }
+        frame = _Frame(points, float(time), instances.size)
         for k, line in enumerate(self.lines):
-            self._cross(k, line, points, float(time), instances.size)
+            self._cross(k, line, frame)
         for k, zone in enumerate(self.zones, len(self.lines)):
-            self._stay(k, zone, points, float(time), instances.size)
+            self._stay(k, zone, frame)
         self.frames += 1
         return self.events[before:]
 
@@ -152,16 +161,9 @@ class ZoneCounter:
         # Within the lowest row of pixels: feet at the frame's lower edge are in the frame.
         return np.array([(x0 + x1) / 2, y1 - 0.5 if self.anchor == "bottom" else (y0 + y1) / 2])
 
-    def _cross(
-        self,
-        k: int,
-        line: Line,
-        points: dict[int, tuple[NDArray[np.float64], str]],
-        time: float,
-        size: tuple[int, int],
-    ) -> None:
-        state = self._states[k]
-        for track, (point, label) in points.items():
+    def _cross(self, k: int, line: Line, frame: _Frame) -> None:
+        state, time, size = self._states[k], frame.time, frame.size
+        for track, (point, label) in frame.points.items():
             side = line.side(point, size)
             clear = abs(side) >= self.margin * min(size)
             known = state.approaches.get(track)
@@ -181,17 +183,10 @@ class ZoneCounter:
         for track in [t for t, known in state.approaches.items() if time - known.seen > _MEMORY]:
             del state.approaches[track]
 
-    def _stay(
-        self,
-        k: int,
-        zone: Zone,
-        points: dict[int, tuple[NDArray[np.float64], str]],
-        time: float,
-        size: tuple[int, int],
-    ) -> None:
-        state = self._states[k]
-        for track, (point, label) in points.items():
-            if zone.holds(point, size):
+    def _stay(self, k: int, zone: Zone, frame: _Frame) -> None:
+        state, time = self._states[k], frame.time
+        for track, (point, label) in frame.points.items():
+            if zone.holds(point, frame.size):
                 if track not in state.inside:
                     state.inside[track] = _Visit(track, label, time, time)
                     state.visits.append(state.inside[track])

@@ -19,9 +19,8 @@ from mobileinst.export.annotated import PictureSink
 from mobileinst.io.png import write_png
 from mobileinst.video import open_source
 from mobileinst.video.writer import VideoWriter
-from mobileinst.weights import available_weights, save_weights
-from tests.support.networks import CONFIG, make_metadata
-from tests.support.random_weights import random_tensors
+from mobileinst.weights import available_weights
+from tests.support.batch_data import write_weights
 
 pytest.importorskip("av")
 pytest.importorskip("PIL")
@@ -64,7 +63,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """tiny.safetensors, clip.mp4 and the folder frames/ with the same pictures."""
     folder = tmp_path_factory.mktemp("material")
     (folder / "frames").mkdir()
-    save_weights(folder / "tiny.safetensors", random_tensors(CONFIG), make_metadata(score_threshold=0.0))
+    write_weights(folder / "tiny.safetensors")
     rng = np.random.default_rng(0)
     with VideoWriter(folder / "clip.mp4", 25) as writer:
         for number in range(FRAMES):

@@ -13,9 +13,7 @@ import pytest
 
 from mobileinst import cli
 from mobileinst.io.png import write_png
-from mobileinst.weights import save_weights
-from tests.support.networks import CONFIG, make_metadata
-from tests.support.random_weights import random_tensors
+from tests.support.batch_data import write_weights
 
 pytest.importorskip("PIL")
 
@@ -26,7 +24,7 @@ FRAMES = 6
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("material")
     (folder / "frames").mkdir()
-    save_weights(folder / "tiny.safetensors", random_tensors(CONFIG), make_metadata(score_threshold=0.0))
+    write_weights(folder / "tiny.safetensors")
     rng = np.random.default_rng(0)
     for number in range(FRAMES):
         write_png(folder / "frames" / f"{number}.png", rng.integers(0, 256, (50, 66, 3), np.uint8))

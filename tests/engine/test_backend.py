@@ -70,7 +70,7 @@ def test_auto_is_native_where_xnnpack_is_not_built_in(
     assert by_xnnpack(compiled()) == set()
     fine, text = doctor._backend(_native, "ref")
     assert fine
-    assert "our own kernels" in text
+    assert "native kernels" in text
 
 
 def test_native_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,13 +127,13 @@ def _backend(native: ModuleType, tier: str) -> Finding:
     except ValueError as error:
         return False, f"convolutions: {error}"
     if not native.has_xnnpack():
-        return True, "convolutions: our own kernels (XNNPACK is not in this build, or can't run here)"
+        return True, "convolutions: native kernels (XNNPACK is not in this build, or can't run here)"
     if backend.name == "native":
-        return True, "convolutions: our own kernels (MOBILEINST_BACKEND=xnnpack or auto takes XNNPACK's)"
+        return True, "convolutions: native kernels (MOBILEINST_BACKEND=xnnpack or auto takes XNNPACK's)"
     if backend.name == "xnnpack":
         return True, "convolutions: XNNPACK's where it has them, set by MOBILEINST_BACKEND"
     if not backend.times:
-        return True, f"convolutions: our own kernels (MOBILEINST_BACKEND=auto, but {tier} was not measured)"
+        return True, f"convolutions: native kernels (MOBILEINST_BACKEND=auto, but {tier} was not measured)"
     count = sum(map(backend.takes_xnnpack, backend.times))
     return True, (
         f"convolutions: XNNPACK's for {count} of the {len(backend.times)} layers measured on {tier}, else "
