@@ -7,8 +7,6 @@ workers spend on sources, from opening one to its last output: neither their sta
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import statistics
 import tempfile
@@ -17,16 +15,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.support.command import check_outputs, make_parser, positive, run
+from benchmarks.support.results import make_result, write_result
 from mobileinst.batch import Options, Workers, find_sources, run_batch
 from mobileinst.engine import default_threads
+from mobileinst.io.tables import markdown_table
 from mobileinst.parallel import Finished, open_pool
 from mobileinst.parallel.pool import Report
 from mobileinst.video import VideoWriter, open_source
 from mobileinst.weights import load_weights
-
-from .support.command import check_outputs, positive, run
-from .support.machine import commit, describe_machine, today
-from .support.table import markdown_table
 
 
 def nothing(payload: Any, report: Report) -> Any:
@@ -85,7 +82,7 @@ def overhead(ray: str | None, jobs: int, tasks: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__, outputs=True)
     parser.add_argument("videos", nargs="+", type=Path)
     parser.add_argument("--frames", type=positive, default=60, help="of each clip (60)")
     parser.add_argument("--clips", type=positive, default=8, help="number of clips (8)")
@@ -93,8 +90,6 @@ def main() -> None:
     parser.add_argument("--mp4", action="store_true", help="write videos, too")
     parser.add_argument("--ray", metavar="ADDRESS", help="measure what tasks cost on this cluster, too")
     parser.add_argument("--tasks", type=positive, default=500, help="empty tasks for that (500)")
-    parser.add_argument("--output", type=Path, help="JSON file")
-    parser.add_argument("--table", type=Path, help="Markdown file")
     options = parser.parse_args()
     check_outputs(options)
 
@@ -124,18 +119,8 @@ def main() -> None:
     costs = [[name, f"{cost['start']:.2f}", f"{cost['each']:.2f}"] for name, cost in pools.items()]
     table += "\n" + markdown_table(["pool", "s to the first task", "ms for each further"], costs)
     print(table)
-    if options.table:
-        options.table.write_text(table)
-    if options.output:
-        named = {f"{jobs}x{threads}": measured for (jobs, threads), measured in runs.items()}
-        result = {
-            "machine": describe_machine(),
-            "commit": commit(),
-            "date": today(),
-            "throughput": named,
-            "pools": pools,
-        }
-        options.output.write_text(json.dumps(result, indent=1) + "\n")
+    named = {f"{jobs}x{threads}": measured for (jobs, threads), measured in runs.items()}
+    write_result(make_result("bulk", throughput=named, pools=pools), table, options)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ pieces, which costs an overlap for each piece but the first.
 
 from __future__ import annotations
 
-import argparse
 import heapq
 from collections.abc import Sequence
 
 import numpy as np
 
-from .support.table import markdown_table
+from benchmarks.support.command import make_parser, run
+from mobileinst.io.tables import markdown_table
 
 
 def lengths(clips: int, mean: float, spread: float, seed: int) -> list[float]:
@@ -42,7 +42,7 @@ def makespan(tasks: Sequence[float], workers: int, start: float) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--machines", type=int, nargs="+", default=[1, 10, 100])
     parser.add_argument("--cores", type=int, default=16, help="of each machine (16)")
     parser.add_argument("--rate", type=float, default=25.0, help="frames/s of a core (25)")
@@ -81,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

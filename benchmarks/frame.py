@@ -39,7 +39,7 @@ from benchmarks.support.comparison import compare
 from benchmarks.support.machine import commit
 from benchmarks.support.network import prepare
 from benchmarks.support.results import write_result
-from benchmarks.support.table import markdown_table
+from mobileinst.io.tables import markdown_table
 from mobileinst.network import ModelConfig
 from mobileinst.segmenter import network_size
 from mobileinst.weights import load_weights

@@ -37,9 +37,9 @@ from benchmarks.support.command import check_outputs, make_parser, positive, run
 from benchmarks.support.kernels import timing
 from benchmarks.support.machine import package_version
 from benchmarks.support.results import make_result, origin_line, write_json
-from benchmarks.support.table import markdown_table
 from mobileinst import _native
 from mobileinst.engine import backend
+from mobileinst.io.tables import markdown_table
 
 Array = NDArray[np.float32]
 #: Gives seconds of each of `repeats` runs and the output.

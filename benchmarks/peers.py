@@ -21,7 +21,7 @@ from benchmarks.support.command import check_outputs, make_parser, positive, run
 from benchmarks.support.comparison import compare
 from benchmarks.support.network import prepare
 from benchmarks.support.results import make_result, origin_line, write_result
-from benchmarks.support.table import markdown_table
+from mobileinst.io.tables import markdown_table
 
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / ".cache" / "benchmarks"
 

@@ -22,8 +22,8 @@ from benchmarks.shapes import layer_shapes
 from benchmarks.support.command import check_outputs, make_parser, positive, run
 from benchmarks.support.kernels import timing
 from benchmarks.support.results import make_result, origin_line, write_result
-from benchmarks.support.table import markdown_table
 from mobileinst import Segmenter, _native
+from mobileinst.io.tables import markdown_table
 from mobileinst.network import ModelConfig
 from weights_tools import create
 

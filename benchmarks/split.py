@@ -7,7 +7,6 @@ most object-frames agree). Sources are videos or folders of images.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections import Counter
@@ -16,16 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.support.command import check_outputs, make_parser, run
+from benchmarks.support.results import make_result, write_result
 from mobileinst import Instances, Segmenter
 from mobileinst.batch.join import Joiner
 from mobileinst.batch.options import Options
 from mobileinst.batch.pieces import cut, track_piece
+from mobileinst.io.tables import markdown_table
 from mobileinst.tracking import Tracker
 from mobileinst.tracking.assignment import linear_assignment
 from mobileinst.video import FrameSource, open_source
-
-from .support.command import check_outputs, run
-from .support.table import markdown_table
 
 
 def whole(source: FrameSource, segmenter: Segmenter) -> list[Instances]:
@@ -76,12 +75,10 @@ def agreement(expected: Sequence[Instances], found: Sequence[Instances]) -> dict
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__, outputs=True)
     parser.add_argument("sources", nargs="+")
     parser.add_argument("--seconds", type=float, nargs="+", default=[5.0], help="lengths of pieces")
     parser.add_argument("--overlap", type=int, nargs="+", default=[20], help="keyframes of overlap")
-    parser.add_argument("--output", type=Path, help="JSON file")
-    parser.add_argument("--table", type=Path, help="Markdown file")
     options = parser.parse_args()
     check_outputs(options)
     segmenter = Segmenter(threads=1)
@@ -107,10 +104,7 @@ def main() -> None:
         ),
     )
     print(table)
-    if options.table:
-        options.table.write_text(table)
-    if options.output:
-        options.output.write_text(json.dumps(rows, indent=1) + "\n")
+    write_result(make_result("split", sources=rows), table, options)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from benchmarks.support.charts import Figure, Panel
 from benchmarks.support.command import run
 from benchmarks.support.recorded import RecordedModel
 from benchmarks.support.results import write_json
-from benchmarks.support.table import markdown_table
 from benchmarks.support.videos import Video, all_videos, make_report, parse_options
 from mobileinst import Segmenter
 from mobileinst.evaluation import identity, youtube_vis
@@ -33,6 +32,7 @@ from mobileinst.evaluation.identity import IdentityCounts, best_class_only
 from mobileinst.evaluation.run_lengths import intersections
 from mobileinst.evaluation.runner import track_video
 from mobileinst.evaluation.youtube_vis import track_of
+from mobileinst.io.tables import markdown_table
 from mobileinst.masks.overlap import mask_iou
 from mobileinst.tracking import Keyframe, Tracker, eligible, pair
 

@@ -28,7 +28,7 @@ from benchmarks.support.comparison import TOLERANCE, difference
 from benchmarks.support.machine import package_version
 from benchmarks.support.network import prepare
 from benchmarks.support.results import make_result, write_result
-from benchmarks.support.table import markdown_table
+from mobileinst.io.tables import markdown_table
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

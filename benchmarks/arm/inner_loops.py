@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.support.command import make_parser, run
-from benchmarks.support.table import markdown_table
+from mobileinst.io.tables import markdown_table
 
 SOURCES = Path(__file__).resolve().parents[2] / "src" / "cpp"
 #: Vector multiply-adds that a core starts in a cycle, in LLVM's model.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from ..io.tables import text_table
 from ..network.config import ModelConfig
 from ..network.counter import LayerCount, count_backbone, count_layers
 
@@ -17,17 +18,12 @@ def layer_table(config: ModelConfig, height: int, width: int, *, kind: str = "mo
     """
     alone = kind == "backbone"
     layers = count_backbone(config, height, width) if alone else count_layers(config, height, width)
-    names = max(len(layer.name) for layer in layers)
-    kinds = max(len(layer.op) for layer in layers)
-    shapes = max(len(layer.shape) for layer in layers)
-    header = f"{'layer':<{names}}  {'operation':<{kinds}}  {'output':>{shapes}}"
-    header += f"  {'parameters':>10}  {'multiply-adds':>13}"
-    yield header
-    yield "-" * len(header)
+    rows = [["layer", "operation", "output", "parameters", "multiply-adds"]]
     for layer in layers:
-        line = f"{layer.name:<{names}}  {layer.op:<{kinds}}  {layer.shape:>{shapes}}"
-        yield f"{line}  {_blank(layer.parameters):>10}  {_blank(layer.macs):>13}"
-    yield "-" * len(header)
+        rows.append([layer.name, layer.op, layer.shape, _blank(layer.parameters), _blank(layer.macs)])
+    lines = text_table(rows, words=2).splitlines()
+    yield from lines
+    yield lines[1]
     for part in () if alone else _PARTS:
         yield _total(part, [layer for layer in layers if layer.name.startswith(part)])
     if not alone:

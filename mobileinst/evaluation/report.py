@@ -8,23 +8,12 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from ..io.tables import text_table
 from ..io.terminal import printable
 from .matching import RECALL_POINTS
 from .summary import STATISTICS, Evaluation
 
 _COLUMNS = STATISTICS[:9]
-
-
-def text_table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells as aligned text: the first row is the heading, the first column left-aligned."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    lines.insert(1, "-" * max(len(line) for line in lines))
-    return "\n".join(lines)
 
 
 def percent(value: float) -> str:

@@ -2,8 +2,8 @@
 
 Arrays are float32. Maps are (C, H, W), or (N, C, H, W) with a batch; tokens are (N, C). Results are new
 arrays in C order; where ``out=`` is given it must be such an array of the result's shape, and is returned.
-Inputs may have any strides and are never changed. The native kernels work on (H, W, C), so maps are transposed
-on the way in and out, which costs about one pass over each; inside the engine nothing is transposed.
+Inputs may have any strides and are never changed. The native kernels work on (H, W, C), so maps are
+transposed on the way in and out, which costs about one pass over each; inside the engine nothing is.
 
 Every function raises TypeError for what is no float32 array and ValueError, naming the argument, for shapes
 that don't fit. ``MOBILEINST_TIER`` chooses the native kernels (see ``mobileinst doctor``). `NumpyOps`

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from mobileinst.evaluation.report import evaluation_table, percent, precision_recall_svg, text_table
+from mobileinst.evaluation.report import evaluation_table, percent, precision_recall_svg
 from mobileinst.evaluation.summary import STATISTICS, Evaluation
 from mobileinst.evaluation.youtube_vis import evaluate
 from tests.support.eval_data import annotations, box, results
@@ -40,8 +40,7 @@ def test_table_of_one_class() -> None:
     assert lines[2].split()[-2:] == ["100.0", "0.90"]
 
 
-def test_text_table_and_percent() -> None:
-    assert text_table([["a", "bb"], ["ccc", "1"]]) == "a    bb\n-------\nccc   1"
+def test_percent() -> None:
     assert (percent(0.12345), percent(-1)) == ("12.3", "-")
 
 

@@ -12,7 +12,8 @@ from mobileinst.network import ModelConfig, features, instances
 from mobileinst.network.backbones import ARCHITECTURES
 from mobileinst.network.selection import within_windows
 from mobileinst.ops import NumpyOps, mask_product
-from tests.support.random_weights import random_input, random_tensors
+from tests.support.networks import random_model
+from tests.support.random_weights import random_input
 
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in ARCHITECTURES),
@@ -38,19 +39,7 @@ def model(backbone: str, key_stride: int = 64, **settings: Any) -> Weights:
         key_stride=key_stride,
         **settings,
     )
-    metadata = {
-        "format": 1,
-        "config": config.to_dict(),
-        "classes": ["a", "b", "c"],
-        "mean": [0.0, 0.0, 0.0],
-        "std": [1.0, 1.0, 1.0],
-        "color": "rgb",
-        "size": 64,
-        "score_threshold": 0.5,
-        "version": "0",
-        "card": {},
-    }
-    return Weights(random_tensors(config), metadata)
+    return random_model(config)
 
 
 @pytest.mark.parametrize(("backbone", "settings"), VARIANTS)
