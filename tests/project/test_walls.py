@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -147,6 +148,37 @@ def test_cited_facts_exist(path: Path) -> None:
     cited = re.findall(r"docs/spec\.md: ([^\n]+)", text)
     assert [words for words in cited if not words.startswith(tuple(headings))] == []
     assert re.findall(r"\bspec [abc](?:\.\d)?[),]", text) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in PYTHON if p.parts[len(ROOT.parts)] == "mobileinst" and not p.name.startswith("__")],
+    ids=_name,
+)
+def test_no_module_is_hidden_by_another_name(path: Path) -> None:
+    """`package.module` is the module, not a function that the package imports under its name."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    module = importlib.import_module(".".join(parts))
+    assert getattr(importlib.import_module(".".join(parts[:-1])), parts[-1]) is module
+
+
+#: A file's path as sentences and comments name it, from the repository's root, `src/cpp` or a room.
+_CITED = re.compile(r"(?<![\w/.-])((?:\w+/)+\w+\.(?:md|py|h|cpp|S|toml))\b")
+
+
+@pytest.mark.parametrize(
+    "path", [*PYTHON, *SOURCES, *sorted(ROOT.glob("docs/*.md")), *ROOT.glob("*.md")], ids=_name
+)
+def test_cited_files_exist(path: Path) -> None:
+    """What is named by a path below a folder of the repository is there."""
+    homes = (ROOT, CPP, ROOT / "mobileinst", ROOT / "mobileinst" / "network", path.parent)
+    cited = [c for c in _CITED.findall(path.read_text(encoding="utf-8")) if _is_ours(c)]
+    assert [c for c in cited if not any((home / c).exists() for home in homes)] == []
+
+
+def _is_ours(cited: str) -> bool:
+    top = cited.partition("/")[0]
+    return (ROOT / top).is_dir() or (CPP / top).is_dir()
 
 
 def test_walls_are_looked_at() -> None:
