@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import functools
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=int, help="images in all, instead of the configuration's")
     parser.add_argument("--stage", type=int, metavar="N", help="train only this one of the stages (from 1)")
     parser.add_argument("--anneal-by", metavar="HH:MM", help="end the schedule by this time of day")
+    parser.add_argument("--minutes", type=float, help="end the schedule after so many minutes")
     parser.add_argument(
         "--stop-after", type=int, default=0, metavar="STEPS", help="leave after so many steps"
     )
@@ -35,6 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         stages = _checked(load_stages(options.config), options)
         deadline = next_time_of_day(options.anneal_by) if options.anneal_by else None
+        if options.minutes is not None:
+            if not options.minutes > 0 or deadline is not None:
+                raise ValueError("--minutes: expected a positive number, and no --anneal-by beside it")
+            deadline = time.time() + 60 * options.minutes
         options.output.mkdir(parents=True, exist_ok=True)
         check_writable(options.output / CHECKPOINT)
     except (OSError, ValueError) as error:
@@ -44,6 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     work = functools.partial(train_stages, stages, run, options.stage)
     run_processes(work, options.processes, options.device)
     return 0
+
+
+def _cut(options: argparse.Namespace) -> bool:
+    """Whether the command line changes how long a stage is."""
+    return options.images is not None or options.minutes is not None or bool(options.anneal_by)
 
 
 def _checked(stages: tuple[TrainingConfig, ...], options: argparse.Namespace) -> tuple[TrainingConfig, ...]:
@@ -56,8 +67,10 @@ def _checked(stages: tuple[TrainingConfig, ...], options: argparse.Namespace) ->
     count = len(stages)
     if options.stage is not None and not 1 <= options.stage <= count:
         raise ValueError(f"--stage: expected 1 to {count}, got {options.stage}")
-    if count > 1 and options.stage is None and (options.images is not None or options.anneal_by):
-        raise ValueError(f"--images and --anneal-by need --stage: the configuration has {count} stages")
+    if count > 1 and options.stage is None and _cut(options):
+        raise ValueError(
+            f"--images, --anneal-by and --minutes need --stage: the configuration has {count} stages"
+        )
     if options.stage is not None and options.stage > 1:
         before = stage_folder(options.output, options.stage - 1, count) / CHECKPOINT
         if not before.exists():

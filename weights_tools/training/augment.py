@@ -18,7 +18,10 @@ TARGET_STRIDE = 4
 PADDING = 127
 
 #: Objects of fewer visible pixels are ignored instead of learned.
-_MIN_VISIBLE = 16.0
+MIN_VISIBLE = 16.0
+
+#: Likewise those of which a smaller share is visible.
+MIN_SHARE = 0.05
 
 #: Identities of pasted objects start here.
 _PASTED_IDS = 1_000_000
@@ -210,7 +213,7 @@ def _paste(canvas: _Canvas, given: _Paste) -> None:
         return
     alpha = draw_mask(item, placement, box)
     visible = _reduce(alpha, box, size)
-    if visible.sum() * TARGET_STRIDE**2 < 4 * _MIN_VISIBLE:
+    if visible.sum() * TARGET_STRIDE**2 < 4 * MIN_VISIBLE:
         return
     left, top = max(item.x, 0), max(item.y, 0)
     right, bottom = item.x + item.mask.shape[1], item.y + item.mask.shape[0]
@@ -288,6 +291,15 @@ def color_jitter(image: NDArray[np.uint8], rng: np.random.Generator, strength: f
     """Brightness, contrast, saturation and color cast, by one affine map of the channels."""
     if strength <= 0:
         return image
+    affine = color_matrix(rng, strength)
+    out = image.reshape(-1, 3).astype(np.float32) @ affine[:3] + affine[3]
+    return np.clip(out, 0, 255).astype(np.uint8).reshape(image.shape)
+
+
+def color_matrix(rng: np.random.Generator, strength: float) -> NDArray[np.float32]:
+    """The map of :func:`color_jitter`, float32 (4, 3): RGB times the first three rows plus the last."""
+    if strength <= 0:
+        return np.eye(4, 3, dtype=np.float32)
     brightness, contrast, saturation = 1.0 + rng.uniform(-strength, strength, 3)
     if rng.random() < 0.04:
         saturation = 0.0
@@ -295,8 +307,7 @@ def color_jitter(image: NDArray[np.uint8], rng: np.random.Generator, strength: f
     grey = np.array([[0.299], [0.587], [0.114]])
     matrix = (np.eye(3) * saturation + grey * (1.0 - saturation)) * contrast * brightness * cast[None, :]
     offset = 127.0 * (1.0 - contrast) * brightness
-    out = image.reshape(-1, 3).astype(np.float32) @ matrix.astype(np.float32) + np.float32(offset)
-    return np.clip(out, 0, 255).astype(np.uint8).reshape(image.shape)
+    return np.concatenate([matrix, np.full((1, 3), offset)]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -400,7 +411,7 @@ def _finish(
     masks, kept = [], []
     for index, (mask, area) in enumerate(zip(canvas.masks, canvas.areas, strict=True)):
         visible = float(mask.sum()) * TARGET_STRIDE**2
-        if visible >= max(_MIN_VISIBLE, 0.05 * area) and mask.max() > 0.5:
+        if visible >= max(MIN_VISIBLE, MIN_SHARE * area) and mask.max() > 0.5:
             masks.append(mask)
             kept.append(index)
         elif visible > 0:

@@ -34,14 +34,14 @@ class SetConfig:
     """An annotated set.
 
     Attributes:
-        annotations: COCO JSON file.
-        images: Folder of its images.
+        annotations: COCO JSON file, or an archive (``.npz``), which holds its images.
+        images: Folder of the images.
         pseudo: JSON file of a detector's boxes for the classes that are not labelled, or empty.
         repeat: How often its images come per epoch, times what ``[data] repeat`` says of their ``image.set``.
     """
 
     annotations: str
-    images: str
+    images: str = ""
     pseudo: str = ""
     repeat: float = 1.0
 
@@ -106,8 +106,10 @@ class TrainingConfig:
         frozen: Prefixes of parameters that are not trained; may be changed when a run is resumed.
         query_grid: Start queries from a sine grid, query projections equal to the key projections.
         cache: Folder for decoded images, or empty to decode at every access.
+        cache_gib: Most that the cache of a set takes; further images are decoded at every access.
         workers: Processes that load data per training process; 0 loads in the training process itself.
         checkpoint_minutes: Time between checkpoints.
+        augment: "loader", by processors, or "device", where the model trains and all images stay in memory.
     """
 
     model: ModelConfig
@@ -123,8 +125,10 @@ class TrainingConfig:
     frozen: tuple[str, ...] = ()
     query_grid: bool = False
     cache: str = ""
+    cache_gib: float = 16.0
     workers: int = 0
     checkpoint_minutes: float = 5.0
+    augment: str = "loader"
     data: DataConfig = field(default_factory=DataConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     losses: LossWeights = field(default_factory=LossWeights)
@@ -143,6 +147,10 @@ class TrainingConfig:
             raise ValueError(f"batch must be even to hold clips of two frames; got {self.batch}")
         if not self.train:
             raise ValueError("train needs at least one set")
+        if self.augment not in ("loader", "device"):
+            raise ValueError(f'augment must be "loader" or "device"; got {self.augment!r}')
+        if self.augment == "device" and (self.workers or self.temporal.share > 0):
+            raise ValueError('augment = "device" takes no workers and no clips')
         if not self.phases or self.phases[-1].until < 1.0:
             raise ValueError("phases must reach until = 1.0")
         for phase in self.phases:

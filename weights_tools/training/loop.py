@@ -228,7 +228,7 @@ def train(config: TrainingConfig, options: RunOptions, group: Group) -> bool:
     options.folder.mkdir(parents=True, exist_ok=True)
     if group.rank > 0:
         group.wait()  # process 0 fills the cache of images
-    data = Batches(config)
+    data = Batches(config, group.device)
     if group.rank == 0:
         group.wait()
     run = Run(config, options, group)

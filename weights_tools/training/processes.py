@@ -76,8 +76,9 @@ def _device(local_rank: int, name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda":
-        torch.cuda.set_device(local_rank)
-        return torch.device("cuda", local_rank)
+        index = local_rank % torch.cuda.device_count()
+        torch.cuda.set_device(index)
+        return torch.device("cuda", index)
     return torch.device(name)
 
 
@@ -87,7 +88,10 @@ def _join(work: Callable[[Group], None], rank: int, size: int, local_rank: int, 
         threads = int(os.environ.get("OMP_NUM_THREADS", "0")) or max(1, (os.cpu_count() or 1) // size)
         torch.set_num_threads(threads)
     if size > 1:
-        dist.init_process_group("nccl" if where.type == "cuda" else "gloo", rank=rank, world_size=size)
+        # NCCL refuses processes that share a GPU
+        local = int(os.environ.get("LOCAL_WORLD_SIZE", size))
+        alone = where.type == "cuda" and local <= torch.cuda.device_count()
+        dist.init_process_group("nccl" if alone else "gloo", rank=rank, world_size=size)
     try:
         work(Group(rank, size, where))
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -174,6 +175,11 @@ class CocoSource:
         known = tuple(labelled == "all" or name in labelled for name in self.classes)
         return ImageInfo(str(record["file_name"]), str(record.get("set", "")), known)
 
+    def first_images(self, limit: float) -> int:
+        """How many images, from the first, take at most ``limit`` bytes when they are decoded."""
+        sizes = [3 * int(record["height"]) * int(record["width"]) for record in self._records]
+        return int(np.searchsorted(np.cumsum(sizes), limit, side="right"))
+
     def image(self, index: int) -> NDArray[np.uint8]:
         """RGB pixels (H, W, 3) of a file."""
         with Image.open(self._folder / self.infos[index].file_name) as opened:
@@ -236,12 +242,13 @@ class PackedSource:
         with np.load(folder / "index.npz") as index:
             self._images: NDArray[np.int64] = index["images"]  # offset, height, width, first, last instance
             self._masks: NDArray[np.int64] = index["masks"]  # offset, height, width, x, y, label, unsure
-        self._pixels = np.memmap(folder / "images.bin", np.uint8, "r")
+        self._pixels = np.memmap(folder / "images.bin", np.uint8, "r") if len(self._images) else None
         self._bits = np.memmap(folder / "masks.bin", np.uint8, "r") if len(self._masks) else None
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """RGB pixels (H, W, 3), a read-only view."""
         offset, height, width = (int(v) for v in self._images[index, :3])
+        assert self._pixels is not None
         flat = self._pixels[offset : offset + height * width * 3]
         return np.asarray(flat).reshape(height, width, 3)
 
@@ -263,15 +270,39 @@ class PackedSource:
         return found
 
 
-def pack(source: Source, folder: Path) -> None:
-    """Decode every image of a source into ``folder`` (made whole or not at all)."""
+class CachedSource:
+    """A source whose first images have been packed."""
+
+    def __init__(self, packed: PackedSource, whole: Source) -> None:
+        self.classes, self.infos = whole.classes, whole.infos
+        self._packed, self._whole = packed, whole
+
+    def _at(self, index: int) -> Source:
+        return self._packed if index < len(self._packed.infos) else self._whole
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """RGB pixels (H, W, 3)."""
+        return self._at(index).image(index)
+
+    def donors(self, index: int) -> set[int]:
+        """Classes of which an image has an object with a known mask."""
+        return self._at(index).donors(index)
+
+    def instances(self, index: int) -> list[Instance]:
+        """Objects of an image."""
+        return self._at(index).instances(index)
+
+
+def pack(source: Source, folder: Path, count: int | None = None) -> None:
+    """Decode the first ``count`` images of a source (all) into ``folder``, made whole or not at all."""
+    count = len(source.infos) if count is None else count
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True)
     images: list[tuple[int, ...]] = []
     masks: list[tuple[int, ...]] = []
     pixel_end = mask_end = 0
     with (partial / "images.bin").open("wb") as pixel_file, (partial / "masks.bin").open("wb") as mask_file:
-        for index in range(len(source.infos)):
+        for index in range(count):
             pixels = np.ascontiguousarray(source.image(index))
             first = len(masks)
             for item in source.instances(index):
@@ -288,7 +319,7 @@ def pack(source: Source, folder: Path) -> None:
         images=np.array(images, np.int64).reshape(-1, 5),
         masks=np.array(masks, np.int64).reshape(-1, 7),
     )
-    infos = [(info.file_name, info.source, info.labelled) for info in source.infos]
+    infos = [(info.file_name, info.source, info.labelled) for info in source.infos[:count]]
     (partial / "index.json").write_text(json.dumps({"classes": source.classes, "infos": infos}))
     partial.rename(folder)
 
@@ -299,13 +330,20 @@ def open_source(
     classes: Sequence[str],
     cache: Path | None,
     pseudo: Path | None = None,
-) -> CocoSource | PackedSource:
-    """The images of a COCO JSON file; with ``cache``, packed there under a name made from the content."""
+    limit: float = math.inf,
+) -> CocoSource | CachedSource:
+    """The images of a COCO JSON file; with ``cache``, packed there under a name made from the content.
+
+    Args:
+        limit: Bytes that the cache takes at most, about; images beyond are decoded at every access.
+    """
+    whole = CocoSource(annotations, images, classes, pseudo)
     if cache is None:
-        return CocoSource(annotations, images, classes, pseudo)
-    identity = f"{_FORMAT} {images.resolve()} {list(classes)}".encode() + annotations.read_bytes()
+        return whole
+    count = whole.first_images(limit)
+    identity = f"{_FORMAT} {count} {images.resolve()} {list(classes)}".encode() + annotations.read_bytes()
     identity += pseudo.read_bytes() if pseudo is not None else b""
     folder = cache / f"packed-{hashlib.sha256(identity).hexdigest()[:16]}"
     if not folder.exists():
-        pack(CocoSource(annotations, images, classes, pseudo), folder)
-    return PackedSource(folder)
+        pack(whole, folder, count)
+    return CachedSource(PackedSource(folder), whole)

@@ -20,10 +20,14 @@ tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11's tomllib")
 
 from mobileinst.weights import load_weights  # noqa: E402
 from tests.support.training_sets import environment, toml, write_set, write_videos  # noqa: E402
+from weights_tools.training.archive import main as archive_main  # noqa: E402
 from weights_tools.training.checkpoint import CHECKPOINT, LOG, load_file, read_log  # noqa: E402
 from weights_tools.training.config import parse_config  # noqa: E402
 from weights_tools.training.export import export  # noqa: E402
 from weights_tools.training.export import main as export_main  # noqa: E402
+
+# pycocotools' decode does not know NumPy 2's copy keyword yet
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 CONFIGS = ROOT / "weights_tools/training/configs"
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -97,6 +101,22 @@ def test_the_papers_stages_follow_one_another(tmp_path, monkeypatch):
     assert end["instance_decoder.class.weight"].shape[0] == len(youtube["classes"])
     moved = np.abs(end[name].numpy() - start[name]).max()
     assert 0 < moved < 0.1 * np.abs(start[name]).max()
+
+
+@pytest.mark.slow
+def test_the_gpus_command_trains_from_an_archive(tmp_path):
+    """As on a GPU, in small: photographs packed, then two processes that augment them on their device."""
+    paths = write_set(tmp_path / "set")
+    values = shrunk("gpu")
+    whole = {**values, "train": [{"annotations": str(paths[0]), "images": str(paths[1])}], "init": ""}
+    (tmp_path / "whole.toml").write_text(toml(whole))
+    assert archive_main([str(tmp_path / "whole.toml"), str(tmp_path / "photos"), "--mib", "1"]) == 0
+    del values["init"]
+    extra = ["--processes", "2", "--minutes", "5"]
+    run(values, tmp_path / "gpu", [], *extra, MOBILEINST_ARCHIVE=str(tmp_path / "photos-1.npz"))
+    state = load_file(tmp_path / "gpu/run" / CHECKPOINT, torch.device("cpu"))
+    assert state is not None
+    assert state["images"] == 8
 
 
 @pytest.mark.slow

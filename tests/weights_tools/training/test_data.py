@@ -17,9 +17,9 @@ from weights_tools.training.augment import AugmentConfig, Frame, augment, draw_i
 from weights_tools.training.config import load_config, parse_config  # noqa: E402
 from weights_tools.training.data import DataConfig, TrainingSet  # noqa: E402
 from weights_tools.training.source import (  # noqa: E402
+    CachedSource,
     CocoSource,
     Instance,
-    PackedSource,
     class_indices,
     open_source,
 )
@@ -38,6 +38,20 @@ def test_classes_come_from_names_or_supercategories():
         class_indices(CATEGORIES, ("person", "furniture"))
 
 
+@pytest.mark.parametrize(("limit", "count"), [(0, 0), (2 * 80 * 96 * 3 + 5, 2), (1 << 40, 6)])
+def test_a_cache_ends_at_its_limit(tmp_path, limit, count):
+    paths = write_set(tmp_path)
+    plain = CocoSource(*paths, CLASSES)
+    cached = open_source(*paths, CLASSES, tmp_path / "cache", limit=limit)
+    (folder,) = (tmp_path / "cache").iterdir()
+    assert (folder / "images.bin").stat().st_size == count * 80 * 96 * 3
+    assert cached.infos == plain.infos
+    for index in range(6):
+        np.testing.assert_array_equal(cached.image(index), plain.image(index))
+        assert cached.donors(index) == plain.donors(index)
+        assert len(cached.instances(index)) == len(plain.instances(index))
+
+
 def test_labelled_classes_and_weights_are_respected(tmp_path):
     source = CocoSource(*write_set(tmp_path), CLASSES)
     assert source.infos[0].labelled == (True, True, True)
@@ -51,7 +65,7 @@ def test_packed_images_equal_the_files(tmp_path):
     paths = write_set(tmp_path)
     plain = CocoSource(*paths, CLASSES)
     packed = open_source(*paths, CLASSES, tmp_path / "cache")
-    assert isinstance(packed, PackedSource)
+    assert isinstance(packed, CachedSource)
     assert packed.infos == plain.infos
     for index in range(len(plain.infos)):
         np.testing.assert_array_equal(packed.image(index), plain.image(index))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -358,19 +359,22 @@ def command(config: Path, output: Path, *extra: str) -> list[str]:
     return [sys.executable, "-m", "weights_tools.training", str(config), "--output", str(output), *extra]
 
 
-@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_sigterm_leaves_a_checkpoint_that_resumes(tmp_path, processes):
-    values = settings(*write_set(tmp_path / "set"), images=100_000, checkpoint_minutes=60.0)
+@pytest.mark.parametrize(
+    ("processes", "workers"), [(1, 0), (1, 1), pytest.param(2, 0, marks=pytest.mark.slow)]
+)
+def test_sigterm_leaves_a_checkpoint_that_resumes(tmp_path, processes, workers):
+    """Also where the signal goes to all processes of the run, as Ctrl-C does, those that load data too."""
+    values = settings(*write_set(tmp_path / "set"), images=100_000, checkpoint_minutes=60.0, workers=workers)
     (tmp_path / "c.toml").write_text(toml(values))
     run = tmp_path / "run"
     started = command(tmp_path / "c.toml", run, "--processes", str(processes), "--device", "cpu")
-    process = subprocess.Popen(started, env=environment(), cwd=ROOT)
+    process = subprocess.Popen(started, env=environment(), cwd=ROOT, start_new_session=True)
     try:
         deadline = time.time() + 120
         while not (run / LOG).exists() and time.time() < deadline:
             assert process.poll() is None
             time.sleep(0.2)
-        process.send_signal(signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(timeout=60) == 0
     finally:
         process.kill()
