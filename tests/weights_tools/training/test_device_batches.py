@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason='training needs PyTorch (pip install
 pytest.importorskip("pycocotools")
 pytest.importorskip("scipy")
 
-from tests.support.training_sets import BACKGROUND, CLASSES, COLOURS, settings, write_set  # noqa: E402
+from tests.support.training_sets import BACKGROUND, CLASSES, COLORS, settings, write_set  # noqa: E402
 from weights_tools.training.augment import AugmentConfig  # noqa: E402
 from weights_tools.training.config import parse_config  # noqa: E402
 from weights_tools.training.data import DataConfig, TrainingSet  # noqa: E402
@@ -41,7 +41,7 @@ def test_masks_lie_on_pixels_of_their_class_with_and_without_pasted_objects(tmp_
             for mask, label in zip(masks, labels.tolist(), strict=True):
                 shown = image[mask > 0.999]
                 if len(shown):
-                    wrong = (shown - torch.tensor(COLOURS[label], dtype=torch.float32)).abs().amax(
+                    wrong = (shown - torch.tensor(COLORS[label], dtype=torch.float32)).abs().amax(
                         1
                     ) > 45  # not of edges
                     assert wrong.float().mean() < 0.02
@@ -81,7 +81,7 @@ class Squares:
         self.classes, self.infos = CLASSES, source.infos[:2]
 
     def image(self, index):
-        return np.full((64, 64, 3), BACKGROUND if index == 0 else COLOURS[0], np.uint8)
+        return np.full((64, 64, 3), BACKGROUND if index == 0 else COLORS[0], np.uint8)
 
     def instances(self, index):
         def known(box, label):
@@ -117,7 +117,7 @@ def test_boxes_crowds_and_hidden_objects(tmp_path):
     layers = [_Layer(0, 0, identity), _Layer(0, 1, identity.moved(0, 0, 0.75, (-12.0, -6.0)), 1)]
     images, ids = made._compose(layers, 1, 64)
     assert set(ids.unique().tolist()) == {0, 3, 257}
-    assert (images[0, :, 10, 10] == torch.tensor(COLOURS[0], dtype=torch.float32)).all()
+    assert (images[0, :, 10, 10] == torch.tensor(COLORS[0], dtype=torch.float32)).all()
 
 
 def test_photographs_are_sampled_where_they_lie():
