@@ -22,9 +22,10 @@ from .export.annotations import AnnotationFolder
 from .export.at_end import AtEndSink
 from .io.files import check_outputs, fitting_name
 from .io.interrupt import Interrupt
-from .io.png import write_png
+from .io.png import encode_png
 from .io.progress import Progress
 from .io.signals import hold_signals
+from .io.staged import StagedFolder
 from .io.stopwatch import Stopwatch
 from .results import Instances
 from .segmenter import Segmenter
@@ -162,40 +163,46 @@ def segment(
     Overlays go to `folder` as <name>-segmented.png, with `masks` also <name>-masks.png (16 bit, the number
     of the instance that owns a pixel). `outputs` has the path for each format, by the names of
     `export_formats("segment")`. `annotations` gets every image that could be read.
+
+    All files appear together at the end. An interruption (Ctrl-C) ends the run after the image at work, keeps
+    what was done and is raised again as KeyboardInterrupt; after any other exception nothing is left, and
+    results of an earlier run stay.
     """
     read: list[Path] = [*paths, *_weights_files(segmenter)]
     _check_outputs(outputs, read)
-    folder.mkdir(parents=True, exist_ok=True)
     overlay = overlay or Overlay()
-    sinks = _open_sinks("segment", outputs)
     taken = {os.path.realpath(path) for path in [*map(os.fspath, read), *file_names(outputs)]}
+    pictures = StagedFolder(folder)
+    whole: list[Sink | StagedFolder | AnnotationFolder] = [pictures]
     try:
-        for number, path in enumerate(paths):
-            try:
-                image = read_image(path)
-            except VideoError as error:
-                yield path, error, None
-                continue
-            instances = segmenter.segment(image, score_threshold)
-            stem = _free_stem(folder, path.stem, taken)
-            place = folder / f"{stem}-segmented.png"
-            write_png(place, overlay.draw(image, instances))
-            if masks:
-                write_png(folder / f"{stem}-masks.png", id_picture(owner_map(instances)))
-            if annotations is not None:
-                annotations.add(path, instances)
-            drawn = _drawn(sinks, overlay, image, instances)
-            for sink in sinks:
-                sink.write(number, 0.0, instances, path.name, drawn)
-            yield path, instances, place
-        _finish(sinks)
-        if annotations is not None:
-            annotations.finish()
+        sinks = _open_sinks("segment", outputs)
+        whole += [*sinks, *([] if annotations is None else [annotations])]
+        with Interrupt() as interrupt:
+            for number, path in enumerate(paths):
+                if interrupt.asked:
+                    break
+                try:
+                    image = read_image(path)
+                except VideoError as error:
+                    yield path, error, None
+                    continue
+                instances = segmenter.segment(image, score_threshold)
+                stem = _free_stem(folder, path.stem, taken)
+                pictures.write(f"{stem}-segmented.png", encode_png(overlay.draw(image, instances)))
+                if masks:
+                    pictures.write(f"{stem}-masks.png", encode_png(id_picture(owner_map(instances))))
+                if annotations is not None:
+                    annotations.add(path, instances)
+                drawn = _drawn(sinks, overlay, image, instances)
+                for sink in sinks:
+                    sink.write(number, 0.0, instances, path.name, drawn)
+                yield path, instances, folder / f"{stem}-segmented.png"
+        _finish(whole)
     except BaseException:
-        _discard(sinks)
-        if annotations is not None:
-            annotations.discard()
+        _discard(whole)
         raise
+    if interrupt.asked:
+        raise KeyboardInterrupt
 
 
 def image_paths(sources: Sequence[str]) -> list[Path]:
@@ -257,7 +264,7 @@ def _drawn(
     return drawn if zones is None else zones.draw(drawn)
 
 
-def _finish(sinks: Sequence[Sink]) -> None:
+def _finish(sinks: Sequence[Sink | StagedFolder | AnnotationFolder]) -> None:
     """All or none: what can fail comes first, and no signal comes between the names."""
     for sink in sinks:
         sink.complete()
@@ -266,8 +273,8 @@ def _finish(sinks: Sequence[Sink]) -> None:
             sink.finish()
 
 
-def _discard(sinks: Sequence[Sink]) -> None:
-    for sink in sinks:
+def _discard(sinks: Sequence[Sink | StagedFolder | AnnotationFolder]) -> None:
+    for sink in reversed(sinks):  # folders within others first
         try:
             sink.discard()
         except Exception:  # the others are to be removed too, and the first error is the one to show

@@ -80,8 +80,11 @@ class AnnotationFolder(ABC):
         self._annotate(place.name, instances)
         return place
 
+    def complete(self) -> None:  # noqa: B027 (nothing is left for some)
+        """Write what is left to write: after this `finish` can't fail."""
+
     def finish(self) -> None:
-        """Complete the folder."""
+        """Keep what was made."""
         self._made.clear()
         self._written.clear()
 
@@ -148,11 +151,10 @@ class YoloFolder(AnnotationFolder):
         text = "".join(f"{line}\n" for line in lines)
         self._write(self.folder / "labels" / "train" / f"{Path(file).stem}.txt", text)
 
-    def finish(self) -> None:
+    def complete(self) -> None:
         # JSON's strings are YAML's, too.
         names = "".join(f"  {i}: {json.dumps(name)}\n" for i, name in enumerate(self.classes))
         self._write(self.folder / "data.yaml", f"train: images/train\nval: images/train\nnames:\n{names}")
-        super().finish()
 
 
 class CocoFolder(AnnotationFolder):
@@ -186,13 +188,12 @@ class CocoFolder(AnnotationFolder):
                 }
             )
 
-    def finish(self) -> None:
+    def complete(self) -> None:
         categories = [{"id": i + 1, "name": name} for i, name in enumerate(self.classes)]
         self._write_json(
             self._place,
             {"images": self._images, "annotations": self._annotations, "categories": categories},
         )
-        super().finish()
 
 
 class LabelmeFolder(AnnotationFolder):

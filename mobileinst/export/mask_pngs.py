@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..io.files import NamedWrites, begin, remove
-from ..io.png import write_png
+from ..io.png import encode_png
+from ..io.staged import StagedFolder
 from ..results import NO_ID, Instances
 from .owners import owner_map
 from .sink import Sink, export_format
@@ -26,16 +25,7 @@ class PngMaskSink(Sink):
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self._folder = Path(folder)
-        if self._folder.exists() and not self._folder.is_dir():
-            raise NotADirectoryError(f"can't write {folder}: expected a folder, there is a file")
-        self._made = [path for path in (self._folder, *self._folder.parents) if not path.exists()]
-        with NamedWrites(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            # In the folder, so that the pictures are on the disk where they stay.
-            self._staged = begin(self._folder / "masks", suffix="")
-            self._staged.mkdir()
-        self._names: list[str] = []
+        self._files = StagedFolder(folder)
 
     def write(
         self,
@@ -46,26 +36,17 @@ class PngMaskSink(Sink):
         overlay: NDArray[np.uint8] | None = None,
     ) -> None:
         ids = np.where(instances.ids == NO_ID, np.arange(len(instances)) + 1, instances.ids)
-        file = f"{frame:06d}.png"
-        with NamedWrites(self._folder / file):
-            write_png(self._staged / file, id_picture(np.concatenate([[0], ids])[owner_map(instances)]))
-        self._names.append(file)
+        owners = np.concatenate([[0], ids])[owner_map(instances)]
+        self._files.write(f"{frame:06d}.png", encode_png(id_picture(owners)))
 
     def complete(self) -> None:
-        """Nothing is left to write: each picture was completed by itself."""
+        self._files.complete()
 
     def finish(self) -> None:
-        with NamedWrites(self._folder):
-            for name in self._names:
-                os.replace(self._staged / name, self._folder / name)
-        remove(self._staged)
+        self._files.finish()
 
     def discard(self) -> None:
-        remove(self._staged)
-        for folder in self._made:
-            if not folder.is_dir() or any(folder.iterdir()):
-                break
-            folder.rmdir()
+        self._files.discard()
 
 
 def id_picture(ids: NDArray[np.int64]) -> NDArray[np.uint8] | NDArray[np.uint16]:

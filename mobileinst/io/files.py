@@ -73,6 +73,15 @@ class Output:
             raise _naming(error, self.path) from None
         return self._open
 
+    def take(self, file: Path) -> None:
+        """Have a finished file as content: it is moved, or copied where that can't be."""
+        if not self.direct and file.stat().st_dev == self.temporary.stat().st_dev:
+            _keep_permissions(file, self.temporary.stat())
+            os.replace(file, self.temporary)
+            return
+        with file.open("rb") as content:
+            shutil.copyfileobj(content, self.open("wb"))
+
     def complete(self) -> None:
         """Write what is still in buffers: after this `finish` has only a name to give."""
         file, self._open = self._open, None

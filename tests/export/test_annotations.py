@@ -51,6 +51,7 @@ def test_yolo(tmp_path: Path, photo: Path) -> None:
     folder = YoloFolder(tmp_path / "out", CLASSES)
     folder.add(photo, found())
     folder.add(photo, Instances.empty((40, 50)))
+    folder.complete()
     folder.finish()
     out = tmp_path / "out"
     assert (out / "images" / "train" / "photo.png").read_bytes() == photo.read_bytes()
@@ -72,6 +73,7 @@ def test_coco(tmp_path: Path, photo: Path) -> None:
     folder = CocoFolder(tmp_path / "out", CLASSES)
     folder.add(photo, found())
     folder.add(np.zeros((40, 50, 3), np.uint8), found()[1], "frame-7")
+    folder.complete()
     folder.finish()
     read = coco.COCO(str(tmp_path / "out" / "annotations" / "instances_default.json"))
     assert [image["file_name"] for image in read.loadImgs([1, 2])] == ["photo.png", "frame-7.png"]
@@ -87,6 +89,7 @@ def test_coco(tmp_path: Path, photo: Path) -> None:
 def test_labelme(tmp_path: Path, photo: Path) -> None:
     folder = LabelmeFolder(tmp_path / "out", CLASSES)
     folder.add(photo, found())
+    folder.complete()
     folder.finish()
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["photo.json", "photo.png"]
     record = json.loads((tmp_path / "out" / "photo.json").read_text())
@@ -105,6 +108,7 @@ def test_corrected_annotations_are_never_replaced(
 ) -> None:
     folder = kind(tmp_path / "out", CLASSES)
     folder.add(photo, found())
+    folder.complete()
     folder.finish()
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     with pytest.raises(FileExistsError, match="never replaced"):
