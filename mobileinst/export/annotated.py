@@ -30,13 +30,14 @@ class VideoSink(Sink):
         self,
         path: str | os.PathLike[str],
         rate: Fraction | None = None,
-        pixel_aspect: Fraction = Fraction(1),
+        source: FrameSource | None = None,
     ) -> None:
-        self._video = VideoWriter(path, rate, pixel_aspect=pixel_aspect)
+        self._video = VideoWriter(path, rate)
+        self._source = source
 
     @classmethod
     def open(cls, path: str, source: FrameSource | None = None) -> Sink:
-        return cls(path, source.rate, source.pixel_aspect) if source else cls(path)
+        return cls(path, source.rate if source else None, source)
 
     def wants_overlay(self, instances: Instances) -> bool:
         return True
@@ -50,6 +51,9 @@ class VideoSink(Sink):
         overlay: NDArray[np.uint8] | None = None,
     ) -> None:
         assert overlay is not None
+        if not self._video.frames and self._source is not None:
+            # With the first frame in hand a stream knows how it is turned, too.
+            self._video.pixel_aspect = self._source.pixel_aspect
         self._video.write(overlay, time)
 
     def complete(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 
 from .frames import Frame, FrameSource
 
@@ -35,6 +36,13 @@ class NewestFrames(FrameSource):
         self._newest: Frame | None = None
         self._ended = self._stopped = False
         self._error: Exception | None = None
+
+    @property
+    def pixel_aspect(self) -> Fraction:  # type: ignore[override]
+        return self.source.pixel_aspect
+
+    def files(self) -> list[str]:
+        return self.source.files()
 
     def __iter__(self) -> Iterator[Frame]:
         self._newest, self._error, self._ended, self._stopped = None, None, False, False

@@ -56,6 +56,7 @@ class VideoSource(FrameSource):
         self._timeouts = (open_timeout, read_timeout) if self._network else None
         self._once = self._network or not _is_file(name)
         self._cancelled = threading.Event()
+        self._stored_aspect = Fraction(1)
         container = in_background(self.open_container) if self._once else self.open_container()
         self._describe(container)
         self._opened: Any = container if self._once else None
@@ -96,7 +97,23 @@ class VideoSource(FrameSource):
         self._duration = _duration(stream)
         aspect = stream.codec_context.sample_aspect_ratio
         if aspect is not None and Fraction(1, 20) < aspect < 20:
-            self.pixel_aspect = Fraction(aspect)
+            self._stored_aspect = self.pixel_aspect = Fraction(aspect)
+        if self.pixel_aspect != 1 and not self._once:
+            # Of what can't be read again this is known from the first frame on.
+            self._turn_aspect(self._first_matrix(container))
+
+    def _turn_aspect(self, matrix: Matrix | None) -> None:
+        """Exchange width and height of pixels where the frames are turned by a quarter."""
+        turned = matrix is not None and _is_quarter_turn(matrix)
+        self.pixel_aspect = 1 / self._stored_aspect if turned else self._stored_aspect
+
+    @staticmethod
+    def _first_matrix(container: Any) -> Matrix | None:
+        try:
+            frame = next(container.decode(video_stream(container)), None)
+        except av_errors():
+            return None
+        return None if frame is None else _display_matrix(frame)
 
     def _told(self, error: BaseException) -> str:
         limits = self._timeouts or (None, None)
@@ -126,7 +143,10 @@ class VideoSource(FrameSource):
             matrices: dict[Any, Matrix | None] = {}
             for frame in self._decode(container, stream, clock):
                 at = clock.frame(frame.pts)
-                yield Frame(self._upright(frame, number, matrices), at, f"frame {number}")
+                image = self._upright(frame, number, matrices)
+                if not number:
+                    self._turn_aspect(next(iter(matrices.values())))
+                yield Frame(image, at, f"frame {number}")
                 number += 1
         self._check_end(number, max(at + 1 / float(self.rate or DEFAULT_RATE), float(self._end)))
 
@@ -276,11 +296,16 @@ def upright(frame: Any, known: dict[Any, Matrix | None]) -> NDArray[np.uint8]:
         return image
     (a, b), (c, d) = matrix
     # The image's columns run along (a, b) on the display, its rows along (c, d).
-    if abs(a) >= abs(b):
-        turned = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
-    else:
+    if _is_quarter_turn(matrix):
         turned = image.transpose(1, 0, 2)[:: -1 if b < 0 else 1, :: -1 if c < 0 else 1]
+    else:
+        turned = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
     return np.ascontiguousarray(turned)
+
+
+def _is_quarter_turn(matrix: Matrix) -> bool:
+    """Whether an image's columns run up or down on the display."""
+    return abs(matrix[0][0]) < abs(matrix[0][1])
 
 
 def _display_matrix(frame: Any) -> Matrix | None:

@@ -36,7 +36,8 @@ class VideoWriter:
         path: .mp4, .m4v, .mov or .mkv.
         rate: frames per second, kept where frames come without a time.
         quality: x264's constant rate factor. Up: smaller files, coarser pictures.
-        pixel_aspect: width of a pixel by its height, as `FrameSource.pixel_aspect` says.
+        pixel_aspect: width of a pixel by its height, as `FrameSource.pixel_aspect` says; an attribute of this
+            name may be set until the first frame.
 
     Raises:
         VideoError: for another suffix, or where no H.264 encoder is there.
@@ -59,7 +60,7 @@ class VideoWriter:
         self.rate = rate_fraction(rate or DEFAULT_RATE)
         self.frames = 0
         self._quality = quality
-        self._pixel_aspect = pixel_aspect
+        self.pixel_aspect = pixel_aspect
         # Ticks that divide the frame rate exactly and are fine enough for uneven frames.
         self._tick = Fraction(1, self.rate.numerator * math.ceil(10_000 / self.rate.numerator))
         self._last = -1
@@ -148,8 +149,8 @@ class VideoWriter:
         context.time_base = self._tick
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED_RANGE
-        if self._pixel_aspect != 1:
-            context.sample_aspect_ratio = self._pixel_aspect
+        if self.pixel_aspect != 1:
+            context.sample_aspect_ratio = self.pixel_aspect
         self._stream = stream
 
     def __enter__(self) -> VideoWriter:
