@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from mobileinst import __version__
 from mobileinst.io.files import check_outputs, check_writable
+from mobileinst.io.terminal import one_line, printable, printable_lines
 from mobileinst.weights import FORMAT, WeightsError, save_weights
 from weights_tools.checkpoints import Checkpoint, CheckpointError, read_checkpoint
 from weights_tools.recognise import Match, RecognitionError, recognise, setting_names
@@ -193,7 +195,9 @@ def _settings(text: str) -> dict[str, Any]:
         for pair in text.split(","):
             key, _, value = pair.strip().partition("=")
             plain = {"true": True, "false": False}.get(value.lower())
-            values[key] = plain if plain is not None else int(value) if value.isdigit() else value
+            values[key] = (
+                plain if plain is not None else int(value) if re.fullmatch("[0-9]{1,18}", value) else value
+            )
     unknown = sorted(set(values) - set(setting_names()))
     if unknown:
         raise argparse.ArgumentTypeError(
@@ -243,14 +247,14 @@ def main(arguments: list[str] | None = None) -> int:
             metadata=metadata,
         )
     except ConversionError as error:
-        print(error.report)
-        print(f"convert: {error}", file=sys.stderr)
+        print(printable_lines(error.report))
+        print(f"convert: {one_line(error)}", file=sys.stderr)
         return 1
     except (CheckpointError, RecognitionError, WeightsError, ValueError, OSError) as error:
-        print(f"convert: {error}", file=sys.stderr)
+        print(f"convert: {one_line(error)}", file=sys.stderr)
         return 1
-    print(report)
-    print(f"written:    {options.target}, {options.target.stat().st_size:,} bytes")
+    print(printable_lines(report))
+    print(f"written:    {printable(options.target)}, {options.target.stat().st_size:,} bytes")
     return 0
 
 

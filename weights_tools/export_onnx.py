@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mobileinst.io.files import Output, check_outputs, check_writable
+from mobileinst.io.terminal import one_line
 from mobileinst.network.model import Features
 from mobileinst.network.ops import Size
 from mobileinst.weights import find_weights
@@ -225,7 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
         check_writable(options.output)
         export_onnx(torch_model(options.weights), options.output, (sizes[0], sizes[-1]), options.part)
     except (ImportError, ValueError, OSError) as error:
-        print(f"export_onnx: {error}", file=sys.stderr)
+        print(f"export_onnx: {one_line(error)}", file=sys.stderr)
         return 1
     print(f"{options.output}: {options.part} at {sizes[0]}x{sizes[-1]}")
     return 0

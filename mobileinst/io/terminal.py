@@ -12,6 +12,11 @@ def printable(text: object) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
+def printable_lines(text: object) -> str:
+    """The text with its line ends, each line `printable`."""
+    return "\n".join(printable(line) for line in str(text).split("\n"))
+
+
 def one_line(text: object) -> str:
     """The text on one line, `printable`."""
     return printable(" ".join(str(text).split()))
