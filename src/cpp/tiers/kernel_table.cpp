@@ -1,4 +1,4 @@
-#include "tiers/kernel_table.h"
+#include "kernels/kernel_table.h"
 
 #include <stdexcept>
 #include <string>

@@ -4,11 +4,11 @@
 
 #include "kernels/axial_attention/vector.h"
 #include "kernels/elementwise/vector.h"
+#include "kernels/kernel_table.h"
 #include "kernels/layer_norm/vector.h"
 #include "kernels/pooling/vector.h"
 #include "kernels/resize/vector.h"
 #include "masks/run_length/vector.h"
-#include "tiers/kernel_table.h"
 #if defined(__aarch64__)
 #include "kernels/preprocess/neon.h"
 #include "kernels/transpose/neon.h"

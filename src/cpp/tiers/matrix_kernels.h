@@ -9,8 +9,8 @@
 #include "kernels/depthwise/vector.h"
 #include "kernels/gemm/vector.h"
 #include "kernels/inverted_residual/vector.h"
+#include "kernels/kernel_table.h"
 #include "kernels/peak/vector.h"
-#include "tiers/kernel_table.h"
 
 namespace mobileinst {
 namespace {

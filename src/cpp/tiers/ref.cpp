@@ -6,6 +6,7 @@
 #include "kernels/convolution/ref.h"
 #include "kernels/elementwise/ref.h"
 #include "kernels/inverted_residual/ref.h"
+#include "kernels/kernel_table.h"
 #include "kernels/layer_norm/ref.h"
 #include "kernels/peak/ref.h"
 #include "kernels/pooling/ref.h"
@@ -14,7 +15,6 @@
 #include "kernels/transpose/ref.h"
 #include "masks/overlap/ref.h"
 #include "masks/run_length/ref.h"
-#include "tiers/kernel_table.h"
 
 namespace mobileinst {
 namespace {
