@@ -13,10 +13,9 @@
 #include "core/aligned_buffer.h"
 #include "core/tier.h"
 #include "kernels/conv3x3/conv3x3.h"
-#include "kernels/conv_direct/conv_direct.h"
-#include "kernels/depthwise/depthwise.h"
-#include "kernels/gemm/gemm.h"
+#include "kernels/convolution/convolution.h"
 #include "kernels/inverted_residual/inverted_residual.h"
+#include "kernels/kernel_table.h"
 #include "kernels/transpose/transpose.h"
 
 using namespace mobileinst;
@@ -171,7 +170,7 @@ void test_gemm() {
     const size_t n = pick({1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 97});
     const size_t k = pick({1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 65, 97});
     check_convolution("gemm", {k, n, 1, 1, 1}, 1, m, 2e-5f,
-                      [](Tier tier) -> const ConvKernels& { return gemm_kernels(tier); });
+                      [](Tier tier) -> const ConvKernels& { return kernels_of(tier, &KernelTable::gemm); });
 }
 
 void test_conv3x3() {
@@ -187,8 +186,9 @@ void test_depthwise() {
     const size_t height = pick({1, 2, 3, 5, 8, 17}), width = pick({1, 2, 3, 4, 7, 8, 9, 16, 33});
     const size_t channels = pick({1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 65});
     const size_t kernel = pick({1, 3, 3, 5, 5, 7}), stride = pick({1, 2, 3});
-    check_convolution("depthwise", {channels, channels, kernel, stride, channels}, height, width, 2e-5f,
-                      [](Tier tier) -> const ConvKernels& { return depthwise_kernels(tier); });
+    check_convolution(
+        "depthwise", {channels, channels, kernel, stride, channels}, height, width, 2e-5f,
+        [](Tier tier) -> const ConvKernels& { return kernels_of(tier, &KernelTable::depthwise); });
 }
 
 void test_conv_direct() {
@@ -196,8 +196,9 @@ void test_conv_direct() {
     const size_t groups = pick({1, 1, 1, 2, 3}), in = groups * pick({1, 2, 3, 5, 8});
     const size_t out = groups * pick({1, 3, 8, 9, 16, 17, 31, 32, 33});
     const size_t kernel = pick({1, 3, 3, 5}), stride = pick({1, 2, 2, 3});
-    check_convolution("conv_direct", {in, out, kernel, stride, groups}, height, width, 2e-5f,
-                      [](Tier tier) -> const ConvKernels& { return conv_direct_kernels(tier); });
+    check_convolution(
+        "conv_direct", {in, out, kernel, stride, groups}, height, width, 2e-5f,
+        [](Tier tier) -> const ConvKernels& { return kernels_of(tier, &KernelTable::conv_direct); });
 }
 
 void test_inverted_residual() {
@@ -226,11 +227,12 @@ void test_inverted_residual() {
     check_tiers(
         "inverted_residual" + text({height, width, in, args.hidden, out, args.kernel, args.stride, expands}),
         out_height * out_width, out, 5e-5f, [&](Tier tier, size_t parts, Output& output) {
-            const ConvKernels& gemm = gemm_kernels(tier);
+            const ConvKernels& gemm = kernels_of(tier, &KernelTable::gemm);
             const AlignedBuffer packed_expand = packed(gemm, expand, expand_weights),
-                                packed_filter = packed(depthwise_kernels(tier), filter, filter_weights),
+                                packed_filter =
+                                    packed(kernels_of(tier, &KernelTable::depthwise), filter, filter_weights),
                                 packed_project = packed(gemm, project, project_weights);
-            const InvertedResidualKernels& kernels = inverted_residual_kernels(tier);
+            const InvertedResidualKernels& kernels = kernels_of(tier, &KernelTable::inverted_residual);
             args.expand = expands ? packed_expand.data() : nullptr;
             args.depthwise = packed_filter.data();
             args.project = packed_project.data();
@@ -248,8 +250,9 @@ void test_transpose() {
     const std::vector<float> input = random_floats(rows * input_ld);
     for (const Tier tier : supported_tiers()) {
         Output output(columns, rows, rows + 3);
-        transpose_kernels(tier).run({float_tensor(input.data(), 1, rows, columns, input_ld),
-                                     float_tensor(output.data(), 1, columns, rows, output.ld)});
+        kernels_of(tier, &KernelTable::transpose)
+            .run({float_tensor(input.data(), 1, rows, columns, input_ld),
+                  float_tensor(output.data(), 1, columns, rows, output.ld)});
         bool equal = output.guards_whole();
         for (size_t row = 0; row < rows; ++row) {
             for (size_t column = 0; column < columns; ++column) {

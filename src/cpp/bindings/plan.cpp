@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "bindings/bindings.h"
+#include "kernels/kernel_table.h"
 #include "kernels/transpose/transpose.h"
 #include "plan/frame_loader.h"
 #include "plan/mask_head.h"
@@ -48,7 +49,8 @@ class BoundPlan {
         const size_t pixels = tensor.pixels();
         check_finite(name.c_str(), source, pixels * tensor.channels);
         const std::lock_guard<std::mutex> lock(plan_->mutex());
-        transpose_kernels(plan_->tier()).run({float_matrix(source, tensor.channels, pixels), tensor});
+        kernels_of(plan_->tier(), &KernelTable::transpose)
+            .run({float_matrix(source, tensor.channels, pixels), tensor});
     }
 
     /// A tensor as planes (channels, height, width).
@@ -58,7 +60,7 @@ class BoundPlan {
         float* planes = result.mutable_data();
         GilRelease release;
         const std::lock_guard<std::mutex> lock(plan_->mutex());
-        transpose_kernels(plan_->tier())
+        kernels_of(plan_->tier(), &KernelTable::transpose)
             .run({tensor, float_matrix(planes, tensor.channels, tensor.pixels())});
         return result;
     }

@@ -1,24 +1,25 @@
 #pragma once
 
 #include "core/dtype.h"
-#include "kernels/attention/attention.h"
-#include "kernels/axial_attention/axial_attention.h"
-#include "kernels/conv3x3/conv3x3.h"
-#include "kernels/conv_direct/conv_direct.h"
-#include "kernels/depthwise/depthwise.h"
-#include "kernels/elementwise/elementwise.h"
-#include "kernels/gemm/gemm.h"
-#include "kernels/inverted_residual/inverted_residual.h"
-#include "kernels/layer_norm/layer_norm.h"
-#include "kernels/peak/peak.h"
-#include "kernels/pooling/pooling.h"
-#include "kernels/preprocess/preprocess.h"
-#include "kernels/resize/resize.h"
-#include "kernels/transpose/transpose.h"
-#include "masks/overlap/overlap.h"
-#include "masks/run_length/run_length.h"
+#include "core/tier.h"
 
 namespace mobileinst {
+
+// Each stands in the header of its operation.
+struct AttentionKernels;
+struct AxialAttentionKernels;
+struct Conv3x3Variants;
+struct ConvKernels;
+struct ElementwiseKernels;
+struct InvertedResidualKernels;
+struct LayerNormKernels;
+struct OverlapKernels;
+struct PeakKernels;
+struct PoolKernels;
+struct PreprocessKernels;
+struct ResizeKernels;
+struct RunLengthKernels;
+struct TransposeKernels;
 
 /// An operation's kernels by the type of its elements; null where there are none.
 template <typename Kernels>
@@ -38,9 +39,14 @@ struct KernelTable {
     ByDType<AttentionKernels> attention;
     ByDType<AxialAttentionKernels> axial_attention;
     ByDType<Conv3x3Variants> conv3x3;
+    /// Any stride and groups, vectorised over output channels: the network's first layer, dense kernels at
+    /// stride 2, and whatever has no kernel of its own. Needs no scratch.
     ByDType<ConvKernels> conv_direct;
+    /// Kernels 3 and 5 at strides 1 and 2 have their own loops. Needs no scratch.
     ByDType<ConvKernels> depthwise;
     ByDType<ElementwiseKernels> elementwise;
+    /// Matrix products: 1x1 convolutions and linear layers. Rows of the input are pixels or tokens, not
+    /// packed; units of work are rows of the output. The residual may be the output itself. Needs no scratch.
     ByDType<ConvKernels> gemm;
     ByDType<InvertedResidualKernels> inverted_residual;
     ByDType<LayerNormKernels> layer_norm;
@@ -51,10 +57,30 @@ struct KernelTable {
     ByDType<TransposeKernels> transpose;
 
     // of masks
-    const OverlapKernels* overlap = nullptr;
-    const RunLengthKernels* run_length = nullptr;
+    ByDType<OverlapKernels> overlap;
+    ByDType<RunLengthKernels> run_length;
 };
 
+/// The tables of tiers/, of which a build has those of its architecture.
 extern const KernelTable ref_kernels, neon_kernels, avx2_kernels, avx512_kernels;
+
+/// The table of a tier, or null if this build lacks it.
+const KernelTable* table_of(Tier tier);
+
+/// Throws std::invalid_argument: this build lacks a kernel for that tier.
+[[noreturn]] void throw_no_kernels(Tier tier);
+
+/// An operation's kernels: those of the tier, or of the first below it that has some. Throws
+/// std::invalid_argument if none has. As in kernels_of(tier, &KernelTable::resize).
+template <typename Kernels>
+const Kernels& kernels_of(Tier tier, ByDType<Kernels> KernelTable::* operation,
+                          DType dtype = DType::Float32) {
+    for (const KernelTable* table = table_of(tier); table != nullptr; table = table->base) {
+        if (const Kernels* found = (table->*operation)[dtype]) {
+            return *found;
+        }
+    }
+    throw_no_kernels(tier);
+}
 
 }  // namespace mobileinst

@@ -5,6 +5,7 @@
 #include "core/aligned_buffer.h"
 #include "core/tensor.h"
 #include "core/thread_pool.h"
+#include "kernels/kernel_table.h"
 #include "kernels/preprocess/preprocess.h"
 
 namespace mobileinst {
@@ -13,7 +14,7 @@ namespace mobileinst {
 /// to frame, so nothing is allocated while the frames' size stays the same.
 class FrameLoader {
   public:
-    explicit FrameLoader(Tier tier) : kernels_(preprocess_kernels(tier)) {}
+    explicit FrameLoader(Tier tier) : kernels_(kernels_of(tier, &KernelTable::preprocess)) {}
 
     /// `args` gives frame, normalisation and order of colors; the rest is filled in. The caller holds the
     /// pool.

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "kernels/gemm/gemm.h"
+#include "kernels/convolution/convolution.h"
+#include "kernels/kernel_table.h"
 #include "masks/mask_product/mask_product.h"
 
 namespace mobileinst {
@@ -38,7 +39,7 @@ void MaskHead::run(ThreadPool& pool, const Tensor& map, const MaskKernels& kerne
 
 /// Products with W^T and b.
 void MaskHead::project(const MaskKernels& kernels, size_t channels) {
-    const ConvKernels& gemm = gemm_kernels(tier_);
+    const ConvKernels& gemm = kernels_of(tier_, &KernelTable::gemm);
     const ConvSpec spec{kernels.channels, channels + 1, 1, 1, 1};
     grow(&packed_, gemm.packed_size(spec));
     grow(&projected_, kernels.count * spec.out_channels * sizeof(float));

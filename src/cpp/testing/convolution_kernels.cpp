@@ -4,10 +4,9 @@
 
 #include "core/aligned_buffer.h"
 #include "kernels/conv3x3/conv3x3.h"
-#include "kernels/conv_direct/conv_direct.h"
-#include "kernels/depthwise/depthwise.h"
-#include "kernels/gemm/gemm.h"
+#include "kernels/convolution/convolution.h"
 #include "kernels/inverted_residual/inverted_residual.h"
+#include "kernels/kernel_table.h"
 #include "testing/testing.h"
 
 namespace mobileinst {
@@ -171,7 +170,7 @@ py::array gemm(const Options& options, const py::object& a, const py::object& we
     const View rows = view_argument(a, "a", {kAny, kAny});
     const auto w = checked_array<float>(weight, "weight", {kAny, rows.array.shape(1)});
     const ConvSpec spec{rows.size(1), static_cast<size_t>(w.shape(0)), 1, 1, 1};
-    return convolve(options, gemm_kernels(tier_argument(options.tier)), spec, rows, w,
+    return convolve(options, kernels_of(tier_argument(options.tier), &KernelTable::gemm), spec, rows, w,
                     {rows.array.shape(0), w.shape(0)}, "a");
 }
 
@@ -208,7 +207,7 @@ py::array depthwise(const Options& options, const py::object& x, const py::objec
     const size_t channels = map.size(2);
     const ConvSpec spec{channels, channels, kernel_argument(w, stride), static_cast<size_t>(stride),
                         channels};
-    return convolve(options, depthwise_kernels(tier_argument(options.tier)), spec, map, w,
+    return convolve(options, kernels_of(tier_argument(options.tier), &KernelTable::depthwise), spec, map, w,
                     strided_shape(map, spec));
 }
 
@@ -227,7 +226,7 @@ py::array conv_direct(const Options& options, const py::object& x, const py::obj
     }
     const ConvSpec spec{map.size(2), static_cast<size_t>(w.shape(0)), kernel_argument(w, stride),
                         static_cast<size_t>(stride), static_cast<size_t>(groups)};
-    return convolve(options, conv_direct_kernels(tier_argument(options.tier)), spec, map, w,
+    return convolve(options, kernels_of(tier_argument(options.tier), &KernelTable::conv_direct), spec, map, w,
                     strided_shape(map, spec));
 }
 
@@ -236,8 +235,8 @@ py::array inverted_residual(const Options& options, const py::object& x, const p
                             py::ssize_t stride, const py::object& expand_bias_object,
                             const py::object& depthwise_bias_object, const py::object& block_activation) {
     const Tier tier = tier_argument(options.tier);
-    const InvertedResidualKernels& kernels = inverted_residual_kernels(tier);
-    const ConvKernels& gemm = gemm_kernels(tier);
+    const InvertedResidualKernels& kernels = kernels_of(tier, &KernelTable::inverted_residual);
+    const ConvKernels& gemm = kernels_of(tier, &KernelTable::gemm);
     const View map = view_argument(x, "x", {kAny, kAny, kAny});
     const auto filters = checked_array<float>(filters_object, "depthwise", {kAny, 1, kAny, kAny});
     const py::ssize_t hidden = filters.shape(0);
@@ -275,7 +274,8 @@ py::array inverted_residual(const Options& options, const py::object& x, const p
     View out = output_argument(options.out, shape);
     refuse_overlap(out, map, "x");
     const EpilogueArrays extras(options, shape, out);
-    const AlignedBuffer packed_filters = packed_weights(depthwise_kernels(tier), filter, filters),
+    const AlignedBuffer packed_filters =
+                            packed_weights(kernels_of(tier, &KernelTable::depthwise), filter, filters),
                         packed_project = packed_weights(gemm, last, project);
     args.depthwise = packed_filters.data();
     args.project = packed_project.data();

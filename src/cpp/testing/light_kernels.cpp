@@ -4,8 +4,9 @@
 #include "core/aligned_buffer.h"
 #include "kernels/attention/attention.h"
 #include "kernels/axial_attention/axial_attention.h"
+#include "kernels/convolution/convolution.h"
 #include "kernels/elementwise/elementwise.h"
-#include "kernels/gemm/gemm.h"
+#include "kernels/kernel_table.h"
 #include "kernels/layer_norm/layer_norm.h"
 #include "kernels/pooling/pooling.h"
 #include "kernels/preprocess/preprocess.h"
@@ -124,8 +125,9 @@ FloatArray elementwise(const std::string& op, const py::object& a, const py::obj
     args.c = rows_c.tokens();
     args.output = output.tokens();
     args.activation = activation_argument(activation);
-    way.split(output.rows(),
-              [&](size_t begin, size_t end) { elementwise_kernels(way.tier).run(args, begin, end); });
+    way.split(output.rows(), [&](size_t begin, size_t end) {
+        kernels_of(way.tier, &KernelTable::elementwise).run(args, begin, end);
+    });
     return output.array(shape);
 }
 
@@ -151,7 +153,9 @@ FloatArray resize(const py::object& input, size_t height, size_t width, const py
     }
     args.output = output.map(height, width);
     args.activation = activation_argument(activation);
-    way.split(height, [&](size_t begin, size_t end) { resize_kernels(way.tier).run(args, begin, end); });
+    way.split(height, [&](size_t begin, size_t end) {
+        kernels_of(way.tier, &KernelTable::resize).run(args, begin, end);
+    });
     return output.array(shape);
 }
 
@@ -165,7 +169,7 @@ FloatArray pool(const py::object& input, size_t height, size_t width, bool avera
     PoolArgs args;
     args.input = rows.map(static_cast<size_t>(map.shape(0)), static_cast<size_t>(map.shape(1)));
     args.output = output.map(height, width);
-    const PoolKernels& kernels = pool_kernels(way.tier);
+    const PoolKernels& kernels = kernels_of(way.tier, &KernelTable::pool);
     way.split(height * width, [&](size_t begin, size_t end) {
         (average ? kernels.average : kernels.maximum)(args, begin, end);
     });
@@ -185,8 +189,9 @@ FloatArray layer_norm(const py::object& input, const py::object& weight, const p
     args.bias = shift.data();
     args.output = output.tokens();
     args.eps = eps;
-    way.split(rows.rows(),
-              [&](size_t begin, size_t end) { layer_norm_kernels(way.tier).run(args, begin, end); });
+    way.split(rows.rows(), [&](size_t begin, size_t end) {
+        kernels_of(way.tier, &KernelTable::layer_norm).run(args, begin, end);
+    });
     return output.array(shape_of(tokens));
 }
 
@@ -194,7 +199,7 @@ FloatArray transpose(const py::object& input, const py::object& tier, size_t pad
     const Way way(tier, padding, 1);
     const FloatArray matrix = checked_array<float>(input, "input", {kAny, kAny});
     Rows rows(matrix, padding), output(rows.channels(), rows.rows(), padding);
-    transpose_kernels(way.tier).run({rows.tokens(), output.tokens()});
+    kernels_of(way.tier, &KernelTable::transpose).run({rows.tokens(), output.tokens()});
     return output.array({matrix.shape(1), matrix.shape(0)});
 }
 
@@ -221,7 +226,7 @@ FloatArray attention(const py::object& query, const py::object& key, const py::o
     args.heads = heads;
     args.scale = scale;
     args.activation = activation_argument(activation);
-    const AttentionKernels& kernels = attention_kernels(way.tier);
+    const AttentionKernels& kernels = kernels_of(way.tier, &KernelTable::attention);
     AlignedBuffer scratch(kernels.scratch_size(args));
     way.split(heads, [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });
     return output.array({q.shape(0), v.shape(1)});
@@ -238,7 +243,7 @@ struct AxisArrays {
           key(checked_array<float>(arrays["key"], "key positions", {length, key_channels})),
           weight(checked_array<float>(arrays["weight"], "weight", {value_channels, value_channels})),
           bias(checked_array<float>(arrays["bias"], "bias", {value_channels})) {
-        const ConvKernels& gemm = gemm_kernels(tier);
+        const ConvKernels& gemm = kernels_of(tier, &KernelTable::gemm);
         const auto channels = static_cast<size_t>(value_channels);
         const ConvSpec spec{channels, channels, 1, 1, 1};
         packed = AlignedBuffer(gemm.packed_size(spec));
@@ -310,7 +315,7 @@ FloatArray preprocess(const py::object& frame, long long height, long long width
     const ByteArray pixels = checked_array<uint8_t>(frame, "frame", {kAny, kAny, 3});
     check_range("height", height, 1, kMaxSide);
     check_range("width", width, 1, kMaxSide);
-    const PreprocessKernels& kernels = preprocess_kernels(tier_argument(tier_name));
+    const PreprocessKernels& kernels = kernels_of(tier_argument(tier_name), &KernelTable::preprocess);
     PreprocessArgs args;
     set_normalisation(&args, mean, std);
     args.frame = pixels.data();

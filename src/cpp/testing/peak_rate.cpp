@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/kernel_table.h"
 #include "kernels/peak/peak.h"
 #include "testing/testing.h"
 
@@ -9,7 +10,7 @@ namespace {
 
 double peak_gflops(const py::object& tier, int milliseconds) {
     check_range("milliseconds", milliseconds, 1, 10'000);
-    const PeakKernels& kernels = peak_kernels(tier_argument(tier));
+    const PeakKernels& kernels = kernels_of(tier_argument(tier), &KernelTable::peak);
     const GilRelease release;
     constexpr size_t kSteps = 50'000;
     const float seeds[2] = {0.999f, 0.5f};

@@ -31,8 +31,8 @@ constexpr void add_map_kernels(KernelTable& table) {
     table.preprocess[f32] = &kPreprocess;
     table.resize[f32] = &kResize;
     table.transpose[f32] = &kTranspose;
-    table.overlap = &kOverlap;
-    table.run_length = &kRunLength;
+    table.overlap[f32] = &kOverlap;
+    table.run_length[f32] = &kRunLength;
 }
 
 }  // namespace

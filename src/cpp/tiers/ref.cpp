@@ -36,8 +36,8 @@ constexpr KernelTable make_table() {
     table.preprocess[f32] = &kPreprocessRef;
     table.resize[f32] = &kResizeRef;
     table.transpose[f32] = &kTransposeRef;
-    table.overlap = &kOverlapRef;
-    table.run_length = &kRunLengthRef;
+    table.overlap[f32] = &kOverlapRef;
+    table.run_length[f32] = &kRunLengthRef;
     return table;
 }
 

@@ -27,7 +27,4 @@ struct AttentionKernels {
     void (*run)(const AttentionArgs& args, size_t begin, size_t end, void* scratch);
 };
 
-/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const AttentionKernels& attention_kernels(Tier tier, DType dtype = DType::Float32);
-
 }  // namespace mobileinst

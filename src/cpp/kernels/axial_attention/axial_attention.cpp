@@ -5,7 +5,8 @@
 
 #include "core/aligned_buffer.h"
 #include "kernels/attention/attention.h"
-#include "kernels/gemm/gemm.h"
+#include "kernels/convolution/convolution.h"
+#include "kernels/kernel_table.h"
 
 namespace mobileinst {
 namespace {
@@ -47,7 +48,7 @@ void encode(Tier tier, const AxialAttentionArgs& args, size_t axis, size_t begin
     product.output = float_matrix(tokens.encoded, args.length(axis), args.value.channels);
     product.packed = args.encode[axis];
     product.epilogue.bias = args.encode_bias[axis];
-    gemm_kernels(tier).run(product, begin, end, nullptr);
+    kernels_of(tier, &KernelTable::gemm).run(product, begin, end, nullptr);
 }
 
 /// Calls run(axis, begin, end) for the part of [begin, end) that lies in each axis, whose units follow each
@@ -106,7 +107,7 @@ size_t axial_workspace_size(const AxialAttentionArgs& args) {
 }
 
 size_t axial_scratch_size(Tier tier, const AxialAttentionArgs& args) {
-    const AttentionKernels& kernels = attention_kernels(tier);
+    const AttentionKernels& kernels = kernels_of(tier, &KernelTable::attention);
     return std::max(kernels.scratch_size(attention_of(args, kRowAxis)),
                     kernels.scratch_size(attention_of(args, kColumnAxis)));
 }
@@ -128,17 +129,17 @@ void axial_attention(Tier tier, const AxialAttentionArgs& args, size_t step, siz
                      void* scratch) {
     switch (step) {
         case kSqueeze:
-            return axial_attention_kernels(tier).squeeze(args, begin, end);
+            return kernels_of(tier, &KernelTable::axial_attention).squeeze(args, begin, end);
         case kAttend:
             return per_axis(args.heads, begin, end, [&](size_t axis, size_t first, size_t last) {
-                attention_kernels(tier).run(attention_of(args, axis), first, last, scratch);
+                kernels_of(tier, &KernelTable::attention).run(attention_of(args, axis), first, last, scratch);
             });
         case kEncode:
             return per_axis(args.value.height, begin, end, [&](size_t axis, size_t first, size_t last) {
                 encode(tier, args, axis, first, last);
             });
         default:
-            return axial_attention_kernels(tier).spread(args, begin, end);
+            return kernels_of(tier, &KernelTable::axial_attention).spread(args, begin, end);
     }
 }
 

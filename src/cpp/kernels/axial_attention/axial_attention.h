@@ -23,7 +23,7 @@ struct AxialAttentionArgs {
     /// Per axis, interpolated to its length: (length, heads * key_dim).
     const float* query_positions[kAxes] = {nullptr, nullptr};
     const float* key_positions[kAxes] = {nullptr, nullptr};
-    /// Per axis the convolution, packed by gemm_kernels(tier), and its bias or null.
+    /// Per axis the convolution, packed by KernelTable::gemm, and its bias or null.
     const void* encode[kAxes] = {nullptr, nullptr};
     const float* encode_bias[kAxes] = {nullptr, nullptr};
     /// axial_workspace_size() bytes that all calls of a run share, aligned to 64 bytes.
@@ -52,9 +52,6 @@ struct AxialAttentionKernels {
 
     static constexpr size_t kBlock = 32;
 };
-
-/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const AxialAttentionKernels& axial_attention_kernels(Tier tier, DType dtype = DType::Float32);
 
 /// One of the maps that are squeezed, and where to.
 struct AxialSource {

@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "kernels/kernel_table.h"
+
 namespace mobileinst {
 namespace {
 
@@ -25,7 +27,7 @@ Winograd choose_winograd(size_t height, size_t width) {
 }
 
 const ConvKernels& conv3x3_kernels(Tier tier, Winograd winograd, DType dtype) {
-    const Conv3x3Variants& variants = conv3x3_variants(tier, dtype);
+    const Conv3x3Variants& variants = kernels_of(tier, &KernelTable::conv3x3, dtype);
     switch (winograd) {
         case Winograd::F4x4:
             return variants.f4x4;

@@ -25,9 +25,6 @@ Winograd choose_winograd(size_t height, size_t width);
 struct Conv3x3Variants {
     ConvKernels f4x4, f6x6, f8x8;
 };
-
-/// Both throw std::invalid_argument if this build lacks them.
-const Conv3x3Variants& conv3x3_variants(Tier tier, DType dtype = DType::Float32);
 const ConvKernels& conv3x3_kernels(Tier tier, Winograd winograd, DType dtype = DType::Float32);
 
 }  // namespace mobileinst

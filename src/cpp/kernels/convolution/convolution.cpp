@@ -4,9 +4,7 @@
 #include <string>
 
 #include "kernels/conv3x3/conv3x3.h"
-#include "kernels/conv_direct/conv_direct.h"
-#include "kernels/depthwise/depthwise.h"
-#include "kernels/gemm/gemm.h"
+#include "kernels/kernel_table.h"
 
 namespace mobileinst {
 
@@ -62,13 +60,13 @@ const char* kind_name(ConvKind kind) {
 const ConvKernels& conv_kernels(Tier tier, ConvKind kind, Winograd winograd, DType dtype) {
     switch (kind) {
         case ConvKind::Gemm:
-            return gemm_kernels(tier, dtype);
+            return kernels_of(tier, &KernelTable::gemm, dtype);
         case ConvKind::Conv3x3:
             return conv3x3_kernels(tier, winograd, dtype);
         case ConvKind::Depthwise:
-            return depthwise_kernels(tier, dtype);
+            return kernels_of(tier, &KernelTable::depthwise, dtype);
         case ConvKind::Direct:
-            return conv_direct_kernels(tier, dtype);
+            return kernels_of(tier, &KernelTable::conv_direct, dtype);
     }
     throw std::logic_error("unknown kind of convolution");
 }

@@ -29,7 +29,4 @@ struct ElementwiseKernels {
     void (*run)(const ElementwiseArgs& args, size_t begin, size_t end);
 };
 
-/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const ElementwiseKernels& elementwise_kernels(Tier tier, DType dtype = DType::Float32);
-
 }  // namespace mobileinst

@@ -18,13 +18,13 @@ struct InvertedResidualArgs {
     size_t hidden = 0;
     size_t kernel = 3;  ///< 3 or 5
     size_t stride = 1;  ///< 1 or 2
-    /// Weights packed by gemm_kernels(tier) (hidden, in_channels); null if the block has no expansion, and
+    /// Weights packed by KernelTable::gemm (hidden, in_channels); null if the block has no expansion, and
     /// then hidden = in_channels.
     const void* expand = nullptr;
     const float* expand_bias = nullptr;
-    const void* depthwise = nullptr;  ///< packed by depthwise_kernels(tier)
+    const void* depthwise = nullptr;  ///< packed by KernelTable::depthwise
     const float* depthwise_bias = nullptr;
-    const void* project = nullptr;             ///< packed by gemm_kernels(tier) (out_channels, hidden)
+    const void* project = nullptr;             ///< packed by KernelTable::gemm (out_channels, hidden)
     Activation activation = Activation::None;  ///< after expansion and depthwise convolution
     Epilogue epilogue;                         ///< of the projection
 
@@ -46,8 +46,5 @@ struct InvertedResidualKernels {
     /// Whether runs may resume and maps may lie in rings: where the map is not cut into columns.
     bool (*runs_on)(const InvertedResidualArgs& args);
 };
-
-/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const InvertedResidualKernels& inverted_residual_kernels(Tier tier, DType dtype = DType::Float32);
 
 }  // namespace mobileinst

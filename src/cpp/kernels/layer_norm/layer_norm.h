@@ -22,7 +22,4 @@ struct LayerNormKernels {
     void (*run)(const LayerNormArgs& args, size_t begin, size_t end);
 };
 
-/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const LayerNormKernels& layer_norm_kernels(Tier tier, DType dtype = DType::Float32);
-
 }  // namespace mobileinst

@@ -15,7 +15,4 @@ struct PeakKernels {
     size_t operations;
 };
 
-/// The loop of a tier; throws std::invalid_argument if this build lacks it.
-const PeakKernels& peak_kernels(Tier tier, DType dtype = DType::Float32);
-
 }  // namespace mobileinst

@@ -35,7 +35,4 @@ struct PoolKernels {
     void (*maximum)(const PoolArgs& args, size_t begin, size_t end);
 };
 
-/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const PoolKernels& pool_kernels(Tier tier, DType dtype = DType::Float32);
-
 }  // namespace mobileinst

@@ -28,7 +28,4 @@ struct PreprocessKernels {
     void (*run)(const PreprocessArgs& args, size_t begin, size_t end, void* scratch);
 };
 
-/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const PreprocessKernels& preprocess_kernels(Tier tier, DType dtype = DType::Float32);
-
 }  // namespace mobileinst

@@ -24,7 +24,4 @@ struct ResizeKernels {
     void (*run)(const ResizeArgs& args, size_t begin, size_t end);
 };
 
-/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const ResizeKernels& resize_kernels(Tier tier, DType dtype = DType::Float32);
-
 }  // namespace mobileinst

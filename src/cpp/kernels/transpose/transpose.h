@@ -19,7 +19,4 @@ struct TransposeKernels {
     void (*run)(const TransposeArgs& args);
 };
 
-/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const TransposeKernels& transpose_kernels(Tier tier, DType dtype = DType::Float32);
-
 }  // namespace mobileinst

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/kernel_table.h"
 #include "masks/run_length/run_length.h"
 
 namespace mobileinst {
@@ -69,7 +70,7 @@ void join_rows(std::vector<Span>& spans, uint32_t first, uint32_t second, uint32
 
 /// All runs of the mask, joined into components.
 std::vector<Span> find_spans(Tier tier, const float* logits, size_t height, size_t width, float threshold) {
-    const RunLengthKernels& kernels = run_length_kernels(tier);
+    const RunLengthKernels& kernels = kernels_of(tier, &KernelTable::run_length);
     std::vector<uint64_t> bits((width + 63) / 64);
     std::vector<Span> spans;
     uint32_t above = 0, here = 0;

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "kernels/gemm/gemm.h"
+#include "kernels/convolution/convolution.h"
+#include "kernels/kernel_table.h"
 #include "kernels/transpose/transpose.h"
 
 namespace mobileinst {
@@ -16,18 +17,18 @@ ConvSpec product_spec(size_t kernels, size_t channels) { return {channels, kerne
 }  // namespace
 
 size_t mask_product_packed_size(Tier tier, size_t kernels, size_t channels) {
-    return gemm_kernels(tier).packed_size(product_spec(kernels, channels));
+    return kernels_of(tier, &KernelTable::gemm).packed_size(product_spec(kernels, channels));
 }
 
 void mask_product_pack(Tier tier, const float* weights, size_t kernels, size_t channels, void* packed) {
-    gemm_kernels(tier).pack(product_spec(kernels, channels), weights, packed);
+    kernels_of(tier, &KernelTable::gemm).pack(product_spec(kernels, channels), weights, packed);
 }
 
 size_t mask_product_scratch_size(size_t kernels) { return kTile * kernels * sizeof(float); }
 
 void mask_product(Tier tier, const MaskProductArgs& args, size_t begin, size_t end, void* scratch) {
-    const ConvKernels& gemm = gemm_kernels(tier);
-    const TransposeKernels& transpose = transpose_kernels(tier);
+    const ConvKernels& gemm = kernels_of(tier, &KernelTable::gemm);
+    const TransposeKernels& transpose = kernels_of(tier, &KernelTable::transpose);
     const Map<const float> features(args.features);
     const size_t kernels = args.output.width, pixels = features.pixels();
     ConvArgs product;

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "kernels/kernel_table.h"
+
 namespace mobileinst {
 
 MaskBits pack_masks(Tier tier, const uint8_t* masks, size_t count, size_t cells) {
-    const OverlapKernels& kernels = overlap_kernels(tier);
+    const OverlapKernels& kernels = kernels_of(tier, &KernelTable::overlap);
     MaskBits packed;
     packed.words = (cells + 63) / 64;
     packed.bits.resize(count * packed.words);
@@ -19,7 +21,7 @@ MaskBits pack_masks(Tier tier, const uint8_t* masks, size_t count, size_t cells)
 }
 
 void mask_iou(Tier tier, const MaskBits& a, const MaskBits& b, float* out) {
-    const OverlapKernels& kernels = overlap_kernels(tier);
+    const OverlapKernels& kernels = kernels_of(tier, &KernelTable::overlap);
     const bool same = &a == &b;
     for (size_t i = 0; i < a.masks(); ++i) {
         for (size_t j = same ? i : 0; j < b.masks(); ++j) {
@@ -35,7 +37,7 @@ void mask_iou(Tier tier, const MaskBits& a, const MaskBits& b, float* out) {
 }
 
 void own_shares(Tier tier, const MaskBits& masks, const size_t* order, float* out) {
-    const OverlapKernels& kernels = overlap_kernels(tier);
+    const OverlapKernels& kernels = kernels_of(tier, &KernelTable::overlap);
     std::vector<uint64_t> covered(masks.words);
     for (size_t place = 0; place < masks.masks(); ++place) {
         const uint64_t* mask = masks.mask(order[place]);

@@ -37,7 +37,4 @@ struct OverlapKernels {
     uint64_t (*count_shared)(const uint64_t* a, const uint64_t* b, size_t words);
 };
 
-/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const OverlapKernels& overlap_kernels(Tier tier);
-
 }  // namespace mobileinst

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/interpolation.h"
+#include "kernels/kernel_table.h"
 
 namespace mobileinst {
 namespace {
@@ -213,7 +214,9 @@ class RunLengthEncoder::Outline {
 
 RunLengthEncoder::RunLengthEncoder(Tier tier, const LogitsMask& mask)
     : mask_(mask),
-      outline_(tier == Tier::Ref ? nullptr : std::make_unique<Outline>(run_length_kernels(tier), mask)) {}
+      outline_(tier == Tier::Ref
+                   ? nullptr
+                   : std::make_unique<Outline>(kernels_of(tier, &KernelTable::run_length), mask)) {}
 
 RunLengthEncoder::~RunLengthEncoder() = default;
 RunLengthEncoder::RunLengthEncoder(RunLengthEncoder&&) noexcept = default;
@@ -227,7 +230,7 @@ Runs RunLengthEncoder::encode(const float* logits) {
 }
 
 float maskness(Tier tier, const float* logits, size_t height, size_t width, float threshold) {
-    const RunLengthKernels& kernels = run_length_kernels(tier);
+    const RunLengthKernels& kernels = kernels_of(tier, &KernelTable::run_length);
     const size_t words = (width + 63) / 64;
     std::vector<float> padded(width + 2);
     std::vector<uint64_t> bits(words);

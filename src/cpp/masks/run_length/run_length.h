@@ -65,9 +65,6 @@ struct Crossing {
     float fraction, upper, lower;
 };
 
-/// The kernels of a tier; throws std::invalid_argument if this build lacks them.
-const RunLengthKernels& run_length_kernels(Tier tier);
-
 /// Thresholds every pixel of the upsampled map: the oracle of RunLengthEncoder.
 Runs run_lengths_dense(const LogitsMask& mask);
 

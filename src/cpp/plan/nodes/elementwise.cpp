@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "kernels/kernel_table.h"
 #include "plan/nodes.h"
 
 namespace mobileinst {
@@ -31,7 +32,7 @@ class ElementwiseNode final : public Node {
   public:
     ElementwiseNode(NodeSpec& spec, const std::vector<Tensor>& tensors)
         : Node(spec, spec.op, known_of(spec).operands, known_of(spec).operands),
-          kernels_(elementwise_kernels(spec.tier)) {
+          kernels_(kernels_of(spec.tier, &KernelTable::elementwise)) {
         args_.op = known_of(spec).op;
         args_.activation = spec.activation;
         for (const TensorId input : inputs()) {

@@ -1,5 +1,6 @@
 #include "kernels/inverted_residual/inverted_residual.h"
 
+#include "kernels/kernel_table.h"
 #include "plan/nodes.h"
 
 namespace mobileinst {
@@ -16,7 +17,7 @@ class InvertedResidualNode final : public Node, public RowWise {
           expand_(spec.take_optional<Weights>("expand").value_or(nullptr)),
           depthwise_(spec.take<Weights>("depthwise")),
           project_(spec.take<Weights>("project")),
-          kernels_(inverted_residual_kernels(spec.tier)) {
+          kernels_(kernels_of(spec.tier, &KernelTable::inverted_residual)) {
         args_.activation = spec.activation;
         for (const Weights& weights : {expand_, depthwise_, project_}) {
             expect(weights == nullptr || weights->tier() == spec.tier, "weights packed for the plan's tier",

@@ -1,5 +1,6 @@
 #include "kernels/layer_norm/layer_norm.h"
 
+#include "kernels/kernel_table.h"
 #include "plan/nodes.h"
 
 namespace mobileinst {
@@ -9,7 +10,7 @@ class LayerNormNode final : public Node {
   public:
     LayerNormNode(NodeSpec& spec, const std::vector<Tensor>& tensors)
         : Node(spec, spec.op, 1, 1),
-          kernels_(layer_norm_kernels(spec.tier)),
+          kernels_(kernels_of(spec.tier, &KernelTable::layer_norm)),
           weight_(spec.take<FloatArrayAttribute>("weight").values),
           bias_(spec.take<FloatArrayAttribute>("bias").values) {
         args_.eps = static_cast<float>(spec.take<double>("eps"));

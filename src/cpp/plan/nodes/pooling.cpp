@@ -1,5 +1,6 @@
 #include "kernels/pooling/pooling.h"
 
+#include "kernels/kernel_table.h"
 #include "plan/nodes.h"
 
 namespace mobileinst {
@@ -10,8 +11,8 @@ class PoolNode final : public Node {
   public:
     PoolNode(NodeSpec& spec, const std::vector<Tensor>& tensors)
         : Node(spec, spec.op, 1, 1),
-          run_(spec.op == "average_pool" ? pool_kernels(spec.tier).average
-                                         : pool_kernels(spec.tier).maximum) {
+          run_(spec.op == "average_pool" ? kernels_of(spec.tier, &KernelTable::pool).average
+                                         : kernels_of(spec.tier, &KernelTable::pool).maximum) {
         const Tensor &x = tensors[inputs()[0]], &y = tensors[output()];
         expect(x.channels == y.channels, "as many channels out as in", {x, y});
         if (spec.op == "window_max") {
