@@ -16,8 +16,8 @@ from typing import Any
 
 from mobileinst.engine.backend import layer_key
 from mobileinst.network import ModelConfig, model
-from mobileinst.network.counter import CounterOps, Shape
-from mobileinst.network.ops import ConvSpec
+from mobileinst.network.counter import CounterOps
+from mobileinst.network.ops import ConvSpec, Shape
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ from mobileinst.network import (
     selection,
 )
 from mobileinst.network.backbones.features import BackboneFeatures, Places
-from mobileinst.network.counter import ParameterSpec, parameter_specs
+from mobileinst.network.counter import parameter_specs
 from mobileinst.network.instance_decoder import Queries
-from mobileinst.network.ops import NORM_EPS, Activation, ConvSpec, Size
+from mobileinst.network.ops import NORM_EPS, Activation, ConvSpec, Ops, ParameterSpec, Size
 from mobileinst.network.position import sine_position_embedding
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -47,8 +47,8 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 _EXACT = ("mask_decoder.projection",)
 
 
-class TorchOps:
-    """:class:`~mobileinst.network.ops.Ops` over tensors, with the parameters of a module tree."""
+class TorchOps(Ops[Tensor]):
+    """Operations over tensors, with the parameters of a module tree."""
 
     def __init__(self, root: nn.Module) -> None:
         self._root = root

@@ -7,40 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobileinst.engine.parameters import ConvLayer, Parameters
-from mobileinst.network import selection
-from mobileinst.network.backbones.features import Places
-from mobileinst.network.ops import NORM_EPS, Activation, ConvSpec, Size
+from mobileinst.network.ops import Activation, ConvSpec, Operation, Ops, Shape, Size
 from mobileinst.network.position import interpolate_positions, sine_position_embedding
-
-#: What a node does. Those with a native kernel are operations of plans (src/cpp/plan/nodes), with the
-#: same attributes; layers among them are packed for the plan.
-Kind = Literal[
-    "input",
-    "constant",  # attributes: values
-    "conv",  # weights; inputs: x, [residual]
-    "inverted_residual",  # expand (or None), depthwise, project; inputs: x, [residual]
-    "layer_norm",  # weight, bias, eps
-    "attention",  # heads, scale; inputs: q, k, v
-    "axial_attention",  # heads, scale, {row,column}_{query,key,encode}; inputs: q, k, v
-    "copy",
-    "add",
-    "multiply",
-    "multiply_add",
-    "resize",  # inputs: x, [local, [shift]]
-    "average_pool",
-    "max_pool",
-    "window_max",  # window
-    "select",  # groups and constants of a selection; inputs: kinds, objectness, boxes, features of each level
-    "concat",
-    "slice",  # offset
-    "reshape",
-]
 
 #: Nodes that hold no memory of their own: views of their input.
 VIEWS = ("slice", "reshape")
@@ -50,11 +24,14 @@ VIEWS = ("slice", "reshape")
 class Node:
     """An operation and its result: a map (height, width, channels), or tokens, whose height is 1.
 
+    ``kind`` is what native plans call it (src/cpp/plan/nodes), with the same attributes, where layers stand
+    for packed weights; or it is "input", "constant" (of ``values``), "concat", "slice" (from ``offset``) or
+    "reshape".
     ``users`` lists the nodes that read it, once for each time they do; ``section`` is the part of the plan
     that computes it.
     """
 
-    kind: Kind
+    kind: str
     name: str
     height: int
     width: int
@@ -125,8 +102,8 @@ class Graph:
         self.nodes = alive[::-1]
 
 
-class NativeOps:
-    """:class:`~mobileinst.network.ops.Ops` that records a :class:`Graph`.
+class NativeOps(Ops[Node]):
+    """Operations that record a :class:`Graph`.
 
     Args:
         graph: Where nodes are added.
@@ -141,11 +118,19 @@ class NativeOps:
         """A map that is filled in before the plan runs."""
         return self._add("input", name, (height, width, channels), [])
 
-    def channels(self, x: Node) -> int:
-        return x.channels
+    def shape(self, x: Node) -> Shape:
+        return Shape.map(x.channels, (x.height, x.width))
 
-    def size(self, x: Node) -> Size:
-        return x.height, x.width
+    def run(self, operation: Operation, *inputs: Node) -> Node:
+        attributes = dict(operation.attributes)
+        for attribute, (name, spec) in operation.parameters.items():
+            self.parameters.check_shape(name, spec.shape)
+            attributes[attribute] = self.parameters.array(name)
+        out = operation.shape
+        shape = (*(out.size or (1, out.rows)), out.channels)
+        return self._add(
+            operation.kind, operation.name, shape, list(inputs), operation.activation, **attributes
+        )
 
     def conv(self, x: Node, name: str, spec: ConvSpec) -> Node:
         self.parameters.check_shape(f"{name}.weight", spec.weight_shape(x.channels))
@@ -160,10 +145,6 @@ class NativeOps:
         layer = ConvLayer(name, None, True, x.channels, out_features)
         return self._add("conv", name, (x.height, x.width, out_features), [x], activation, weights=layer)
 
-    def layer_norm(self, x: Node, name: str) -> Node:
-        weight, bias = (self.parameters.array(f"{name}.{leaf}") for leaf in ("weight", "bias"))
-        return self._add("layer_norm", name, x.shape, [x], weight=weight, bias=bias, eps=NORM_EPS)
-
     def parameter(self, name: str, shape: tuple[int, int]) -> Node:
         self.parameters.check_shape(name, shape)
         return self.constant(self.parameters.array(name), name)
@@ -171,10 +152,6 @@ class NativeOps:
     def constant(self, values: NDArray[np.float32], name: str) -> Node:
         """Tokens (N, C) that never change."""
         return self._add("constant", name, (1, *values.shape), [], values=values)
-
-    def attention(self, q: Node, k: Node, v: Node, heads: int, scale: float, name: str) -> Node:
-        shape = (q.height, q.width, v.channels)
-        return self._add("attention", name, shape, [q, k, v], heads=heads, scale=scale)
 
     def axial_attention(self, q: Node, k: Node, v: Node, heads: int, scale: float, name: str) -> Node:
         attributes: dict[str, Any] = {"heads": heads, "scale": scale}
@@ -188,49 +165,9 @@ class NativeOps:
             }
         return self._add("axial_attention", f"{name}.axial", v.shape, [q, k, v], **attributes)
 
-    def add(self, a: Node, b: Node, name: str) -> Node:
-        return self._add("add", name, a.shape, [a, b])
-
-    def mul(self, a: Node, b: Node, name: str) -> Node:
-        return self._add("multiply", name, a.shape, [a, b])
-
-    def activate(self, x: Node, activation: Activation, name: str) -> Node:
-        return self._add("copy", name, x.shape, [x], activation)
-
-    def drop_path(self, x: Node, rate: float) -> Node:
-        return x
-
-    def resize(self, x: Node, size: Size, name: str) -> Node:
-        return self._add("resize", name, (*size, x.channels), [x])
-
-    def window_max(self, x: Node, kernel_size: int, name: str) -> Node:
-        return self._add("window_max", name, x.shape, [x], window=kernel_size)
-
     def constant_map(self, values: NDArray[np.float32], name: str) -> Node:
         rows = values.reshape(-1, values.shape[2])
         return self._add("constant", name, values.shape, [], values=rows)
-
-    def select(self, places: Sequence[Places[Node]], kinds: Sequence[int], count: int, name: str) -> Node:
-        channels = selection.token_channels(len(places), places[0].features.channels, len(kinds))
-        maps = [x for p in places for x in (p.kinds, p.objectness, p.boxes, p.features)]
-        return self._add(
-            "select",
-            name,
-            (1, count, channels),
-            maps,
-            groups=tuple(kinds),
-            candidates=selection.CANDIDATES,
-            overlap=selection.OVERLAP,
-            margin=selection.MARGIN,
-            window_scale=selection.WINDOW_SCALE * selection.WINDOW_LOGIT,
-            least_half=selection.LEAST_HALF,
-        )
-
-    def average_pool(self, x: Node, size: Size, name: str) -> Node:
-        return self._add("average_pool", name, (*size, x.channels), [x])
-
-    def max_pool(self, x: Node, size: Size, name: str) -> Node:
-        return self._add("max_pool", name, (*size, x.channels), [x])
 
     def concat(self, xs: Sequence[Node], name: str) -> Node:
         height, width = xs[0].height, xs[0].width
@@ -260,7 +197,7 @@ class NativeOps:
 
     def _add(
         self,
-        kind: Kind,
+        kind: str,
         name: str,
         shape: tuple[int, int, int],
         inputs: list[Node],

@@ -5,32 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mobileinst.network import model, selection
-from mobileinst.network.backbones.features import Places
+from mobileinst.network import model
 from mobileinst.network.batch_norm import NORM_LEAVES
 from mobileinst.network.config import ModelConfig
-from mobileinst.network.ops import AXIAL_POSITIONS, Activation, ConvSpec, Size
-
-ParameterKind = Literal["conv", "linear", "bias", "norm", "zero_norm", "layer_norm", "tokens", "positions"]
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A map (channels, (h, w)) or, where ``size`` is None, tokens (rows, channels)."""
-
-    channels: int
-    size: Size | None
-    rows: int
-
-    def __str__(self) -> str:
-        if self.size is None:
-            return f"{self.rows} x {self.channels}"
-        return f"{self.channels} x {self.size[0]} x {self.size[1]}"
+from mobileinst.network.ops import (
+    AXIAL_POSITIONS,
+    Activation,
+    ConvSpec,
+    Operation,
+    Ops,
+    ParameterKind,
+    ParameterSpec,
+    Shape,
+    Size,
+)
 
 
 @dataclass(frozen=True)
@@ -44,28 +36,22 @@ class LayerCount:
     macs: int
 
 
-@dataclass(frozen=True)
-class ParameterSpec:
-    """A learned tensor: its shape and kind. For ``norm`` kinds its name is a batch norm's prefix."""
-
-    shape: tuple[int, ...]
-    kind: ParameterKind
-
-
-class CounterOps:
-    """:class:`~mobileinst.network.ops.Ops` over :class:`Shape`; fills ``layers`` and ``parameters``."""
+class CounterOps(Ops[Shape]):
+    """Operations over :class:`Shape`; fills ``layers`` and ``parameters``."""
 
     def __init__(self) -> None:
         self.layers: list[LayerCount] = []
         self.parameters: dict[str, ParameterSpec] = {}
 
-    def channels(self, x: Shape) -> int:
-        return x.channels
+    def shape(self, x: Shape) -> Shape:
+        return x
 
-    def size(self, x: Shape) -> Size:
-        if x.size is None:
-            raise ValueError(f"expected a map, got tokens {x}")
-        return x.size
+    def run(self, operation: Operation, *inputs: Shape) -> Shape:
+        learned = sum(
+            self._learn(name, spec.shape, spec.kind) for name, spec in operation.parameters.values()
+        )
+        label = operation.label or operation.kind.replace("_", " ")
+        return self._layer(operation.name, label, operation.shape, learned, operation.macs)
 
     def conv(self, x: Shape, name: str, spec: ConvSpec) -> Shape:
         out, groups = spec.out_channels, spec.groups
@@ -82,7 +68,7 @@ class CounterOps:
         label = f"conv {spec.kernel_size}x{spec.kernel_size}"
         label += f" s{spec.stride}" if spec.stride > 1 else ""
         label += f" g{groups}" if groups > 1 else ""
-        return self._layer(name, label, _map(out, size), learned, macs)
+        return self._layer(name, label, Shape.map(out, size), learned, macs)
 
     def linear(
         self, x: Shape, name: str, out_features: int, *, activation: Activation | None = None
@@ -92,21 +78,10 @@ class CounterOps:
         out = Shape(out_features, None, x.rows)
         return self._layer(name, "linear", out, learned, x.rows * x.channels * out_features)
 
-    def layer_norm(self, x: Shape, name: str) -> Shape:
-        learned = self._learn(f"{name}.weight", (x.channels,), "layer_norm")
-        learned += self._learn(f"{name}.bias", (x.channels,), "bias")
-        return self._layer(name, "layer norm", x, learned, 0)
-
     def parameter(self, name: str, shape: tuple[int, int]) -> Shape:
         learned = self._learn(name, shape, "tokens")
         out = Shape(shape[1], None, shape[0])
         return self._layer(name, "parameter", out, learned, 0) if learned else out
-
-    def attention(self, q: Shape, k: Shape, v: Shape, heads: int, scale: float, name: str) -> Shape:
-        if q.channels != k.channels or k.rows != v.rows or q.channels % heads or v.channels % heads:
-            raise ValueError(f"{name}: attention of q {q}, k {k}, v {v} with {heads} heads")
-        macs = q.rows * k.rows * (q.channels + v.channels)
-        return self._layer(name, "attention", Shape(v.channels, None, q.rows), 0, macs)
 
     def axial_attention(self, q: Shape, k: Shape, v: Shape, heads: int, scale: float, name: str) -> Shape:
         macs, learned = 0, 0
@@ -120,65 +95,32 @@ class CounterOps:
             learned += 2 * self._learn(f"{encode}.bn", (v.channels,), "zero_norm")
         return self._layer(f"{name}.axial", "axial attention", v, learned, macs)
 
-    def add(self, a: Shape, b: Shape, name: str) -> Shape:
-        return self._same(a, b, name, "add")
-
-    def mul(self, a: Shape, b: Shape, name: str) -> Shape:
-        return self._same(a, b, name, "mul")
-
-    def activate(self, x: Shape, activation: Activation, name: str) -> Shape:
-        return self._layer(name, activation, x, 0, 0)
-
-    def drop_path(self, x: Shape, rate: float) -> Shape:
-        return x
-
-    def resize(self, x: Shape, size: Size, name: str) -> Shape:
-        return self._layer(name, "resize", _map(x.channels, size), 0, 0)
-
-    def window_max(self, x: Shape, kernel_size: int, name: str) -> Shape:
-        return self._layer(name, f"max {kernel_size}x{kernel_size}", x, 0, 0)
-
     def constant_map(self, values: NDArray[np.float32], name: str) -> Shape:
-        return _map(values.shape[2], (values.shape[0], values.shape[1]))
-
-    def select(self, places: Sequence[Places[Shape]], kinds: Sequence[int], count: int, name: str) -> Shape:
-        channels = selection.token_channels(len(places), places[0].features.channels, len(kinds))
-        return self._layer(name, "select", Shape(channels, None, count), 0, 0)
-
-    def average_pool(self, x: Shape, size: Size, name: str) -> Shape:
-        return self._layer(name, "average pool", _map(x.channels, size), 0, 0)
-
-    def max_pool(self, x: Shape, size: Size, name: str) -> Shape:
-        return self._layer(name, "max pool", _map(x.channels, size), 0, 0)
+        return Shape.map(values.shape[2], (values.shape[0], values.shape[1]))
 
     def concat(self, xs: Sequence[Shape], name: str) -> Shape:
         if len({x.size for x in xs}) != 1:
             raise ValueError(f"{name}: maps of different sizes: {', '.join(map(str, xs))}")
-        return self._layer(name, "concat", _map(sum(x.channels for x in xs), self.size(xs[0])), 0, 0)
+        return self._layer(name, "concat", Shape.map(sum(x.channels for x in xs), self.size(xs[0])), 0, 0)
 
     def split(self, x: Shape, widths: Sequence[int]) -> list[Shape]:
         if sum(widths) != x.channels:
             raise ValueError(f"cannot split {x.channels} channels into {tuple(widths)}")
-        return [_map(width, self.size(x)) for width in widths]
+        return [Shape.map(width, self.size(x)) for width in widths]
 
     def tokens(self, x: Shape) -> Shape:
         return Shape(x.channels, None, x.rows)
 
     def as_map(self, x: Shape, size: Size) -> Shape:
-        return _map(x.channels, size)
+        return Shape.map(x.channels, size)
 
     def sine_embedding(self, size: Size, channels: int) -> Shape:
         return Shape(channels, None, size[0] * size[1])
 
     def mask_product(self, kernels: Shape, mask_features: Shape, name: str) -> Shape:
         """Masks of all kernels; not part of the network's functions, counted with them."""
-        out = _map(kernels.rows, self.size(mask_features))
+        out = Shape.map(kernels.rows, self.size(mask_features))
         return self._layer(name, "mask product", out, 0, out.rows * kernels.rows * kernels.channels)
-
-    def _same(self, a: Shape, b: Shape, name: str, op: str) -> Shape:
-        if (a.channels, a.rows) != (b.channels, b.rows):
-            raise ValueError(f"{name}: {op} of {a} and {b}")
-        return self._layer(name, op, a, 0, 0)
 
     def _learn(self, name: str, shape: tuple[int, ...], kind: ParameterKind) -> int:
         """Number of learned values; 0 if another layer shares the tensor already."""
@@ -194,15 +136,11 @@ class CounterOps:
         return out
 
 
-def _map(channels: int, size: Size) -> Shape:
-    return Shape(channels, size, size[0] * size[1])
-
-
 def _run(config: ModelConfig, height: int, width: int) -> CounterOps:
     if height < 1 or width < 1:
         raise ValueError(f"expected a size of at least 1x1, got {height}x{width}")
     ops = CounterOps()
-    found = model.features(ops, _map(3, (height, width)), config)
+    found = model.features(ops, Shape.map(3, (height, width)), config)
     predictions = model.instances(ops, found, config)
     ops.mask_product(predictions.kernels, found.mask_features, "masks")
     return ops
@@ -220,7 +158,7 @@ def count_layers(config: ModelConfig, height: int, width: int) -> list[LayerCoun
 def count_backbone(config: ModelConfig, height: int, width: int) -> list[LayerCount]:
     """Every layer of the backbone alone, as the tables of the backbones' papers count."""
     ops = CounterOps()
-    model.backbone(ops, _map(3, (height, width)), config)
+    model.backbone(ops, Shape.map(3, (height, width)), config)
     return ops.layers
 
 

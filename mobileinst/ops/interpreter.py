@@ -11,28 +11,20 @@ from ..network.backbones.blocks import TransformerSpec
 from ..network.backbones.features import Places
 from ..network.batch_norm import NORM_LEAVES
 from ..network.mask_decoder import semantic_enhancer as network_enhancer
-from ..network.ops import Activation, ConvSpec, Size
+from ..network.ops import Activation, ConvSpec, Operation, Ops, Shape, Size
 from ..network.position import sine_position_embedding
 from ..network.selection import select
-from .arrays import Array, float_array, to_planes
-from .attentions import attention, axial_attention
+from .arrays import Array, float_array, to_pixels, to_planes
+from .attentions import axial_attention
 from .convolutions import conv2d, fold_batch_norm, linear
-from .maps import (
-    adaptive_average_pool,
-    adaptive_max_pool,
-    hard_sigmoid,
-    layer_norm,
-    relu,
-    relu6,
-    resize_bilinear,
-    silu,
-)
+from .maps import hard_sigmoid, relu, relu6, resize_bilinear, silu
+from .node import run_node
 
 _ACTIVATIONS = {"relu": relu, "relu6": relu6, "hard_sigmoid": hard_sigmoid, "silu": silu}
 
 
-class NumpyOps:
-    """:class:`~mobileinst.network.ops.Ops` over float32 arrays: maps (C, H, W), tokens (N, C).
+class NumpyOps(Ops[Array]):
+    """Operations over float32 arrays: maps (C, H, W), tokens (N, C).
 
     It fuses nothing and keeps nothing between calls: slower than the engine, and each value can be looked at.
 
@@ -54,11 +46,21 @@ class NumpyOps:
     def __init__(self, tensors: Mapping[str, Array]) -> None:
         self._tensors = tensors
 
-    def channels(self, x: Array) -> int:
-        return int(x.shape[0] if x.ndim == 3 else x.shape[1])
+    def shape(self, x: Array) -> Shape:
+        return Shape.map(len(x), (x.shape[1], x.shape[2])) if x.ndim == 3 else Shape(x.shape[1], None, len(x))
 
-    def size(self, x: Array) -> Size:
-        return x.shape[1], x.shape[2]
+    def run(self, operation: Operation, *inputs: Array) -> Array:
+        attributes = dict(operation.attributes)
+        attributes |= {key: self._tensors[name] for key, (name, _) in operation.parameters.items()}
+        out = operation.shape
+        y = run_node(
+            operation.kind,
+            [to_pixels(x) if x.ndim == 3 else x for x in inputs],
+            (*(out.size or (out.rows,)), out.channels),
+            activation=operation.activation,
+            **attributes,
+        )
+        return to_planes(y) if y.ndim == 3 else y
 
     def conv(self, x: Array, name: str, spec: ConvSpec) -> Array:
         weight, shift = self._folded(name, spec.norm, spec.bias)
@@ -71,14 +73,8 @@ class NumpyOps:
             x, self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"], activation=activation
         )
 
-    def layer_norm(self, x: Array, name: str) -> Array:
-        return layer_norm(x, self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"])
-
     def parameter(self, name: str, shape: tuple[int, int]) -> Array:
         return self._tensors[name]
-
-    def attention(self, q: Array, k: Array, v: Array, heads: int, scale: float, name: str) -> Array:
-        return attention(q, k, v, heads, scale)
 
     def axial_attention(self, q: Array, k: Array, v: Array, heads: int, scale: float, name: str) -> Array:
         def positions(axis: str) -> tuple[Array, Array]:
@@ -111,18 +107,6 @@ class NumpyOps:
 
     def activate(self, x: Array, activation: Activation, name: str) -> Array:
         return _ACTIVATIONS[activation](x)
-
-    def drop_path(self, x: Array, rate: float) -> Array:
-        return x
-
-    def resize(self, x: Array, size: Size, name: str) -> Array:
-        return resize_bilinear(x, size)
-
-    def average_pool(self, x: Array, size: Size, name: str) -> Array:
-        return adaptive_average_pool(x, size)
-
-    def max_pool(self, x: Array, size: Size, name: str) -> Array:
-        return adaptive_max_pool(x, size)
 
     def window_max(self, x: Array, kernel_size: int, name: str) -> Array:
         margin = (kernel_size // 2, kernel_size // 2)
