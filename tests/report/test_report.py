@@ -130,7 +130,8 @@ def test_clock() -> None:
 
 def browse(page: str, tmp_path: Path) -> str:
     """The document that headless Chromium makes of a page."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    names = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome")
+    chromium = next((name for name in names if shutil.which(name)), None)
     if chromium is None:
         pytest.skip("no Chromium")
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
