@@ -7,8 +7,6 @@ import contextlib
 import json
 import os
 import re
-import secrets
-import shutil
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -208,7 +206,7 @@ def begin(target: Path, suffix: str | None = None) -> Path:
     The suffix stays, because writers take the format from it.
     """
     suffix = target.suffix if suffix is None else suffix
-    end = f".{secrets.token_hex(4)}.partial{suffix if len(os.fsencode(suffix)) < 32 else ''}"
+    end = f".{os.urandom(4).hex()}.partial{suffix if len(os.fsencode(suffix)) < 32 else ''}"
     temporary = target.with_name(fitting_name(f".{target.stem}", end))
     _begun[temporary] = os.getpid()
     return temporary
@@ -217,6 +215,8 @@ def begin(target: Path, suffix: str | None = None) -> Path:
 def remove(temporary: Path) -> None:
     """Remove a file or folder that was begun."""
     if temporary.is_dir():
+        import shutil  # costs more than all else here, and is rarely needed
+
         shutil.rmtree(temporary, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):

@@ -87,16 +87,24 @@ def test_version_and_command(installed: list[str]) -> None:
     assert [script.value for script in scripts] == ["mobileinst.cli:main"]
 
 
-def test_runtime_brings_in_numpy_only() -> None:
+def loaded_by(statement: str) -> set[str]:
+    """Top-level modules of a process that has run it."""
     script = (
-        f"import json, sys; sys.path[:] = {sys.path!r}; from mobileinst import Segmenter; "
+        f"import json, sys; sys.path[:] = {sys.path!r}; {statement}; "
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stderr == ""
-    loaded = set(json.loads(run.stdout))
+    return set(json.loads(run.stdout))
+
+
+def test_runtime_brings_in_numpy_only() -> None:
+    loaded = loaded_by("from mobileinst import Segmenter")
     assert {"mobileinst", "numpy"} <= loaded
     assert not loaded & {*OPTIONAL, "torch", "weights_tools"}
+    # These cost more time than most modules of the package, and no frame needs them.
+    slow = {"shutil", "secrets", "hashlib", "random", "lzma", "asyncio", "urllib.request", "subprocess"}
+    assert not (loaded - loaded_by("import numpy, pathlib")) & slow
 
 
 @pytest.fixture(scope="module")
