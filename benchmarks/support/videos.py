@@ -31,15 +31,19 @@ class Video:
 
 def all_videos(data: Path, each: int, seed: int) -> Iterator[Video]:
     """The videos of davis_val, then the made clips: one at a time, for they take much memory."""
-    folder = data / "davis_val"
+    yield from annotated_videos(data / "davis_val")
+    for clip in make_clips(data / "coco_val", each, seed):
+        yield Video(clip.name, ("made clips", clip.name.rpartition("-")[0]), list(clip.frames), clip.dataset)
+
+
+def annotated_videos(folder: Path) -> Iterator[Video]:
+    """The videos of a folder with instances.json (YouTube-VIS) and frames/; its name is that of the group."""
     annotated = json.loads((folder / "instances.json").read_text(encoding="utf-8"))
     for video in annotated["videos"]:
         frames = [read_image(folder / "frames" / name) for name in video["file_names"]]
         annotations = [a for a in annotated["annotations"] if a["video_id"] == video["id"]]
         dataset = {**annotated, "videos": [video], "annotations": annotations}
-        yield Video(video["name"], ("davis_val",), frames, dataset)
-    for clip in make_clips(data / "coco_val", each, seed):
-        yield Video(clip.name, ("made clips", clip.name.rpartition("-")[0]), list(clip.frames), clip.dataset)
+        yield Video(video["name"], (folder.name,), frames, dataset)
 
 
 def parse_options(description: str | None) -> argparse.Namespace:

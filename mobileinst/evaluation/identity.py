@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,13 +112,13 @@ def evaluate(
     known = {category["id"] for category in data["categories"]}
     videos = {video["id"]: video for video in data["videos"]}
     total = IdentityCounts()
-    truths = _grouped(data["annotations"], known, any_class)
+    truths = grouped(data["annotations"], known, any_class=any_class)
     chosen = [
         {**result, "id": index}
         for index, result in enumerate(check_results(predictions, videos))
         if result["score"] >= score_threshold
     ]
-    found = _grouped(chosen, known, any_class)
+    found = grouped(chosen, known, any_class=any_class)
     for key in sorted({*truths, *found}):
         video = videos.get(key[0])
         if video is None:
@@ -146,9 +146,10 @@ def best_class_only(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
     return [dict(result) for result in best.values()]
 
 
-def _grouped(
-    entries: Sequence[Mapping[str, Any]], known: set[Any], any_class: bool
+def grouped(
+    entries: Sequence[Mapping[str, Any]], known: set[Any], *, any_class: bool = False
 ) -> dict[tuple[Any, Any], list[Mapping[str, Any]]]:
+    """Entries of the known categories by (video, category)."""
     groups: dict[tuple[Any, Any], list[Mapping[str, Any]]] = {}
     for entry in entries:
         if entry.get("category_id") in known:
@@ -157,15 +158,31 @@ def _grouped(
     return groups
 
 
-def compare(
+class FrameMatches(NamedTuple):
+    """Which of D tracks is on which of G objects, frame by frame.
+
+    seen: bool (G, frames), where objects are.  shown: bool (D, frames), where tracks are.
+    fits: bool (G, D, frames), where they overlap enough.
+    assigned: int64 (G, frames), the track on an object, -1 for none; one to one in each frame.
+    ignored: bool (D, frames), masks in crowds that are on no object.
+    """
+
+    seen: NDArray[np.bool_]
+    shown: NDArray[np.bool_]
+    fits: NDArray[np.bool_]
+    assigned: NDArray[np.int64]
+    ignored: NDArray[np.bool_]
+
+
+def match_frames(
     objects: Sequence[MaskTrack],
     tracks: Sequence[MaskTrack],
     iou_threshold: float = 0.5,
     crowds: Sequence[MaskTrack] = (),
-) -> IdentityCounts:
-    """Identity counts of one video: annotated objects and predicted tracks over the same frames.
+) -> FrameMatches:
+    """Match annotated objects with predicted tracks, frame by frame; pairs of before stay while they fit.
 
-    A predicted mask that fits no object and lies in `crowds` by at least the threshold's share is left out.
+    A predicted mask that fits no object and lies in `crowds` by at least the threshold's share is ignored.
     """
     frames = max((len(track.areas) for track in (*objects, *tracks)), default=0)
     seen, shown = _areas(objects, frames) > 0, _areas(tracks, frames) > 0
@@ -176,6 +193,17 @@ def compare(
         assigned[:, frame] = _match_frame(iou[:, :, frame], fits[:, :, frame], last)
         last = np.where(assigned[:, frame] >= 0, assigned[:, frame], last)
     ignored = _in_crowds(tracks, crowds, frames, iou_threshold) & ~_taken(assigned, shown.shape)
+    return FrameMatches(seen, shown, fits, assigned, ignored)
+
+
+def compare(
+    objects: Sequence[MaskTrack],
+    tracks: Sequence[MaskTrack],
+    iou_threshold: float = 0.5,
+    crowds: Sequence[MaskTrack] = (),
+) -> IdentityCounts:
+    """Identity counts of one video, from its :func:`match_frames`."""
+    seen, shown, fits, assigned, ignored = match_frames(objects, tracks, iou_threshold, crowds)
     switches = fragments = mostly_tracked = mostly_lost = 0
     for g in range(len(objects)):
         path = assigned[g, seen[g]]

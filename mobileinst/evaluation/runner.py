@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..export import coco_results
 from ..inputs import check_count, check_thresholds
-from ..results import Instances
+from ..results import Instances, encode
 from ..tracking import Detections, Track, Tracker
 from ..video import read_image
 from .entries import DataError
@@ -37,6 +37,7 @@ def run_coco(
     *,
     output: str | os.PathLike[str] | None = None,
     score_threshold: float = COCO_SCORE,
+    mirror: bool = False,
     quiet: bool = True,
     jobs: int = 1,
     ray: str | None = None,
@@ -50,6 +51,7 @@ def run_coco(
         output: results file, written at the end. Until then finished images are kept beside it
             (``NAME.partial.jsonl``), and the same call goes on from there after an interruption.
         score_threshold: results below it are not written.
+        mirror: show the model each image flipped from left to right; its masks are flipped back.
         quiet: show no progress; otherwise it is shown on standard error if that is a terminal.
         jobs: processes of this machine that share the images, each with a Segmenter like this one. Results
             are the same for any number.
@@ -63,8 +65,8 @@ def run_coco(
     check_thresholds(score_threshold, len(segmenter.classes))
     data = read_annotations(annotations, "images")
     mapping = _mapping(segmenter, data)
-    work = ImageWork(Path(os.path.abspath(images)), mapping, score_threshold)
-    settings = {"score_threshold": score_threshold}
+    work = ImageWork(Path(os.path.abspath(images)), mapping, score_threshold, mirror)
+    settings = {"score_threshold": score_threshold, "mirror": mirror}
     run = SetRun(segmenter, data["images"], Path(images), work, jobs, ray)
     return run.finish(mapping, output, settings, quiet)
 
@@ -219,6 +221,12 @@ def _read(path: Path, item: Mapping[str, Any]) -> NDArray[np.uint8]:
     return frame
 
 
+def _mirrored(found: Instances) -> Instances:
+    """Flipped from left to right."""
+    masks = [encode(found.mask(i)[None, :, ::-1])[0] for i in range(len(found))]
+    return Instances(found.size, masks, found.scores, found.labels, found.names, found.ids)
+
+
 def _coco_entries(
     found: Instances, image_id: int, classes: Sequence[str], mapping: CategoryMap
 ) -> list[dict[str, Any]]:
@@ -234,11 +242,16 @@ class ImageWork:
     images: Path
     mapping: CategoryMap
     score_threshold: float
+    mirror: bool = False
 
     def __call__(
         self, segmenter: Segmenter, image: Mapping[str, Any], step: Callable[[str], None]
     ) -> list[dict[str, Any]]:
-        found = segmenter.segment(_read(self.images / image["file_name"], image), self.score_threshold)
+        frame = _read(self.images / image["file_name"], image)
+        if self.mirror:
+            found = _mirrored(segmenter.segment(frame[:, ::-1], self.score_threshold))
+        else:
+            found = segmenter.segment(frame, self.score_threshold)
         step("")
         return _coco_entries(found, image["id"], segmenter.classes, self.mapping)
 

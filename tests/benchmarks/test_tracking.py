@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import kernel_reuse
+from benchmarks import kernel_reuse, track_precision
 from benchmarks.support.recorded import RecordedModel
+from benchmarks.support.results import make_result
+from benchmarks.support.videos import Video
 from mobileinst import Segmenter, Weights
 from mobileinst.evaluation import youtube_vis
+from tests.support.eval_data import annotations, box
 from tests.support.fake_model import ColorModel, scene
 from tests.support.networks import make_metadata
 
@@ -29,6 +32,24 @@ def test_replay_gives_the_same_tracks_and_runs_once(monkeypatch: pytest.MonkeyPa
         found = [(i.ids.tolist(), i.rle()) for i in replayed.track(frames, keyframe_every=interval)]
         assert found == expected
     assert len(recorded.milliseconds["features"]) == len(frames)
+
+
+def test_precision_of_tracks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two squares one is annotated: the other's track is false."""
+    monkeypatch.setattr("mobileinst.segmenter.NativeModel", ColorModel)
+    metadata = make_metadata(classes=["square", "other"], score_threshold=0.5)
+    segmenter = Segmenter(Weights({}, metadata), size=(64, 96))
+    monkeypatch.setattr(track_precision, "Segmenter", lambda weights, size: segmenter)
+    frames = [scene(red=(8, 8 + 6 * t), blue=(32, 60 - 6 * t)) for t in range(6)]
+    masks = [box(64, 96, 8, 8 + 6 * t, 24, 24) for t in range(6)]
+    dataset = annotations([masks], 64, 96)
+    dataset["categories"] = [{"id": 1, "name": "square"}]
+    run = track_precision.measure(None, [Video("a", ("made clips", "a"), frames, dataset)] * 2, None)
+    counts = run["sets"]["made clips"]["square"]
+    assert (counts["objects"], counts["followed"], counts["shown"], counts["true"]) == (2, 2, 4, 2)
+    assert counts["false_per_minute"] == pytest.approx(2 / (12 / 24 / 60))
+    table = track_precision.markdown(make_result("track_precision", runs=[run], clips=1, seed=0))
+    assert table.splitlines()[-1] == "| made clips, square | 2 | 2 | 100.0 | 4 | 2 | 50.0 | 240.0 |"
 
 
 def test_made_clips(shared: Path) -> None:

@@ -108,6 +108,22 @@ def test_coco_run(colors: Segmenter, coco_set: Path, images: Path, tmp_path: Pat
     assert validate(output, json.loads(coco_set.read_text()) | {"categories": [{"id": 7}]}, "coco") == []
 
 
+def test_mirrored_images(colors: Segmenter, coco_set: Path, images: Path) -> None:
+    """The model sees flipped images, the annotations fit its masks as they are."""
+    seen = []
+
+    def segment(image: np.ndarray, *options: Any) -> Any:
+        seen.append(image)
+        return Segmenter.segment(colors, image, *options)
+
+    colors.segment = segment  # type: ignore[method-assign]
+    plain, mirrored = (run_coco(colors, coco_set, images, mirror=mirror).results for mirror in (False, True))
+    np.testing.assert_array_equal(seen[6], seen[0][:, ::-1])
+    evaluation = coco.evaluate(coco_set, mirrored, classes=["square"])
+    assert len(mirrored) == len(plain)
+    assert evaluation["AP50"] == pytest.approx(1)
+
+
 def test_youtube_vis_run(colors: Segmenter, video_set: Path, images: Path, tmp_path: Path) -> None:
     output = tmp_path / "results.json"
     report = run_youtube_vis(colors, video_set, images, output=output, keyframe_every=2)
@@ -285,9 +301,29 @@ def test_command(
     evaluate = {"coco": coco, "ytvis": youtube_vis}[kind].evaluate
     assert stats["AP"] == evaluate(annotations, output, classes=["square"])["AP"]
     # The same file measured again, without a model.
+    assert ("tracks" in stats) == (kind == "ytvis")
     arguments = ["eval", kind, "--annotations", str(annotations), "--results", str(output)]
     assert main([*arguments, "--classes", "square"]) == 0
     assert json.loads(output.with_suffix(".stats.json").read_text())["AP"] == stats["AP"]
+
+
+def test_command_with_mirror(
+    coco_set: Path, images: Path, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out" / "found.json"
+    output.parent.mkdir()
+    arguments = ["eval", "coco", "--annotations", str(coco_set), "--images", str(images), "--mirror"]
+    arguments += ["--weights", str(tiny), "--output", str(output), "--size", "64"]
+    assert main(arguments) == 0
+    assert "flipped from left to right" in capsys.readouterr().out
+    names = sorted(path.name for path in output.parent.iterdir())
+    assert names == ["found.json", "found.mirror.json", "found.stats.json", "found.svg"]
+    stats = json.loads(output.with_suffix(".stats.json").read_text())
+    mirrored = coco.evaluate(coco_set, output.with_suffix(".mirror.json"), classes=["square"])
+    assert stats["mirror"]["AP"] == mirrored["AP"]
+    arguments = ["eval", "coco", "--annotations", str(coco_set), "--results", str(output), "--mirror"]
+    assert main(arguments) == 2
+    assert "--mirror runs the model" in capsys.readouterr().err
 
 
 def test_command_check(coco_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import parse_count, segmenter
+from ..arguments import parse_count, parse_rate, segmenter
 from ..status import say
 
 if TYPE_CHECKING:
@@ -54,7 +55,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         one.add_argument("--min-score", type=float, metavar="S", help="least score that is written")
         one.add_argument("-q", "--quiet", action="store_true", help="show no progress")
+        if kind == "coco":
+            one.add_argument(
+                "--mirror", action="store_true", help="measure the images flipped from left to right, too"
+            )
         if kind == "ytvis":
+            one.add_argument(
+                "--fps",
+                type=parse_rate,
+                default=30.0,
+                metavar="R",
+                help="frames a second of videos that don't say theirs, for false tracks per minute (30)",
+            )
             one.add_argument("--keyframe-every", type=int, default=3, metavar="T", help="(%(default)s)")
             one.add_argument(
                 "--shown-score",
@@ -92,6 +104,9 @@ def _measure(options: argparse.Namespace) -> int:
     from ...evaluation import coco, youtube_vis
     from ...evaluation.report import evaluation_table
 
+    mirror = getattr(options, "mirror", False)
+    if mirror and options.results is not None:
+        raise ValueError("--mirror runs the model on flipped images, it can't be had of --results")
     _check_files(options)
     classes = options.classes.split(",") if options.classes else None
     threshold = getattr(options, "shown_score", None)
@@ -104,7 +119,7 @@ def _measure(options: argparse.Namespace) -> int:
         if options.threads is None and (options.ray is not None or (options.jobs or 1) > 1):
             options.threads = 1
         model = segmenter(options)
-        report = _run(model, options)
+        report = _run(model, options, options.output)
         _describe(report, model, options.output)
         results, stem = report.results, options.output
         if classes is None and report.mapping is not None:
@@ -116,20 +131,25 @@ def _measure(options: argparse.Namespace) -> int:
     evaluation = evaluate(options.annotations, results, classes=classes)
     say(evaluation_table(evaluation))
     summary = evaluation.to_dict()
+    if mirror:
+        flipped = _run(model, options, _mirrored(options.output), mirror=True)
+        mirrored = coco.evaluate(options.annotations, flipped.results, classes=classes)
+        say(f"images flipped from left to right:\n{evaluation_table(mirrored)}")
+        summary["mirror"] = mirrored.to_dict()
     if options.kind == "ytvis":
-        summary["identity"] = _identities(options.annotations, results, classes, threshold or 0.0)
+        summary |= _tracks(options, results, classes, threshold or 0.0)
     _write(evaluation, summary, stem)
     return 0
 
 
-def _run(segmenter: Segmenter, options: argparse.Namespace) -> RunReport:
+def _run(segmenter: Segmenter, options: argparse.Namespace, output: Path | None, **chosen: Any) -> RunReport:
     from ...evaluation.runner import run_coco, run_youtube_vis
 
-    chosen: dict[str, Any] = {"output": options.output, "quiet": options.quiet, "ray": options.ray}
+    chosen |= {"output": output, "quiet": options.quiet, "ray": options.ray}
     chosen["jobs"] = options.jobs or (1 if options.ray is None else 0)
     if options.min_score is not None:
         chosen["score_threshold"] = options.min_score
-    run = run_coco
+    run: Callable[..., RunReport] = run_coco
     if options.kind == "ytvis":
         run = run_youtube_vis
         chosen["keyframe_every"] = options.keyframe_every
@@ -155,21 +175,36 @@ def _describe(report: RunReport, segmenter: Segmenter, output: Path) -> None:
             say(f"not in the annotations, left out: {', '.join(mapping.missing)}")
 
 
-def _identities(
-    annotations: Path, results: Any, classes: list[str] | None, threshold: float
+def _tracks(
+    options: argparse.Namespace, results: Any, classes: list[str] | None, threshold: float
 ) -> dict[str, Any]:
-    from ...evaluation import identity
+    """Identities, and precision and recall of the tracks that a user is shown."""
+    from ...evaluation import identity, tracks
     from ...evaluation.files import read_results
     from ...evaluation.report import percent
 
     shown = identity.best_class_only(read_results(results))
-    counts = identity.evaluate(annotations, shown, classes=classes, score_threshold=threshold)
+    counts = identity.evaluate(options.annotations, shown, classes=classes, score_threshold=threshold)
     say(
         f"identities (tracks of score >= {threshold:g}): IDF1 {percent(counts.idf1)}, "
         f"switches {counts.switches}, fragments {counts.fragments}, MOTA {100 * counts.mota:.1f}, "
         f"{counts.mostly_tracked} of {counts.tracks} objects mostly tracked, {counts.mostly_lost} mostly lost"
     )
-    return {"score_threshold": threshold, **counts.to_dict()}
+    of_classes = tracks.evaluate(
+        options.annotations, shown, classes=classes, score_threshold=threshold, fps=options.fps
+    )
+    say(tracks.track_table(of_classes))
+    return {
+        "identity": {"score_threshold": threshold, **counts.to_dict()},
+        "tracks": {name: one.to_dict() for name, one in of_classes.items()},
+    }
+
+
+def _mirrored(output: Path) -> Path | None:
+    """Where the results of flipped images go, if the others go to a file."""
+    from ...io.files import is_plain
+
+    return output.with_suffix(f".mirror{output.suffix}") if is_plain(output) else None
 
 
 def _beside(results: Path) -> tuple[Path, Path]:
@@ -189,6 +224,9 @@ def _check_files(options: argparse.Namespace) -> None:
         inputs.append(options.results)
     else:
         outputs = [options.output, *_beside(options.output), journal_path(options.output)]
+        flipped = _mirrored(options.output) if getattr(options, "mirror", False) else None
+        if flipped is not None:
+            outputs += [flipped, journal_path(flipped)]
         inputs.append(find_weights(options.weights))
     check_outputs(outputs, inputs)
     for output in outputs:
