@@ -77,6 +77,8 @@ class Output:
             _keep_permissions(file, self.temporary.stat())
             os.replace(file, self.temporary)
             return
+        import shutil  # costs more than all else here, and is rarely needed
+
         with file.open("rb") as content:
             shutil.copyfileobj(content, self.open("wb"))
 
@@ -215,7 +217,7 @@ def begin(target: Path, suffix: str | None = None) -> Path:
 def remove(temporary: Path) -> None:
     """Remove a file or folder that was begun."""
     if temporary.is_dir():
-        import shutil  # costs more than all else here, and is rarely needed
+        import shutil
 
         shutil.rmtree(temporary, ignore_errors=True)
     else:
