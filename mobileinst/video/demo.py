@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .frames import Frame, FrameSource
+from .images import read_image
 
 SIZE = (480, 560)
 FRAMES = 72
@@ -18,18 +20,26 @@ FRAMES = 72
 class DemoSource(FrameSource):
     """An astronaut's portrait sways while a cat's photograph glides up and down beside it.
 
+    Args:
+        folder: where scikit-image's astronaut.png and chelsea.png lie; None takes them from scikit-image.
+
     Raises:
-        ImportError: without scikit-image; the message names the extra.
+        ImportError: without scikit-image or, for a folder, Pillow; the message names the extra.
+        VideoError: if the folder lacks one of the photographs.
     """
 
     name = "demo"
     rate = Fraction(24)
     count = FRAMES
 
-    def __init__(self) -> None:
-        data = _photographs()
-        self._astronaut = _rgb(data.astronaut())[:420, :330]
-        self._cat = _half(_rgb(data.chelsea()))
+    def __init__(self, folder: Path | None = None) -> None:
+        if folder is None:
+            data = _photographs()
+            astronaut, cat = data.astronaut(), data.chelsea()
+        else:
+            astronaut, cat = (read_image(folder / name) for name in ("astronaut.png", "chelsea.png"))
+        self._astronaut = _rgb(astronaut)[:420, :330]
+        self._cat = _half(_rgb(cat))
 
     def __iter__(self) -> Iterator[Frame]:
         for number in range(FRAMES):

@@ -34,6 +34,9 @@ class PipeSource(FrameSource):
         VideoError: if there is no such program.
     """
 
+    #: Whether the program reads our standard input.
+    reads_input = False
+
     def __init__(self, name: str, command: Sequence[str], package: str) -> None:
         if shutil.which(command[0]) is None:
             raise VideoError(f"{name}: there is no program {command[0]} (Debian: apt-get install {package})")
@@ -62,7 +65,7 @@ class PipeSource(FrameSource):
             # In a session of its own, so that Ctrl-C reaches us, who end it.
             process = subprocess.Popen(
                 self.command,
-                stdin=subprocess.DEVNULL,
+                stdin=None if self.reads_input else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
@@ -125,7 +128,9 @@ class FfmpegSource(PipeSource):
         start = ["ffmpeg", "-nostdin", "-v", "error", *options]
         output = ["-map", "0:v:0", "-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]
         super().__init__(f"ffmpeg:{source}", [*start, "-i", source, *output], "ffmpeg")
-        self.rate = _probe_rate(source, options)
+        self.reads_input = source in ("-", "pipe:", "pipe:0")
+        # What can be read once only is left to ffmpeg, and its times are those of arrival.
+        self.rate = None if self.reads_input else _probe_rate(source, options)
 
     def _read(self, pipe: IO[bytes]) -> NDArray[np.uint8] | None:
         return read_ppm(pipe)

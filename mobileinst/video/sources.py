@@ -85,7 +85,10 @@ def _video(name: str, open_timeout: float | None, read_timeout: float | None) ->
     except ImportError:
         if shutil.which("ffmpeg") is None:
             raise
-        return FfmpegSource("pipe:0" if name in STANDARD_INPUT else name)
+        if name in STANDARD_INPUT:
+            return FfmpegSource("pipe:0")
+        # With the prefix ffmpeg takes no file name for an address, whatever is in it.
+        return FfmpegSource(f"file:{name}" if _exists(name) else name)
 
 
 def _camera_index(index: int) -> int:

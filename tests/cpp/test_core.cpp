@@ -1,11 +1,17 @@
 // Thread pool and memory layout. Needs no test framework, so that it also runs as a bare program under
 // emulation and sanitizers. Prints failures; exits with 1 if there are any.
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
+#include <condition_variable>
 #include <cstdio>
+#include <limits>
+#include <mutex>
 #include <random>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/aligned_buffer.h"
@@ -56,6 +62,73 @@ void test_pool(size_t threads, size_t pieces) {
     }
 }
 
+/// Makes threads as slow as cores of given speeds, by counts instead of clocks: a range is done only when no
+/// other thread's would be done earlier. Which thread takes which range is then the same in every run.
+class SlowedThreads {
+  public:
+    SlowedThreads(std::vector<double> speeds, size_t count)
+        : speeds_(std::move(speeds)),
+          free_at_(speeds_.size()),
+          ends_at_(speeds_.size(), kIdle),
+          left_(count) {}
+
+    void work(size_t begin, size_t end, size_t thread) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        left_ -= end - begin;
+        ends_at_[thread] = free_at_[thread] + static_cast<double>(end - begin) / speeds_[thread];
+        changed_.notify_all();
+        changed_.wait(lock, [&] { return is_next(thread); });
+        free_at_[thread] = ends_at_[thread];
+        ends_at_[thread] = kIdle;
+        changed_.notify_all();
+    }
+
+    /// When the last thread was done; 1 is the time that speed 1 takes for one index.
+    double end() const { return *std::max_element(free_at_.begin(), free_at_.end()); }
+
+  private:
+    static constexpr double kIdle = std::numeric_limits<double>::infinity();
+
+    bool is_next(size_t thread) const {
+        // A thread that holds no range will come for one while there are any.
+        const bool all_here = std::find(ends_at_.begin(), ends_at_.end(), kIdle) == ends_at_.end();
+        return (all_here || left_ == 0) &&
+               std::min_element(ends_at_.begin(), ends_at_.end()) - ends_at_.begin() ==
+                   static_cast<std::ptrdiff_t>(thread);
+    }
+
+    const std::vector<double> speeds_;
+    std::vector<double> free_at_, ends_at_;
+    size_t left_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+};
+
+/// Time of the work on slowed threads, relative to one thread of speed 1; every index is done once.
+double slowed_time(const std::vector<double>& speeds, size_t pieces) {
+    constexpr size_t kCount = 4800;
+    ThreadPool pool(speeds.size(), pieces);
+    SlowedThreads slowed(speeds, kCount);
+    std::vector<int> hits(kCount);
+    pool.run(kCount, 1, pool.ranges(1), [&](size_t begin, size_t end, size_t thread) {
+        for (size_t i = begin; i < end; ++i) {
+            ++hits[i];
+        }
+        slowed.work(begin, end, thread);
+    });
+    check(std::count(hits.begin(), hits.end(), 1) == kCount, "slowed threads do each index once");
+    return slowed.end() / kCount;
+}
+
+void test_slowed_threads() {
+    const std::vector<double> phone{1.0, 0.7, 0.7, 0.7, 0.2, 0.2, 0.2, 0.2};  // ideal: 1 / 3.9 = 0.256
+    check(std::abs(slowed_time(phone, 1) - 1.0 / 8 / 0.2) < 1e-3,
+          "with a range each the slowest is waited for");
+    check(slowed_time(phone, 6) <= 0.30, "short ranges keep slow threads from being waited for");
+    check(slowed_time({1.0, 1.0, 0.01}, 6) <= 10, "a thread that hardly works gets one range");
+    check(std::abs(slowed_time({1.0, 1.0, 1.0, 1.0}, 1) - 0.25) < 1e-3, "equal threads share equally");
+}
+
 /// Blocks that live at the same time lie apart; the arena is not wastefully large.
 void test_layout() {
     std::mt19937 random(3);
@@ -97,6 +170,7 @@ int main() {
         test_pool(threads, 1);
         test_pool(threads, 6);
     }
+    test_slowed_threads();
     test_layout();
     std::printf("%d failures\n", failures);
     return failures == 0 ? 0 : 1;

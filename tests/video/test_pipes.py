@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mobileinst.video import NewestFrames, VideoError
+from mobileinst.video import NewestFrames, VideoError, open_source
 from mobileinst.video.pipes import FfmpegSource, RpicamSource, read_ppm, yuv420_to_rgb
 
 posix = pytest.mark.skipif(os.name == "nt", reason="programs as scripts")
@@ -139,6 +140,49 @@ def test_ffmpeg_reads_a_video(tmp_path: Path) -> None:
     assert (len(frames), source.rate) == (10, 25)
     assert [frame.time for frame in frames] == pytest.approx([number / 25 for number in range(10)])
     assert [round(float(frame.image.mean()) / 20) for frame in frames] == list(range(10))
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg")
+def test_videos_are_read_without_pyav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file whose name looks like an address, and the standard input."""
+    pytest.importorskip("av")
+    from mobileinst.video.writer import VideoWriter
+
+    monkeypatch.chdir(tmp_path)
+    with VideoWriter("rtsp:a b.mkv", 25) as writer:
+        for number in range(5):
+            writer.write(np.full((48, 64, 3), 40 * number, np.uint8))
+    code = """
+import sys
+sys.modules["av"] = None
+from mobileinst.video import open_source
+for frame in open_source(sys.argv[1]):
+    print(frame.image.shape, round(frame.image.mean() / 40))
+"""
+    expected = "".join(f"(48, 64, 3) {number}\n" for number in range(5))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for name in ("rtsp:a b.mkv", "-"):
+        with open("rtsp:a b.mkv", "rb") as file:
+            done = subprocess.run(
+                [sys.executable, "-c", code, name],
+                stdin=file,
+                capture_output=True,
+                text=True,
+                env=environment,
+            )
+        assert (done.stdout, done.stderr) == (expected, "")
+
+
+@posix
+def test_a_fake_ffmpeg_reads_what_pyav_would(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    said = programs / "said"
+    code = f"open({str(said)!r}, 'w').write(' '.join(sys.argv[1:]))\nout.write(b'P6\\n2 1\\n255\\nabcdef')"
+    program(programs, "ffmpeg", code)
+    (programs / "x.mp4").write_bytes(b"video")
+    (frame,) = open_source(programs / "x.mp4")
+    assert frame.image.tobytes() == b"abcdef"
+    assert f"-i file:{programs / 'x.mp4'} -map 0:v:0" in said.read_text()
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg")

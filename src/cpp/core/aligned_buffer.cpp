@@ -1,6 +1,8 @@
 #include "core/aligned_buffer.h"
 
+#if defined(__linux__)
 #include <sys/mman.h>
+#endif
 
 #include <cstdint>
 #include <cstdlib>
@@ -15,7 +17,7 @@ constexpr size_t kHugePage = 2 << 20;
 /// Asks for huge pages: transformed weights take many megabytes, and to be given these in pages of 4 KiB
 /// takes longer than to compute them.
 void want_huge_pages(void* memory, size_t bytes) {
-#ifdef MADV_HUGEPAGE
+#if defined(MADV_HUGEPAGE)
     static_cast<void>(madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE));
 #else
     static_cast<void>(memory), static_cast<void>(bytes);

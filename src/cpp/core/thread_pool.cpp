@@ -1,6 +1,8 @@
 #include "core/thread_pool.h"
 
+#if !defined(_WIN32)
 #include <unistd.h>
+#endif
 
 #include <algorithm>
 #include <chrono>
@@ -12,6 +14,15 @@ namespace {
 /// How long an idle worker yields before it sleeps: longer than the gap between two nodes of a plan, much
 /// shorter than the gap between two frames.
 constexpr std::chrono::microseconds kYieldTime{100};
+
+/// Which process this is, to tell one that was forked off; Windows has no such thing.
+long process_id() {
+#if defined(_WIN32)
+    return 0;
+#else
+    return getpid();
+#endif
+}
 
 uint32_t unclaimed(uint64_t state) { return static_cast<uint32_t>(state); }
 
@@ -28,7 +39,7 @@ size_t first_grain(uint64_t chunk, uint64_t chunks, uint64_t grains, bool fallin
 
 }  // namespace
 
-ThreadPool::ThreadPool(size_t threads, size_t pieces) : pieces_(pieces), process_(getpid()) {
+ThreadPool::ThreadPool(size_t threads, size_t pieces) : pieces_(pieces), process_(process_id()) {
     if (threads == 0 || pieces == 0) {
         throw std::invalid_argument("a thread pool needs at least 1 thread and 1 piece of work for it");
     }
@@ -48,14 +59,14 @@ ThreadPool::ThreadPool(size_t threads, size_t pieces) : pieces_(pieces), process
 ThreadPool::~ThreadPool() {
     stop();
     User* user = user_.load();
-    if (user->process == getpid()) {
+    if (user->process == process_id()) {
         delete user;  // another process's mutex may be locked for ever
     }
 }
 
 std::mutex& ThreadPool::mutex() {
     User* user = user_.load(std::memory_order_acquire);
-    const long process = getpid();
+    const long process = process_id();
     if (user->process != process) {
         auto own = std::make_unique<User>(process);
         // of several threads that come here at once one succeeds; the others find its mutex in `user`
@@ -66,7 +77,7 @@ std::mutex& ThreadPool::mutex() {
     return user->mutex;
 }
 
-bool ThreadPool::forked() const { return getpid() != process_; }
+bool ThreadPool::forked() const { return process_id() != process_; }
 
 void ThreadPool::stop() {
     if (forked()) {
