@@ -217,7 +217,7 @@ class MobileInst(nn.Module):
         Returns:
             ``class_logits`` (B, N, classes), ``objectness_logits`` (B, N), ``kernels`` (B, N, D),
             ``mask_features`` (B, D, h8, w8), ``mask_logits`` (B, N, h8, w8),
-            ``queries_global`` (:class:`Queries`), ``pooled`` and ``x6``.
+            ``queries_global`` (:class:`Queries`), ``pooled``, ``x6`` and ``places``.
         """
         found = self.features(images)
         out = self.instances(found)
@@ -233,6 +233,7 @@ class MobileInst(nn.Module):
             "queries_global": out.queries_global,
             "pooled": found.pooled,
             "x6": found.x6,
+            "places": found.places,
         }
 
 

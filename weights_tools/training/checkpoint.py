@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,18 @@ def load_file(path: Path, device: torch.device) -> dict[str, Any] | None:
 
 
 class Log:
-    """JSON lines: one object per entry, each written whole."""
+    """JSON lines: one object per entry, each written whole.
 
-    def __init__(self, path: Path | None) -> None:
+    Args:
+        path: The file, or None to write nothing.
+        listener: Called with every entry that is written.
+    """
+
+    def __init__(
+        self, path: Path | None, listener: Callable[[Mapping[str, Any]], None] | None = None
+    ) -> None:
         self._path = path
+        self._listener = listener
 
     def write(self, entry: Mapping[str, Any]) -> None:
         """Append an entry; floats but ``time`` are shortened to six digits."""
@@ -43,6 +51,8 @@ class Log:
         short = {k: _shorten(v) if k != "time" else v for k, v in entry.items()}
         with self._path.open("a") as file:
             file.write(json.dumps(short) + "\n")
+        if self._listener is not None:
+            self._listener(short)
 
 
 def _shorten(value: Any) -> Any:

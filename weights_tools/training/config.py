@@ -81,13 +81,24 @@ class OptimiserConfig:
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """A set whose AP is measured while training runs, at most ``limit`` images at ``size`` (shorter side)."""
+    """A set whose AP is measured while training runs.
+
+    Attributes:
+        annotations, images: COCO JSON and the folder of its images.
+        size: Shorter side of the network's input.
+        limit: At most so many images.
+        every_minutes: Time between measurements.
+        every_share: Share of the schedule between measurements, if that is sooner; 0 for none.
+        patience: The run ends after so many measurements without a better AP; 0 for never.
+    """
 
     annotations: str
     images: str
     size: int = 320
     limit: int = 150
     every_minutes: float = 20.0
+    every_share: float = 0.0
+    patience: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,9 +112,10 @@ class TrainingConfig:
         phases: Crop sizes over the run.
         backbone: File of initial backbone weights; environment variables are expanded.
         init: Weights file (safetensors, of any form that ``export`` writes) of a whole model to start from;
-            heads that do not fit start new.
+            what belongs to other classes starts new.
         frozen_norms: Prefixes of batch norms whose statistics stay as they are.
         frozen: Prefixes of parameters that are not trained; may be changed when a run is resumed.
+        fast: Prefixes of the backbone's parameters that are trained at the full rate.
         query_grid: Start queries from a sine grid, query projections equal to the key projections.
         cache: Folder for decoded images, or empty to decode at every access.
         cache_gib: Most that the cache of a set takes; further images are decoded at every access.
@@ -123,6 +135,7 @@ class TrainingConfig:
     init: str = ""
     frozen_norms: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
+    fast: tuple[str, ...] = ()
     query_grid: bool = False
     cache: str = ""
     cache_gib: float = 16.0

@@ -7,6 +7,7 @@ import dataclasses
 import math
 import signal
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -24,12 +25,12 @@ from weights_tools.training.initial import (
     grid_queries,
     load_backbone_file,
     load_initial,
-    read_tensors,
 )
 from weights_tools.training.loader import Batches, keys, load
 from weights_tools.training.objective import Objective, total
 from weights_tools.training.processes import Group, fill_gradients
 from weights_tools.training.schedule import Clock, rate_factor
+from weights_tools.training.transfer import load_start
 from weights_tools.training.validation import Validation
 
 _LOG_STEPS = 20
@@ -45,12 +46,14 @@ class RunOptions:
         deadline: Unix time at which the schedule ends even if not all images were seen, or None.
         stop_after: Leave after this many steps of this start, as if told to stop (0: never).
         start: Checkpoint of another run whose averaged weights this one starts from, or None.
+        listener: Called with every entry of the log, or None.
     """
 
     folder: Path
     deadline: float | None = None
     stop_after: int = 0
     start: Path | None = None
+    listener: Callable[[Mapping[str, Any]], None] | None = None
 
 
 def build_model(config: TrainingConfig) -> TrainedModel:
@@ -62,7 +65,7 @@ def build_model(config: TrainingConfig) -> TrainedModel:
     if config.backbone:
         load_backbone_file(model, expand(config.backbone))
     if config.init:
-        load_initial(model, read_tensors(expand(config.init)))
+        load_start(model, expand(config.init), config.classes)
     return model
 
 
@@ -77,6 +80,7 @@ def parameter_groups(model: nn.Module, objective: nn.Module, config: TrainingCon
             slow = owner is model and name.startswith("backbone.features.")
             slow = slow or (owner is model and name.startswith(("backbone.tpm.", "backbone.smb")))
             slow = slow or (owner is model and name.startswith(YOLOX_PREFIXES))
+            slow = slow and not name.startswith(config.fast)
             plain = parameter.ndim < 2 or name.startswith("instance_decoder.query")
             key = (rate * config.optimiser.backbone_lr if slow else rate, 0.0 if plain else decay)
             groups.setdefault(key, []).append(parameter)
@@ -105,11 +109,11 @@ class Run:
         groups = parameter_groups(self.model, self.objective, config)
         self.parameters = [p for g in groups for p in g["params"]]
         self.optimiser = torch.optim.AdamW(groups, lr=config.optimiser.lr, fused=True)
-        self.step, self.images, self.best = 0, 0, 0.0
+        self.step, self.images, self.best, self.stale = 0, 0, 0.0, 0
         self.done = 0.0
         self._restore()
         self.clock = Clock(config.images, time.time(), options.deadline, self.done)
-        self.log = Log(options.folder / LOG if group.rank == 0 else None)
+        self.log = Log(options.folder / LOG if group.rank == 0 else None, options.listener)
         self.stop = False
         self.mean = torch.tensor(config.data.mean, device=self.device).reshape(1, 3, 1, 1)
         self.std = torch.tensor(config.data.std, device=self.device).reshape(1, 3, 1, 1)
@@ -125,6 +129,7 @@ class Run:
             "step": self.step,
             "images": self.images,
             "best": self.best,
+            "stale": self.stale,
             "progress": self.clock.progress(self.images),
             "config": dataclasses.asdict(self.config),
         }
@@ -155,9 +160,16 @@ class Run:
             if name in state["optimiser"]:
                 self.optimiser.state[parameter] = dict(state["optimiser"][name])
         self.step, self.images, self.best = state["step"], state["images"], state["best"]
+        self.stale = state.get("stale", 0)
         if self.options.deadline is not None:
             # what the last deadline had already annealed stays so
             self.done = state["progress"]
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether AP has not risen for as long as the configuration waits."""
+        patience = self.config.validation.patience if self.config.validation else 0
+        return 0 < patience <= self.stale
 
     def train_step(self, batch: Batch, progress: float) -> dict[str, float]:
         """One update; returns measures averaged over the processes."""
@@ -247,19 +259,24 @@ def _loop(run: Run, data: Batches, validation: Validation | None) -> bool:
     batches = load(data, order, config.workers, run.device)
     book, begun, bad = _Book(run), run.step, 0
     saved = validated = time.time()
+    measured = run.clock.progress(run.images)
     while True:
         enough = run.options.stop_after > 0 and run.step - begun >= run.options.stop_after
-        overdue = validation is not None and _older(validated, config.validation)
-        asked = [run.clock.progress(run.images), run.stop or enough, _older(saved, config), overdue]
+        now = run.clock.progress(run.images)
+        share = config.validation.every_share if config.validation else 0.0
+        overdue = validation is not None and (
+            _older(validated, config.validation) or 0 < share <= now - measured
+        )
+        asked = [now, run.stop or enough, _older(saved, config), overdue]
         progress, stop, save, validate = group.from_first([float(value) for value in asked])
         if save:
             run.save()
             saved = time.time()
         if validate and validation is not None:
             _validate(run, validation)
-            validated = time.time()
+            validated, measured = time.time(), progress
             book.restart()
-        if stop or progress >= 1.0:
+        if stop or progress >= 1.0 or run.exhausted:
             break
         batch = next(batches)
         result = run.train_step(batch, progress)
@@ -275,7 +292,7 @@ def _loop(run: Run, data: Batches, validation: Validation | None) -> bool:
     if validation is not None and progress >= 1.0:
         _validate(run, validation)
     group.wait()
-    return progress >= 1.0
+    return progress >= 1.0 or run.exhausted
 
 
 def _older(moment: float, config: TrainingConfig | ValidationConfig | None) -> bool:
@@ -321,8 +338,9 @@ def _validate(run: Run, validation: Validation) -> None:
     table = validation.run(run.average, run.mean, run.std, run.group)
     short = {name: round(value, 3) for name, value in table.items()}
     run.log.write({"step": run.step, "images": run.images, "time": time.time(), "val": short})
+    run.stale += 1
     if table["AP"] > run.best:
-        run.best = table["AP"]
+        run.best, run.stale = table["AP"], 0
         if run.group.rank == 0:
             state = {
                 "average": run.average.state_dict(),

@@ -21,7 +21,8 @@ _IOU_EPSILON = 1e-6
 class LossWeights:
     """Weights of the terms. The paper says 2 for the mask; SparseInst's code has dice 2 and BCE 5.
 
-    ``boxes`` is for masks of which only the box is known (ours).
+    ``boxes`` is for masks of which only the box is known, ``places`` for the places that queries begin at
+    (:mod:`~weights_tools.training.detection`; ours).
     """
 
     classification: float = 2.0
@@ -29,6 +30,7 @@ class LossWeights:
     bce: float = 2.0
     objectness: float = 1.0
     boxes: float = 1.0
+    places: float = 0.0
 
 
 @dataclass(frozen=True)

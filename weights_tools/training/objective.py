@@ -14,6 +14,7 @@ from weights_tools.torch_ops import MobileInst, mask_product
 from weights_tools.training.auxiliary import AuxiliaryHeads, AuxiliaryWeights, halve_targets
 from weights_tools.training.boxes import assign_by_boxes, box_mask_losses, similar_neighbours
 from weights_tools.training.data import Batch
+from weights_tools.training.detection import place_losses
 from weights_tools.training.losses import (
     Assignment,
     LossWeights,
@@ -88,6 +89,8 @@ class Objective(nn.Module):
             losses["boxes"] = self.losses.boxes * self._boxes(
                 out["mask_logits"], batch.images, targets, boxed
             )
+        if self.losses.places > 0 and out["places"]:
+            losses.update(place_losses(out["places"], model.config.kinds, targets, self.losses.places))
         if batch.clips:
             passed = self._passed(model, out, batch, targets, chosen, objects)
             losses.update(passed)

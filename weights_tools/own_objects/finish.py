@@ -1,0 +1,89 @@
+"""The end of a training: weights with measured thresholds, and what they reach, through the native engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mobileinst import Segmenter
+from mobileinst.evaluation import Evaluation, coco
+from mobileinst.evaluation.runner import run_coco
+from mobileinst.weights import load_weights, save_weights
+from weights_tools.training.config import TrainingConfig
+from weights_tools.training.export import export
+
+#: Scores of the shipped weights: where tracks begin and end fits them.
+_POWERS = (1.0, 1.0, 1.0)
+#: Least score of results that are measured.
+_LEAST = 0.02
+#: Of thresholds whose F1 is this near to the best, the lowest is taken; tracks begin at 1.25 times it.
+_NEAR = 0.005
+_RANGE = (0.03, 0.7)
+#: Threshold of a class that can't be measured.
+_UNKNOWN = 0.25
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was reached. thresholds: of each class; evaluation: on all images to measure on."""
+
+    evaluation: Evaluation
+    thresholds: tuple[float, ...]
+
+
+def finish(config: TrainingConfig, run: Path, output: Path, notes: str) -> Outcome:
+    """Write the best weights of a run with the thresholds of the best F1; ``output`` appears at the end.
+
+    Raises:
+        ValueError: if the run has no weights. OSError: if a file can't be written.
+    """
+    validation = config.validation
+    assert validation is not None
+    draft = run / "draft.safetensors"
+    export(
+        config, run, draft, score_powers=_POWERS, score_threshold=_LEAST, size=validation.size, notes=notes
+    )
+    try:
+        evaluation = measure(draft, Path(validation.annotations), config.classes)
+        limits = tuple(threshold(evaluation, name) for name in config.classes)
+        weights = load_weights(draft)
+        metadata = {**weights.metadata, "score_threshold": list(limits)}
+        metadata["card"] = {**metadata["card"], "validation": _summary(evaluation)}
+        tensors = {
+            name: np.asarray(t, np.float16 if t.ndim >= 2 else np.float32)
+            for name, t in weights.tensors.items()
+        }
+        save_weights(output, tensors, metadata)
+    finally:
+        draft.unlink(missing_ok=True)
+    return Outcome(evaluation, limits)
+
+
+def measure(weights: Path, annotations: Path, classes: tuple[str, ...]) -> Evaluation:
+    """Mask AP of a weights file on prepared images."""
+    report = run_coco(Segmenter(weights), annotations, "/", score_threshold=_LEAST)
+    return coco.evaluate(annotations, report.results, classes=classes)
+
+
+def threshold(evaluation: Evaluation, name: str) -> float:
+    """The lowest score threshold of a class whose F1 is all but the best, rounded."""
+    if name not in evaluation.classes or evaluation.best_f1(name)[0] <= 0:
+        return _UNKNOWN
+    precision = evaluation.curve(name, 0.5)
+    scores = evaluation.scores[0, :, evaluation.classes.index(name), 0, -1]
+    recall = np.linspace(0.0, 1.0, len(precision))
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    good = scores[f1 >= f1.max() - _NEAR]
+    return round(float(np.clip(good.min(), *_RANGE)), 3)
+
+
+def _summary(evaluation: Evaluation) -> Mapping[str, Any]:
+    """AP and AP50 in percent, of all and by class, for the model card."""
+    found = {name: round(100 * evaluation[name], 2) for name in ("AP", "AP50", "AP75")}
+    for name, values in evaluation.per_class.items():
+        found |= {f"{key} {name}": round(100 * values[key], 2) for key in ("AP", "AP50")}
+    return found
