@@ -28,7 +28,7 @@ def _read_file(file: Path, root: Path, part: str | None, found: Collector) -> No
     try:
         data = read_annotations(file, "images")
     except DataError as error:
-        raise DatasetError(f"{file}: {str(error).removeprefix(f'annotations {file}: ')}") from None
+        raise DatasetError(f"{file}: {_told(error, file)}") from None
     names = {category["id"]: str(category["name"]) for category in data["categories"]}
     of_image: dict[int, list[tuple[int, dict[str, Any]]]] = {image["id"]: [] for image in data["images"]}
     for index, entry in enumerate(data["annotations"]):
@@ -60,6 +60,10 @@ def _read_file(file: Path, root: Path, part: str | None, found: Collector) -> No
                 for i, entry in of_image[image["id"]]
             ]
             found.add(path, size, items, part)
+
+
+def _told(error: DataError, file: Path) -> str:
+    return str(error).removeprefix(f"annotations {file}: ").removeprefix("annotations: ")
 
 
 def _image_folders(file: Path, root: Path, part: str | None) -> list[Path]:

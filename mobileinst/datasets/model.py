@@ -183,7 +183,9 @@ class Collector:
             raise DatasetError(f"{wrong[0].where}: {wrong[0].message}{more}; --skip-bad leaves such out")
         names = list(self.names)
         for _, _, _, items in self.pictures:
-            names += [name for name, item in items if name not in names and not item.crowd]
+            for name, item in items:
+                if name not in names and not item.crowd:
+                    names.append(name)
         used = {name for _, _, _, items in self.pictures for name, item in items if not item.crowd}
         for name in (name for name in names if name not in used):
             self.warn("classes", f"no object of {name!r}: the class is left out")

@@ -30,8 +30,8 @@ _MINUTES = ((100, 10.0), (1 << 60, 30.0))
 _FROZEN = ("backbone.stem.", "backbone.dark2.", "backbone.dark3.")
 _BATCH = 8
 #: Measurements of AP on the way, and how many of them without a gain end the training.
-_MEASURED, _PATIENCE = 12, 5
-_MEASURED_IMAGES = 100
+_MEASURED, _PATIENCE = 10, 4
+_MEASURED_IMAGES = 60
 
 
 @dataclass(frozen=True)

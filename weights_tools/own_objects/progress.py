@@ -12,30 +12,27 @@ class TrainingProgress:
     """Listens to a run's log: a line for each measurement, and one that is renewed on a terminal.
 
     Args:
-        images: Images of the whole schedule.
         deadline: Unix time at which the schedule ends at the latest, or None.
         say: Prints a line.
         quiet: Say nothing.
     """
 
-    def __init__(
-        self, images: int, deadline: float | None, say: Callable[[str], None], *, quiet: bool = False
-    ) -> None:
-        self._images, self._deadline, self._say, self._quiet = images, deadline, say, quiet
+    def __init__(self, deadline: float | None, say: Callable[[str], None], *, quiet: bool = False) -> None:
+        self._deadline, self._say, self._quiet = deadline, say, quiet
         self._shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
         self._begun, self._first = time.time(), -1.0
-        self._progress, self._loss, self._best = 0.0, "", 0.0
+        self._progress, self._best = 0.0, 0.0
 
     def __call__(self, entry: Mapping[str, Any]) -> None:
         """Take an entry of the log."""
+        self._progress = float(entry["progress"])
+        if self._first < 0:
+            self._begun, self._first = time.time(), self._progress
         if "val" in entry:
             self._measured(entry)
-        elif "progress" in entry:
-            self._progress = float(entry["progress"])
-            if self._first < 0:
-                self._begun, self._first = time.time(), self._progress
-            self._loss = f"loss {entry['loss']:.2f}, masks {100 * entry['iou']:.0f} % right"
-            self._renew(f"{entry['images']} images, {entry['speed']:.1f}/s, {self._loss}{self._left()}")
+        else:
+            shown = f"loss {entry['loss']:.2f}, masks {100 * entry['iou']:.0f} % right"
+            self._renew(f"{entry['images']} images, {entry['speed']:.1f}/s, {shown}{self._left()}")
 
     def _measured(self, entry: Mapping[str, Any]) -> None:
         table = entry["val"]
@@ -52,7 +49,7 @@ class TrainingProgress:
     def _left(self) -> str:
         """The estimate: what is left goes on as fast as what was done."""
         done = self._progress - self._first
-        if self._first < 0 or done <= 0:
+        if self._first < 0 or done <= 0 or self._progress >= 1.0:
             return ""
         left = (time.time() - self._begun) * (1.0 - self._progress) / done
         if self._deadline is not None:

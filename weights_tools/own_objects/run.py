@@ -87,7 +87,7 @@ def train_own_objects(dataset: Dataset, choices: Choices, say: Callable[[str], N
     done = _progress(choices.run)
     deadline = time.time() + 60 * plan.minutes * (1.0 - done) if plan.minutes else None
     _announce(plan, choices, done, say)
-    progress = TrainingProgress(plan.images, deadline, say, quiet=choices.quiet)
+    progress = TrainingProgress(deadline, say, quiet=choices.quiet)
     ended: list[bool] = []
 
     def work(group: Group) -> None:

@@ -35,6 +35,8 @@ from weights_tools.training.validation import Validation
 
 _LOG_STEPS = 20
 _MOST_BAD_STEPS = 20
+#: Measurements by share of the schedule wait for so many times the time that the last one took.
+_LEAST_TRAINING = 4.0
 
 
 @dataclass(frozen=True)
@@ -259,22 +261,23 @@ def _loop(run: Run, data: Batches, validation: Validation | None) -> bool:
     batches = load(data, order, config.workers, run.device)
     book, begun, bad = _Book(run), run.step, 0
     saved = validated = time.time()
-    measured = run.clock.progress(run.images)
+    measured, took = run.clock.progress(run.images), 0.0
     while True:
         enough = run.options.stop_after > 0 and run.step - begun >= run.options.stop_after
         now = run.clock.progress(run.images)
         share = config.validation.every_share if config.validation else 0.0
-        overdue = validation is not None and (
-            _older(validated, config.validation) or 0 < share <= now - measured
-        )
+        soon = 0 < share <= now - measured and time.time() - validated >= _LEAST_TRAINING * took
+        overdue = validation is not None and (soon or _older(validated, config.validation))
         asked = [now, run.stop or enough, _older(saved, config), overdue]
         progress, stop, save, validate = group.from_first([float(value) for value in asked])
         if save:
             run.save()
             saved = time.time()
         if validate and validation is not None:
+            before = time.time()
             _validate(run, validation)
             validated, measured = time.time(), progress
+            took = validated - before
             book.restart()
         if stop or progress >= 1.0 or run.exhausted:
             break
@@ -337,7 +340,8 @@ def _validate(run: Run, validation: Validation) -> None:
     """AP of the averaged weights; the best ones are kept beside the checkpoint."""
     table = validation.run(run.average, run.mean, run.std, run.group)
     short = {name: round(value, 3) for name, value in table.items()}
-    run.log.write({"step": run.step, "images": run.images, "time": time.time(), "val": short})
+    now = {"time": time.time(), "progress": run.clock.progress(run.images)}
+    run.log.write({"step": run.step, "images": run.images, **now, "val": short})
     run.stale += 1
     if table["AP"] > run.best:
         run.best, run.stale = table["AP"], 0

@@ -256,6 +256,23 @@ def test_workers_give_the_same_run(tmp_path):
     same_weights(weights_of(tmp_path / "inline"), weights_of(tmp_path / "workers"))
 
 
+def test_measurements_without_a_gain_end_a_run(tmp_path):
+    path, images = write_set(tmp_path / "set")
+    validation = {"annotations": str(path), "images": str(images), "size": 64, "limit": 1}
+    validation |= {"every_minutes": 1e9, "every_share": 1e-6, "patience": 2}
+    values = settings(path, images, images=400, validation=validation, optimiser={"lr": 0.0, "warmup": 1})
+    heard: list[dict[str, object]] = []
+    config, run = parse_config(values), tmp_path / "run"
+    assert train(config, RunOptions(run, listener=heard.append), Group())
+    measured = [entry for entry in heard if "val" in entry]
+    assert heard == read_log(run / LOG)
+    # the first may be the best; weights that don't change give no better one
+    assert 2 <= len(measured) <= 3
+    assert weights_of(run)["images"] < 400
+    assert train(config, RunOptions(run), Group())  # it has ended
+    assert weights_of(run)["images"] == measured[-1]["images"]
+
+
 def test_export_makes_a_weights_file(tmp_path):
     path, images = write_set(tmp_path / "set")
     validation = {"annotations": str(path), "images": str(images), "size": 64}
