@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..video.images import import_pillow
+from .model import DatasetError
 
 #: Side of the hash, in bits.
 _SIDE = 8
@@ -19,6 +23,21 @@ def picture_hash(image: Any) -> int:
     small = np.asarray(image.convert("L").resize((_SIDE + 1, _SIDE), 4), np.int16)  # 4: means of areas
     bits = (small[:, 1:] > small[:, :-1]).ravel()
     return int(np.packbits(bits).view(">u8")[0])
+
+
+def file_hash(path: Path) -> int:
+    """:func:`picture_hash` of a file, turned upright.
+
+    Raises:
+        DatasetError: if it can't be read.
+    """
+    pillow, ops = import_pillow()
+    try:
+        with pillow.open(path) as image:
+            image.draft("L", (8 * _SIDE, 8 * _SIDE))
+            return picture_hash(ops.exif_transpose(image))
+    except Exception as error:  # readers of damaged files raise nearly every class
+        raise DatasetError(f"{path}: can't be read as an image: {error}") from None
 
 
 def alike(hashes: Sequence[int], others: Sequence[int]) -> list[tuple[int, int]]:

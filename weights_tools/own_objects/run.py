@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shlex
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ import numpy as np
 import torch
 
 from mobileinst import __version__
-from mobileinst.datasets import Dataset, DatasetError, Problem
+from mobileinst.datasets import Dataset, DatasetError, Picture, Problem
 from mobileinst.datasets.parts import split
 from mobileinst.io.files import Output
 from mobileinst.weights import find_weights, load_weights
@@ -46,6 +48,7 @@ class Choices:
         seed: Of the split and everything drawn.
         device: "auto", "cpu" or "cuda".
         quiet: Say nothing but results.
+        skip_bad: Leave images out that can't be read.
     """
 
     output: Path
@@ -57,6 +60,7 @@ class Choices:
     seed: int = 0
     device: str = "auto"
     quiet: bool = False
+    skip_bad: bool = False
 
     @property
     def page(self) -> Path:
@@ -76,9 +80,7 @@ def train_own_objects(dataset: Dataset, choices: Choices, say: Callable[[str], N
     """
     start = find_weights(choices.start)
     plan = _plan(dataset, choices)
-    _claim(dataset, choices, plan, start)
-    if not (choices.run / _VAL).exists():
-        _prepare_all(dataset, choices, plan, say)
+    _claim(dataset, choices, plan, start, say)
     annotations = (choices.run / _TRAIN, choices.run / _VAL)
     aspect = float(np.mean([max(p.size) / min(p.size) for p in dataset.pictures]))
     config = training_config(
@@ -114,11 +116,11 @@ def _plan(dataset: Dataset, choices: Choices) -> Plan:
     )
 
 
-def _claim(dataset: Dataset, choices: Choices, plan: Plan, start: Path) -> None:
-    """Make the run's folder, or see that it is of the same training."""
+def _claim(dataset: Dataset, choices: Choices, plan: Plan, start: Path, say: Callable[[str], None]) -> None:
+    """Make the run's folder with the images, whole or not at all, or see that it is of the same training."""
     items = [(str(p.path), p.size, p.part, [(i.label, i.box) for i in p.items]) for p in dataset.pictures]
     known = {
-        "classes": dataset.classes,
+        "classes": list(dataset.classes),
         "seed": choices.seed,
         "size": plan.size,
         "start": str(start.resolve()),
@@ -127,11 +129,7 @@ def _claim(dataset: Dataset, choices: Choices, plan: Plan, start: Path) -> None:
     record = {**known, "set": hashlib.sha256(text.encode()).hexdigest()}
     place = choices.run / _PLAN
     if place.exists():
-        try:
-            old: Any = json.loads(place.read_text())
-        except ValueError:
-            old = None
-        if old != json.loads(json.dumps(record)):
+        if _read_record(place) != record:
             raise ValueError(
                 f"{choices.run} holds a training of other images, annotations or options: remove it, or "
                 "give another folder by --run"
@@ -140,29 +138,47 @@ def _claim(dataset: Dataset, choices: Choices, plan: Plan, start: Path) -> None:
     if choices.run.exists() and any(choices.run.iterdir()):
         raise ValueError(f"{choices.run} exists and holds no training: give another folder by --run")
     choices.run.mkdir(parents=True, exist_ok=True)
-    with Output(place) as output:
-        json.dump(record, output.open())
+    try:
+        _prepare_all(dataset, choices, plan, say)
+        with Output(place) as output:
+            json.dump(record, output.open())
+    except BaseException:
+        shutil.rmtree(choices.run, ignore_errors=True)
+        raise
+
+
+def _read_record(place: Path) -> Any:
+    try:
+        return json.loads(place.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
 
 
 def _prepare_all(dataset: Dataset, choices: Choices, plan: Plan, say: Callable[[str], None]) -> None:
     """Shrink the images, split the set and write both parts."""
     folder = choices.run / _IMAGES
-    folder.mkdir(exist_ok=True)
+    folder.mkdir()
     prepared: list[Prepared] = []
+    kept: list[Picture] = []
+    problems: list[Problem] = []
     for number, picture in enumerate(dataset.pictures):
         try:
             prepared.append(prepare(picture, folder / f"{number:06d}", longest_side(plan.size)))
+            kept.append(picture)
         except (OSError, SyntaxError) as error:
-            raise DatasetError(f"{picture.path}: can't be read as an image: {error}") from None
-    train_part, val_part, problems = split(dataset, [p.hash for p in prepared], choices.seed)
+            if not choices.skip_bad:
+                raise DatasetError(f"{picture.path}: can't be read as an image: {error}") from None
+            problems.append(Problem(str(picture.path), "can't be read as an image: left out", error=False))
+    whole = dataclasses.replace(dataset, pictures=tuple(kept))
+    train_part, val_part, doubtful = split(whole, [p.hash for p in prepared], choices.seed)
+    problems += doubtful
     if not any(not a["iscrowd"] and "segmentation" in a for i in val_part for a in prepared[i].annotations):
         problems.append(Problem("val", "no object with a mask: AP can't be measured", error=False))
     for problem in problems:
         say(str(problem))
     source = f"{dataset.form}, {len(train_part)} images to train on"
-    write_coco(choices.run / _TRAIN, dataset.classes, [prepared[i] for i in train_part], source)
-    # last: its presence says that all is there
-    write_coco(choices.run / _VAL, dataset.classes, [prepared[i] for i in val_part], source)
+    for file, part in ((_TRAIN, train_part), (_VAL, val_part)):
+        write_coco(choices.run / file, dataset.classes, [prepared[i] for i in part], source)
     if not choices.quiet:
         say(f"{len(train_part)} images to train on, {len(val_part)} to measure on")
 

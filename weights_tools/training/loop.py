@@ -261,7 +261,7 @@ def _loop(run: Run, data: Batches, validation: Validation | None) -> bool:
     batches = load(data, order, config.workers, run.device)
     book, begun, bad = _Book(run), run.step, 0
     saved = validated = time.time()
-    measured, took = run.clock.progress(run.images), 0.0
+    measured, took, looked_at = run.clock.progress(run.images), 0.0, -1
     while True:
         enough = run.options.stop_after > 0 and run.step - begun >= run.options.stop_after
         now = run.clock.progress(run.images)
@@ -276,7 +276,7 @@ def _loop(run: Run, data: Batches, validation: Validation | None) -> bool:
         if validate and validation is not None:
             before = time.time()
             _validate(run, validation)
-            validated, measured = time.time(), progress
+            validated, measured, looked_at = time.time(), progress, run.step
             took = validated - before
             book.restart()
         if stop or progress >= 1.0 or run.exhausted:
@@ -292,7 +292,7 @@ def _loop(run: Run, data: Batches, validation: Validation | None) -> bool:
         run.images += config.batch * group.size
         book.enter(result, int(batch.images.shape[-1]), progress)
     run.save()
-    if validation is not None and progress >= 1.0:
+    if validation is not None and progress >= 1.0 and looked_at != run.step:
         _validate(run, validation)
     group.wait()
     return progress >= 1.0 or run.exhausted

@@ -91,6 +91,7 @@ def run(options: argparse.Namespace) -> int:
         options.seed,
         options.device,
         options.quiet,
+        options.skip_bad,
     )
     _check_outputs(options, choices.page)
     dataset = read_dataset(options.data, skip_bad=options.skip_bad)
@@ -123,6 +124,8 @@ def _check_outputs(options: argparse.Namespace, page: Path) -> None:
 
 def _check(options: argparse.Namespace) -> int:
     """Say what the data hold and everything that is wrong."""
+    from ...datasets.duplicates import file_hash
+    from ...datasets.parts import split
     from ...datasets.recognise import collect
 
     found = collect(options.data, skip_bad=options.skip_bad)
@@ -134,8 +137,10 @@ def _check(options: argparse.Namespace) -> int:
         return 1
     dataset = found.dataset()
     _describe(dataset.form, dataset.counts(), len(dataset.pictures), ())
-    parts = {name: len(dataset.part(name)) for name in ("train", "val", "test", None)}
-    say(", ".join(f"{name or 'of no part'}: {count}" for name, count in parts.items() if count))
+    train, val, doubtful = split(dataset, [file_hash(p.path) for p in dataset.pictures], options.seed)
+    for problem in doubtful:
+        say(problem)
+    say(f"{len(train)} images to train on, {len(val)} to measure on")
     return 0
 
 

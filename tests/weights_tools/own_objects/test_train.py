@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -103,7 +104,9 @@ def test_every_command_takes_the_weights(tmp_path, quick):
         str(labelled),
     ]
     assert main([*command, "-q"]) == 0
-    assert json.loads((labelled / "annotations" / "instances_default.json").read_text())["categories"]
+    assert json.loads((labelled / "coco" / "annotations" / "instances_default.json").read_text())[
+        "categories"
+    ]
     measured = tmp_path / "eval.json"
     annotations = frames / "annotations" / "instances_default.json"
     command = ["eval", "coco", "--annotations", str(annotations), "--images", str(frames / "images")]
@@ -176,7 +179,7 @@ def test_wrong_data_leave_nothing_behind(tmp_path, capsys):
 def test_check_lists_what_is_wrong(tmp_path, capsys):
     data = write_yolo(tmp_path / "set", 6)
     assert main(["train", str(data), "--check"]) == 0
-    assert "train: 4, val: 2" in capsys.readouterr().out
+    assert "4 images to train on, 2 to measure on" in capsys.readouterr().out
     for number in (0, 1):
         (data / "labels" / "train" / f"{number}.txt").write_text("7 0 0 1 0 1 1\n")
     assert main(["train", str(data), "--check"]) == 1
@@ -184,6 +187,26 @@ def test_check_lists_what_is_wrong(tmp_path, capsys):
     assert "0.txt:1:" in said
     assert "1.txt:1:" in said
     assert "2 errors" in said
+
+
+def test_check_warns_of_duplicates(tmp_path, capsys):
+    data = write_yolo(tmp_path / "set", 6)
+    shutil.copy(data / "images" / "train" / "0.png", data / "images" / "val" / "2.png")
+    assert main(["train", str(data), "--check"]) == 0
+    said = capsys.readouterr().out
+    assert f"2.png: looks like {data / 'images' / 'train' / '0.png'}, which is trained on" in said
+
+
+def test_an_image_that_ends_early_leaves_nothing_behind(tmp_path, quick, capsys):
+    data = write_coco(tmp_path / "set", 5)
+    file = data / "images" / "3.png"
+    file.write_bytes(file.read_bytes()[:2000])
+    command = ["train", str(data), "--output", str(tmp_path / "my.safetensors"), *quick]
+    assert main(command) == 2
+    assert f"{file}: can't be read as an image" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]
+    assert main([*command, "--skip-bad"]) == 0
+    assert f"warning: {file}: can't be read as an image: left out" in capsys.readouterr().out
 
 
 def test_without_the_extra_it_is_named(tmp_path):
