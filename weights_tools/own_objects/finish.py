@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from mobileinst import Segmenter
 from mobileinst.evaluation import Evaluation, coco
 from mobileinst.evaluation.runner import run_coco
+from mobileinst.segmenter import Segmenter
 from mobileinst.weights import load_weights, save_weights
 from weights_tools.training.config import TrainingConfig
 from weights_tools.training.export import export
@@ -51,8 +51,11 @@ def finish(config: TrainingConfig, run: Path, output: Path, notes: str) -> Outco
         evaluation = measure(draft, Path(validation.annotations), config.classes)
         limits = tuple(threshold(evaluation, name) for name in config.classes)
         weights = load_weights(draft)
-        metadata = {**weights.metadata, "score_threshold": list(limits)}
-        metadata["card"] = {**metadata["card"], "validation": _summary(evaluation)}
+        metadata = {**weights.metadata, "card": dict(weights.card), "score_threshold": list(limits)}
+        # what the weights began from was learned from its own sets, whose terms go along
+        earlier = load_weights(Path(config.init)).card.get("training_sets", {})
+        sets = {**earlier, **metadata["card"]["training_sets"]}
+        metadata["card"] |= {"validation": _summary(evaluation), "training_sets": sets}
         tensors = {
             name: np.asarray(t, np.float16 if t.ndim >= 2 else np.float32)
             for name, t in weights.tensors.items()

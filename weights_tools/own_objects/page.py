@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mobileinst import Segmenter, __version__
+from mobileinst import __version__
 from mobileinst.drawing import Overlay
 from mobileinst.io.files import Output
 from mobileinst.report.pictures import FRAME_WIDTH, data_uri, shrink
 from mobileinst.results import Instances, encode
+from mobileinst.segmenter import Segmenter
 from mobileinst.video import read_image
 from weights_tools.own_objects.finish import Outcome
 from weights_tools.training.source import CocoSource, Instance

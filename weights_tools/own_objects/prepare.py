@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,6 +90,28 @@ def _annotation(item: Item, old: tuple[int, int], new: tuple[int, int]) -> dict[
 def _resized(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     small = Image.fromarray(mask * np.uint8(255)).resize(size[::-1], Image.Resampling.BOX)
     return (np.asarray(small) > 127).astype(np.uint8)
+
+
+def measurable(images: Sequence[Prepared]) -> tuple[list[Prepared], bool]:
+    """Images to measure on, where every object has a mask, and whether any had one of its own.
+
+    Objects of which only the box is known count as regions where predictions are neither right nor wrong; if
+    there are no others, boxes stand in for masks.
+    """
+    known = any("segmentation" in a and not a["iscrowd"] for image in images for a in image.annotations)
+    return [
+        dataclasses.replace(image, annotations=tuple(_with_mask(a, known) for a in image.annotations))
+        for image in images
+    ], known
+
+
+def _with_mask(annotation: dict[str, Any], crowd: bool) -> dict[str, Any]:
+    if "segmentation" in annotation:
+        return annotation
+    x, y, w, h = annotation["bbox"]
+    polygon = [x, y, x + w, y, x + w, y + h, x, y + h]
+    rest = {key: value for key, value in annotation.items() if key != "box_only"}
+    return {**rest, "segmentation": [polygon], "iscrowd": int(crowd or annotation["iscrowd"])}
 
 
 def write_coco(path: Path, classes: Sequence[str], images: Sequence[Prepared], source: str) -> None:

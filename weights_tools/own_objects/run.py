@@ -24,7 +24,7 @@ from mobileinst.weights import find_weights, load_weights
 from weights_tools.own_objects.finish import Outcome, finish
 from weights_tools.own_objects.page import class_rows, write_page
 from weights_tools.own_objects.plan import Plan, choose, longest_side, training_config
-from weights_tools.own_objects.prepare import Prepared, prepare, typical_extents, write_coco
+from weights_tools.own_objects.prepare import Prepared, measurable, prepare, typical_extents, write_coco
 from weights_tools.own_objects.progress import TrainingProgress
 from weights_tools.training.checkpoint import CHECKPOINT, load_file
 from weights_tools.training.config import TrainingConfig
@@ -172,13 +172,15 @@ def _prepare_all(dataset: Dataset, choices: Choices, plan: Plan, say: Callable[[
     whole = dataclasses.replace(dataset, pictures=tuple(kept))
     train_part, val_part, doubtful = split(whole, [p.hash for p in prepared], choices.seed)
     problems += doubtful
-    if not any(not a["iscrowd"] and "segmentation" in a for i in val_part for a in prepared[i].annotations):
-        problems.append(Problem("val", "no object with a mask: AP can't be measured", error=False))
+    measured, known = measurable([prepared[i] for i in val_part])
+    if not known:
+        text = "no object with a mask: AP compares what is found with filled boxes"
+        problems.append(Problem("val", text, error=False))
     for problem in problems:
         say(str(problem))
     source = f"{dataset.form}, {len(train_part)} images to train on"
-    for file, part in ((_TRAIN, train_part), (_VAL, val_part)):
-        write_coco(choices.run / file, dataset.classes, [prepared[i] for i in part], source)
+    for file, part in ((_TRAIN, [prepared[i] for i in train_part]), (_VAL, measured)):
+        write_coco(choices.run / file, dataset.classes, part, source)
     if not choices.quiet:
         say(f"{len(train_part)} images to train on, {len(val_part)} to measure on")
 

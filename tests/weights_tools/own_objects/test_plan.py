@@ -21,7 +21,7 @@ from tests.support.annotated_sets import save_picture, shapes_of, write_png_mask
 from tests.support.eval_data import box, rle  # noqa: E402
 from weights_tools.own_objects.finish import threshold  # noqa: E402
 from weights_tools.own_objects.plan import choose, flips, longest_side  # noqa: E402
-from weights_tools.own_objects.prepare import prepare, typical_extents, write_coco  # noqa: E402
+from weights_tools.own_objects.prepare import measurable, prepare, typical_extents, write_coco  # noqa: E402
 from weights_tools.own_objects.progress import TrainingProgress  # noqa: E402
 from weights_tools.training.source import CocoSource  # noqa: E402
 
@@ -75,6 +75,23 @@ def test_large_images_are_shrunk_with_their_masks(tmp_path):
         assert bool((inner == 255).all())
     areas = [a["area"] for a in json.loads((tmp_path / "a.json").read_text())["annotations"]]
     assert areas == [15000.0, 15000.0, 15000.0]
+
+
+def test_boxes_are_measured_as_regions_beside_masks_and_as_masks_without(tmp_path):
+    path = save_picture(tmp_path / "0.jpg", 0)
+    box, mask = Item(0, None, (5, 6, 20, 10)), Item(0, [[40.0, 5, 60, 5, 60, 25, 40, 25]], (40, 5, 20, 20))
+    both, alone = (
+        prepare(Picture(path, (72, 96), items), tmp_path / "x", 384) for items in ((box, mask), (box,))
+    )
+    (made,), known = measurable([both])
+    assert known
+    assert [a["iscrowd"] for a in made.annotations] == [1, 0]
+    (made,), known = measurable([alone])
+    assert not known
+    assert made.annotations[0]["iscrowd"] == 0
+    write_coco(tmp_path / "a.json", ["thing"], [made], "test")
+    (found,) = CocoSource(tmp_path / "a.json", Path("/"), ["thing"]).instances(0)
+    assert (found.x + 1, found.y + 1, int((found.mask > 0).sum())) == (5, 6, 200)
 
 
 def test_small_jpegs_stay_where_they_are_and_turned_ones_are_written_upright(tmp_path):
