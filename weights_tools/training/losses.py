@@ -78,15 +78,6 @@ class Assignment:
         return torch.cat(parts)
 
 
-def resize_targets(masks: Tensor, input_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    """Official targets: masks (n, h, w) zero-padded to the batch's input size, then bilinear, kept soft."""
-    height, width = input_size
-    padded = F.pad(masks.float(), (0, width - masks.shape[2], 0, height - masks.shape[1]))
-    if masks.shape[0] == 0:
-        return padded.new_zeros((0, *size))
-    return F.interpolate(padded[:, None], size, mode="bilinear", align_corners=False)[:, 0]
-
-
 @torch.no_grad()
 def assign(class_logits: Tensor, mask_logits: Tensor, targets: Targets, copies: int = 1) -> Assignment:
     """Match every image of a batch; logits as in :func:`instance_losses`."""

@@ -18,7 +18,6 @@ from weights_tools.training.losses import (  # noqa: E402
     assign,
     class_weights,
     instance_losses,
-    resize_targets,
 )
 from weights_tools.training.matcher import match  # noqa: E402
 
@@ -29,6 +28,15 @@ def reference_case(shared: Path, case: int):
     file = shared / "golden" / "sparseinst_losses" / "losses.npz"
     with np.load(file) as arrays:
         return {k.split("/")[1]: arrays[k] for k in arrays.files if k.startswith(f"case{case}/")}
+
+
+def resize_targets(masks: torch.Tensor, input_size: tuple[int, int], size: tuple[int, int]) -> torch.Tensor:
+    """Official targets: masks (n, h, w) zero-padded to the batch's input size, then bilinear, kept soft."""
+    height, width = input_size
+    padded = torch.nn.functional.pad(masks.float(), (0, width - masks.shape[2], 0, height - masks.shape[1]))
+    if masks.shape[0] == 0:
+        return padded.new_zeros((0, *size))
+    return torch.nn.functional.interpolate(padded[:, None], size, mode="bilinear", align_corners=False)[:, 0]
 
 
 def run_case(case):
