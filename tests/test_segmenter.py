@@ -236,12 +236,30 @@ def test_track_checks_its_arguments_at_the_call(colors: Segmenter) -> None:
         (np.zeros((40, 50, 5), np.uint8), ValueError, r"\(40, 50, 5\)$"),
         (None, TypeError, "got NoneType"),
         ("image.png", TypeError, "open_source"),
+        (memoryview(np.zeros((40, 50, 3), np.uint8)), TypeError, r"memoryview; convert it by np\.asarray"),
+        (memoryview(bytes(60)), TypeError, r"memoryview; convert it by np\.asarray"),
         ([[[0, 0, 0]]], TypeError, "got list"),
     ],
 )
 def test_wrong_images(colors: Segmenter, image: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         colors.segment(image)
+
+
+def test_what_the_hints_say_works(colors: Segmenter) -> None:
+    image = np.zeros((40, 50, 3), np.uint8)
+    expected = colors.segment(image).size
+    assert colors.segment(np.asarray(memoryview(image))).size == expected
+    with pytest.raises(ValueError, match=r"got uint8 \(60,\)$"):
+        colors.segment(np.asarray(memoryview(bytes(60))))
+    pillow = pytest.importorskip("PIL.Image").new("L", (50, 40))
+    with pytest.raises(TypeError, match=r'convert it by np\.asarray\(image\.convert\("RGB"\)\)'):
+        colors.segment(pillow)
+    assert colors.segment(np.asarray(pillow.convert("RGB"))).size == expected
+    tensor = pytest.importorskip("torch").zeros((40, 50, 3), dtype=pytest.importorskip("torch").uint8)
+    with pytest.raises(TypeError, match=r"convert it by tensor\.cpu\(\)\.numpy\(\)"):
+        colors.segment(tensor)
+    assert colors.segment(tensor.cpu().numpy()).size == expected
 
 
 @pytest.mark.parametrize(

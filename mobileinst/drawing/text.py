@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .font import GLYPH_HEIGHT, render_text
 
 #: Letters are this part of the shorter side of a frame high, with their ascenders and descenders.
-_SHARE = 1 / 36
+_SHARE = 1 / 30
 _LEAST = 16
 
 #: Letters are drawn so many times larger and made small: their places aren't rounded to whole pixels.

@@ -179,3 +179,16 @@ def test_misaligned_run_lengths() -> None:
     assert not runs.flags.aligned
     instances = Instances((2, 3), [runs], [0.5], [0], ["a"])
     assert instances.areas.tolist() == [4]
+
+
+def test_single_kernels_are_at_hand_where_they_were_built() -> None:
+    assert _native.kernels is kernels
+    with pytest.raises(AttributeError, match="has no attribute 'missing'"):
+        _native.missing  # type: ignore[attr-defined]  # noqa: B018
+    without = "import sys; sys.modules['mobileinst._testing'] = None; import mobileinst._native as native"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{without}; native.kernels"], capture_output=True, text=True
+    )
+    assert done.stderr.splitlines()[-1] == (
+        "AttributeError: module 'mobileinst._native' has no attribute 'kernels'"
+    )

@@ -23,7 +23,7 @@ def fresh() -> Iterator[None]:
 
 def test_text_grows_with_the_frame() -> None:
     assert text_height((240, 426)) == text_height((10, 10)) == 16
-    assert text_height((2160, 3840)) == text_height((3840, 2160)) == 60
+    assert text_height((2160, 3840)) == text_height((3840, 2160)) == 72
 
 
 @pytest.mark.parametrize("height", [16, 20, 60])
