@@ -49,6 +49,8 @@ class Segmenter:
             of probabilities, "all" keeps every one as the paper does. A kernel that also answers to a second
             object elsewhere is the commonest error of small models; objects that something in front divides
             lose a piece.
+        precision: "fp32"; "fp16" or "int8", where the processor and the weights have what they need; "auto",
+            the fastest of these; None means ``MOBILEINST_PRECISION``, or else "fp32".
 
     Raises:
         WeightsError: for weights that are missing, damaged or not of this project.
@@ -69,6 +71,7 @@ class Segmenter:
         color: str = "rgb",
         duplicate_iou: float = 0.7,
         components: str = "heaviest",
+        precision: str | None = None,
     ) -> None:
         if color not in ("rgb", "bgr"):
             raise ValueError(f"color must be 'rgb' or 'bgr', got {color!r}")
@@ -85,14 +88,20 @@ class Segmenter:
         self.color = color
         self.components = components
         self._swap = color != self.weights.color
-        self._model = NativeModel(self.weights, threads=threads)
+        self._model = NativeModel(self.weights, threads=threads, precision=precision)
         self._lock = ForkLock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as weights and options: a copy in another process has plans and threads of its own."""
         names = ("size", "color", "duplicate_iou", "components")
         options = {name: getattr(self, name) for name in names}
-        return functools.partial(type(self), threads=self._model.threads, **options), (self.weights,)
+        options |= {"threads": self._model.threads, "precision": self.precision}
+        return functools.partial(type(self), **options), (self.weights,)
+
+    @property
+    def precision(self) -> str:
+        """What most of the network computes in: "fp32", "fp16" or "int8"."""
+        return self._model.precision.name
 
     @property
     def threads(self) -> int:

@@ -45,12 +45,14 @@ class Options:
         return {name: stem.with_name(stem.name + suffixes[name]) for name in self.outputs}
 
 
-def model_key(weights: Weights, size: int | tuple[int, int] | None) -> str:
-    """A hash of the model: its parameters, metadata, input size, and this package's version."""
+def model_key(weights: Weights, size: int | tuple[int, int] | None, precision: str) -> str:
+    """A hash of the model: its parameters, metadata, input size, precision, and this package's version."""
     digest = hashlib.sha256()
     for name in sorted(weights.tensors):
         digest.update(name.encode() + np.ascontiguousarray(weights.tensors[name]).tobytes())
-    digest.update(json.dumps([__version__, size, weights.metadata], sort_keys=True, default=str).encode())
+    digest.update(
+        json.dumps([__version__, size, precision, weights.metadata], sort_keys=True, default=str).encode()
+    )
     return digest.hexdigest()
 
 

@@ -60,6 +60,7 @@ def run_batch(
     workers: Workers,
     *,
     size: int | tuple[int, int] | None = None,
+    precision: str = "fp32",
     quiet: bool = True,
 ) -> BatchReport:
     """Track every source that isn't done yet, each into its place below `output`.
@@ -73,10 +74,10 @@ def run_batch(
     """
     _check_outputs(sources, output, options)
     with Journal(output) as journal:
-        batch = _Batch(journal, output, options, model_key(weights, size))
+        batch = _Batch(journal, output, options, model_key(weights, size, precision))
         batch.plan(sources)
         try:
-            batch.work(WorkerSetup(weights, size, workers.threads), workers, quiet=quiet)
+            batch.work(WorkerSetup(weights, size, workers.threads, precision), workers, quiet=quiet)
         finally:
             report = batch.report(sources)
             _write_summary(output, report, options, workers)

@@ -83,9 +83,10 @@ class WorkerSetup:
     weights: Weights
     size: int | tuple[int, int] | None
     threads: int
+    precision: str | None = None
 
     def __call__(self) -> Worker:
-        return Worker(Segmenter(self.weights, size=self.size, threads=self.threads))
+        return Worker(Segmenter(self.weights, size=self.size, threads=self.threads, precision=self.precision))
 
 
 @dataclass(frozen=True)

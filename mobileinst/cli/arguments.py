@@ -18,13 +18,22 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--threads", type=parse_count, metavar="N", help="threads of the network (all processors)"
     )
+    add_precision(group)
+
+
+def add_precision(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "int8", "auto"),
+        help="what the network computes in; auto: the fastest here (MOBILEINST_PRECISION, or else fp32)",
+    )
 
 
 def segmenter(options: argparse.Namespace) -> Segmenter:
     """The Segmenter that :func:`add_model`'s options ask for."""
     from ..segmenter import Segmenter
 
-    return Segmenter(options.weights, threads=options.threads, size=options.size)
+    return Segmenter(options.weights, threads=options.threads, size=options.size, precision=options.precision)
 
 
 def add_score(parser: argparse.ArgumentParser) -> None:

@@ -58,6 +58,7 @@ _USED = {
     "neon": ("asimd",),
     "avx2": ("avx2", "fma"),
     "avx512": ("avx2", "fma", "avx512f", "avx512vl", "avx512dq", "avx512bw"),
+    "avx512_vnni": ("avx2", "fma", "avx512f", "avx512vl", "avx512dq", "avx512bw", "avx512_vnni"),
 }
 
 #: Bits of the Raspberry Pi's answer, which stand for the present; 16 bits higher for the time since start.

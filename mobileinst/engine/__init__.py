@@ -5,12 +5,14 @@ from mobileinst.engine.emit import Program, compile_program
 from mobileinst.engine.fork_lock import ForkLock
 from mobileinst.engine.graph import Graph, NativeOps, Node
 from mobileinst.engine.parameters import Parameters
+from mobileinst.engine.precision import PRECISIONS, Precision, choose_precision, offered_precisions
 from mobileinst.engine.processors import Processors, default_threads, usable_processors
 from mobileinst.engine.session import NativeModel, Session, thread_pool
 from mobileinst.engine.size_cache import CACHED_SESSIONS, SizeCache
 
 __all__ = [
     "CACHED_SESSIONS",
+    "PRECISIONS",
     "Backend",
     "ForkLock",
     "Graph",
@@ -18,13 +20,16 @@ __all__ = [
     "NativeOps",
     "Node",
     "Parameters",
+    "Precision",
     "Processors",
     "Program",
     "Session",
     "SizeCache",
     "active_backend",
+    "choose_precision",
     "compile_program",
     "default_threads",
+    "offered_precisions",
     "thread_pool",
     "usable_processors",
 ]

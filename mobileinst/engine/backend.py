@@ -59,7 +59,10 @@ def active_backend(tier: str) -> Backend:
 
 def times_path(tier: str) -> Path:
     """Where the layer times of a tier are kept, if it was measured; benchmarks/layers.py writes them."""
-    return Path(__file__).with_name("layer_times") / f"{tier}.txt"
+    folder = Path(__file__).with_name("layer_times")
+    measured = folder / f"{tier}.txt"
+    # A tier that adds another type has the float kernels of the one that it is named after.
+    return measured if measured.is_file() else folder / f"{tier.partition('_')[0]}.txt"
 
 
 def layer_key(

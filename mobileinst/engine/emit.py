@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from mobileinst import _native
 from mobileinst.engine.backend import layer_key
-from mobileinst.engine.graph import VIEWS, Graph, Node
+from mobileinst.engine.graph import VIEWS, Graph, Node, places_in_concats
 from mobileinst.engine.parameters import ConvLayer, Parameters
 from mobileinst.engine.passes import simplify
+from mobileinst.engine.precision import FLOAT32, Precision, assign_types
 
 
 class Program:
@@ -37,7 +38,12 @@ class Program:
 
 
 def compile_program(
-    graph: Graph, parameters: Parameters, outputs: Mapping[str, Node], pool: _native.ThreadPool
+    graph: Graph,
+    parameters: Parameters,
+    outputs: Mapping[str, Node],
+    pool: _native.ThreadPool,
+    precision: Precision = FLOAT32,
+    observe: Callable[[Graph], dict[str, Node]] | None = None,
 ) -> Program:
     """Simplify a recorded graph and plan it; all sections share one arena.
 
@@ -47,10 +53,16 @@ def compile_program(
         outputs: Nodes by the names under which they are read. They and the inputs keep their values until the
             plan runs again.
         pool: Threads that run the plan.
+        precision: Which nodes compute in another type than float32.
+        observe: Names more outputs of the simplified graph, which it may change.
     """
-    final = simplify(graph, set(outputs.values()))
+    fused = observe is None and _native.has_kernels("inverted_residual", precision.dtype, parameters.tier)
+    final = simplify(graph, set(outputs.values()), inverted_residuals=fused)
     named = {name: final[node] for name, node in outputs.items()}
     _fold_constants(graph, parameters, named, pool)
+    if observe is not None:
+        named |= observe(graph)
+    named = assign_types(graph, named, precision, parameters.tier)
     named |= {node.name: node for node in graph.nodes if node.kind == "input"}
     return _Emitter(graph, parameters, named).build(pool)
 
@@ -96,10 +108,7 @@ class _Emitter:
         self._outputs = outputs
         self._builder = _native.PlanBuilder(parameters.tier)
         self._tensors: dict[Node, int] = {}
-        self._slices: dict[Node, tuple[Node, int]] = {}
-        for node in graph.nodes:
-            if node.kind == "concat":
-                self._place_in(node)
+        self._slices = places_in_concats(graph)
 
     def build(self, pool: _native.ThreadPool) -> Program:
         tensors = {name: self._tensor(node) for name, node in self._outputs.items()}
@@ -112,14 +121,6 @@ class _Emitter:
                 section += 1
             self._emit(node)
         return Program(_native.Plan(self._builder, pool), tensors)
-
-    def _place_in(self, concat: Node) -> None:
-        """Let the inputs of a concatenation be written where it wants them; others are copied there."""
-        offset = 0
-        for source in concat.inputs:
-            if source.kind not in ("input", "constant", "concat", *VIEWS) and source not in self._slices:
-                self._slices[source] = (concat, offset)
-            offset += source.channels
 
     def _tensor(self, node: Node) -> int:
         """The number of a node's tensor, made at first use."""
@@ -138,7 +139,7 @@ class _Emitter:
             return self._builder.slice(self._tensor(node.inputs[0]), node.attributes["offset"], node.channels)
         if node.kind == "reshape":
             return self._builder.reshape(self._tensor(node.inputs[0]), node.height, node.width)
-        return self._builder.tensor(node.height, node.width, node.channels)
+        return self._builder.tensor(*node.shape, node.dtype, node.quantisation)
 
     def _emit(self, node: Node) -> None:
         if node.kind in ("input", "constant", *VIEWS):
@@ -168,11 +169,17 @@ class _Emitter:
         # Other kinds know no tiles, and one packing serves maps of all sizes.
         winograd = layer.kind == "conv3x3"
         tile = _native.winograd_tile(node.height, node.width) if winograd else 6
-        self._add("conv", node, weights=self._parameters.packed(layer, tile))
+        dtype = node.inputs[0].dtype
+        sums = {key: node.attributes[key] for key in ("sums_scale", "sums_zero") if key in node.attributes}
+        self._add("conv", node, weights=self._parameters.packed(layer, tile, dtype), **sums)
 
     def _takes_xnnpack(self, conv: Node) -> bool:
-        """XNNPACK's operators add no residual and know neither hard sigmoid nor SiLU."""
-        if len(conv.inputs) > 1 or conv.activation in ("hard_sigmoid", "silu"):
+        """XNNPACK's operators take floats, add no residual and know neither hard sigmoid nor SiLU."""
+        if (
+            conv.inputs[0].dtype != "float32"
+            or len(conv.inputs) > 1
+            or conv.activation in ("hard_sigmoid", "silu")
+        ):
             return False
         layer: ConvLayer = conv.attributes["weights"]
         key = layer_key(
@@ -189,6 +196,7 @@ class _Emitter:
         for source in concat.inputs:
             if self._slices.get(source) != (concat, offset) or source in placed:
                 target = self._builder.slice(self._tensor(concat), offset, source.channels)
-                self._builder.add("copy", f"{concat.name}[{offset}:]", [self._tensor(source)], target)
+                op = "convert" if concat.dtype == "int8" else "copy"  # to another scale, perhaps
+                self._builder.add(op, f"{concat.name}[{offset}:]", [self._tensor(source)], target)
             placed.add(source)
             offset += source.channels

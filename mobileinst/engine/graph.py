@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobileinst.engine.parameters import ConvLayer, Parameters
+from mobileinst.engine.types import DType, Quantisation
 from mobileinst.network.ops import Activation, ConvSpec, Operation, Ops, Shape, Size
 from mobileinst.network.position import interpolate_positions, sine_position_embedding
 
@@ -28,7 +29,7 @@ class Node:
     for packed weights; or it is "input", "constant" (of ``values``), "concat", "slice" (from ``offset``) or
     "reshape".
     ``users`` lists the nodes that read it, once for each time they do; ``section`` is the part of the plan
-    that computes it.
+    that computes it. ``dtype`` is the type of its values, for int8 with their ``quantisation``.
     """
 
     kind: str
@@ -41,6 +42,8 @@ class Node:
     activation: Activation | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     section: int = 0
+    dtype: DType = "float32"
+    quantisation: Quantisation | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -100,6 +103,23 @@ class Graph:
                 for source in node.inputs:
                     source.users.remove(node)
         self.nodes = alive[::-1]
+
+
+def places_in_concats(graph: Graph) -> dict[Node, tuple[Node, int]]:
+    """The nodes that are written where a concatenation wants them, with it and their first channel there.
+
+    Other inputs of concatenations, and those that are there a second time, are copied.
+    """
+    places: dict[Node, tuple[Node, int]] = {}
+    for concat in graph.nodes:
+        if concat.kind != "concat":
+            continue
+        offset = 0
+        for source in concat.inputs:
+            if source.kind not in ("input", "constant", "concat", *VIEWS) and source not in places:
+                places[source] = (concat, offset)
+            offset += source.channels
+    return places
 
 
 class NativeOps(Ops[Node]):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mobileinst import _native
 from mobileinst.engine.backend import Backend, active_backend
 from mobileinst.engine.fork_lock import ForkLock
+from mobileinst.engine.types import DType
 from mobileinst.network.batch_norm import NORM_LEAVES, fold
 
 Array = NDArray[np.float32]
@@ -53,7 +54,7 @@ class Parameters:
         self.tier = tier
         self.backend = active_backend(tier) if backend is None else backend
         self._tensors = tensors
-        self._packed: dict[tuple[ConvLayer, int], _native.ConvWeights] = {}
+        self._packed: dict[tuple[ConvLayer, int, DType], _native.ConvWeights] = {}
         self._lock = ForkLock()
 
     def array(self, name: str) -> Array:
@@ -72,20 +73,23 @@ class Parameters:
         if shape != expected:
             raise ValueError(f"{name}: expected shape {expected}, got {shape}")
 
-    def packed(self, layer: ConvLayer, winograd_tile: int = 6) -> _native.ConvWeights:
+    def packed(
+        self, layer: ConvLayer, winograd_tile: int = 6, dtype: DType = "float32"
+    ) -> _native.ConvWeights:
         """The layer's weights with its batch norm folded in, packed for the tier.
 
         Args:
             layer: What to pack.
             winograd_tile: Outputs on each side of the tiles of a 3x3 convolution at stride 1. Plans whose
                 maps want the same tiles share the weights.
+            dtype: Type of the inputs that they are multiplied with.
         """
-        key = layer, winograd_tile
+        key = layer, winograd_tile, dtype
         with self._lock:
             if key not in self._packed:
                 weight, bias = self.folded(layer)
                 self._packed[key] = _native.ConvWeights(
-                    weight, bias, layer.stride, layer.groups, self.tier, winograd_tile
+                    weight, bias, layer.stride, layer.groups, self.tier, winograd_tile, dtype
                 )
             return self._packed[key]
 

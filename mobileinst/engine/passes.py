@@ -15,15 +15,21 @@ from mobileinst.engine.parameters import ConvLayer
 _ACTIVATED = ("conv", "attention", "copy", "add", "multiply", "multiply_add", "resize")
 
 
-def simplify(graph: Graph, outputs: Collection[Node]) -> dict[Node, Node]:
+def simplify(graph: Graph, outputs: Collection[Node], *, inverted_residuals: bool = True) -> dict[Node, Node]:
     """Run all passes.
+
+    Args:
+        graph: What is simplified.
+        outputs: Nodes whose values are read.
+        inverted_residuals: Whether these become one node.
 
     Returns:
         Which node now stands for each output.
     """
     rewriter = _Rewriter(graph, outputs)
     rewriter.drop_dead()
-    for rule in (_activation, _resized_gate, _multiply_add, _resize_add, _residual, _inverted_residual):
+    rules = [_activation, _resized_gate, _multiply_add, _resize_add, _residual]
+    for rule in [*rules, _inverted_residual] if inverted_residuals else rules:
         rewriter.apply(rule)
         rewriter.drop_dead()
     return rewriter.outputs

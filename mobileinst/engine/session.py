@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from mobileinst import _native
 from mobileinst.engine.emit import Program, compile_program
-from mobileinst.engine.graph import Graph, NativeOps
+from mobileinst.engine.graph import Graph, NativeOps, Node
 from mobileinst.engine.parameters import Parameters
+from mobileinst.engine.precision import FLOAT32, Precision, choose_precision
 from mobileinst.engine.processors import PIECES_WHERE_CORES_DIFFER, default_threads, usable_processors
 from mobileinst.engine.size_cache import SizeCache
 from mobileinst.network import features, instances
@@ -39,19 +40,30 @@ class NativeModel:
         weights: Parameters and metadata.
         threads: Threads of all sessions together; None means ``MOBILEINST_THREADS``, or else the number that
             makes a frame fastest here. Results are the same bit for bit for any number.
+        precision: "fp32", "fp16", "int8" or "auto", or a policy of its own; None means
+            ``MOBILEINST_PRECISION``, or else "fp32".
 
     Raises:
         WeightsError: if a tensor is missing or of the wrong shape, or the weights are a backbone's alone.
-        ValueError: if threads is out of range.
+        ValueError: if threads is out of range, or the precision can't be had here or of these weights.
     """
 
-    def __init__(self, weights: Weights, *, threads: int | None = None) -> None:
+    def __init__(
+        self, weights: Weights, *, threads: int | None = None, precision: str | Precision | None = None
+    ) -> None:
         check_weights(weights)
         self.weights = weights
         self.config = weights.config
         self._pool = pool = thread_pool(threads)
         parameters = Parameters(weights.tensors, _native.tier())
-        self._sessions = SizeCache(lambda height, width: Session(weights, parameters, pool, (height, width)))
+        self.precision = policy = (
+            precision
+            if isinstance(precision, Precision)
+            else choose_precision(precision, parameters.tier, weights.ranges)
+        )
+        self._sessions = SizeCache(
+            lambda height, width: Session(weights, parameters, pool, (height, width), policy)
+        )
 
     @property
     def threads(self) -> int:
@@ -69,6 +81,28 @@ class NativeModel:
         return self._sessions.get(int(height), int(width))
 
 
+def record_network(
+    weights: Weights, parameters: Parameters, size: tuple[int, int]
+) -> tuple[Graph, dict[str, Node]]:
+    """The network of weights for an input size, in the sections of a session, and its outputs by name."""
+    graph = Graph()
+    ops = NativeOps(graph, parameters)
+    found = features(ops, ops.input("image", *size, 3), weights.config)
+    graph.section = _INSTANCES
+    predictions = instances(ops, found, weights.config)
+    # Masks need no mask features: kernels are projected instead of all the map's pixels.
+    graph.postpone(found.mask_features, _MASK_FEATURES)
+    return graph, {
+        "mask_map": found.mask_features.inputs[0],
+        "mask_features": found.mask_features,
+        "pooled": found.pooled,
+        "x6": found.x6,
+        "class_logits": predictions.class_logits,
+        "objectness_logits": predictions.objectness_logits,
+        "kernels": predictions.kernels,
+    }
+
+
 class Session:
     """The network at one input size. Used by one thread at a time.
 
@@ -78,31 +112,22 @@ class Session:
     """
 
     def __init__(
-        self, weights: Weights, parameters: Parameters, pool: _native.ThreadPool, size: tuple[int, int]
+        self,
+        weights: Weights,
+        parameters: Parameters,
+        pool: _native.ThreadPool,
+        size: tuple[int, int],
+        precision: Precision = FLOAT32,
     ) -> None:
         self.height, self.width = size
         self._mean, self._std = list(weights.mean), list(weights.std)
-        graph = Graph()
-        ops = NativeOps(graph, parameters)
-        found = features(ops, ops.input("image", *size, 3), weights.config)
-        graph.section = _INSTANCES
-        predictions = instances(ops, found, weights.config)
-        # Masks need no mask features: kernels are projected instead of all the map's pixels.
-        graph.postpone(found.mask_features, _MASK_FEATURES)
+        graph, outputs = record_network(weights, parameters, size)
+        mask_features = outputs["mask_features"]
         self._windows = weights.config.query_source == "places"
-        self._postponed = found.mask_features.name
+        self._postponed = mask_features.name
         self._kernel_projection = _kernel_projection(parameters, self._postponed)
-        outputs = {
-            "mask_map": found.mask_features.inputs[0],
-            "mask_features": found.mask_features,
-            "pooled": found.pooled,
-            "x6": found.x6,
-            "class_logits": predictions.class_logits,
-            "objectness_logits": predictions.objectness_logits,
-            "kernels": predictions.kernels,
-        }
-        self.mask_size = (found.mask_features.height, found.mask_features.width)
-        self._program: Program = compile_program(graph, parameters, outputs, pool)
+        self.mask_size = (mask_features.height, mask_features.width)
+        self._program: Program = compile_program(graph, parameters, outputs, pool, precision)
         self._plan = self._program.plan
         self._tensors = self._program.tensors
 
@@ -164,8 +189,9 @@ class Session:
         """Run the network a few times on what was loaded last, as frames do: without mask features.
 
         Returns:
-            For each node that ran its ``name`` (as in ``mobileinst.network``), ``op``, output ``shape``
-            (h, w, c), median ``milliseconds``, ``macs`` (multiply-adds) and ``bytes`` (read and written).
+            For each node that ran its ``name`` (as in ``mobileinst.network``), ``op``, the ``dtype`` that it
+            computes in, output ``shape`` (h, w, c), median ``milliseconds``, ``macs`` (multiply-adds) and
+            ``bytes`` (read and written).
         """
         if runs < 1:
             raise ValueError(f"runs: expected at least 1, got {runs}")

@@ -169,6 +169,7 @@ def fingerprint(
     depends: list[Any] = [__version__, size, segmenter.color, segmenter.duplicate_iou]
     depends += [
         segmenter.components,
+        segmenter.precision,
         list(segmenter.classes),
         mapping.ids,
         segmenter.weights.mean,

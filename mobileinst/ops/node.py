@@ -34,7 +34,8 @@ def run_node(
     """
     builder = _native.PlanBuilder(tier)
     numbers = [_constant(builder, x) for x in inputs]
-    output = builder.tensor(*((1, *shape) if len(shape) == 2 else shape))
+    height, width, channels = (1, *shape) if len(shape) == 2 else shape
+    output = builder.tensor(height, width, channels)
     builder.keep(output)
     builder.add(op, op, numbers, output, activation, **attributes)
     plan = _native.Plan(builder, _pool())

@@ -12,7 +12,7 @@ from .files import (
     save_weights,
     widen_int8,
 )
-from .metadata import FORMAT, SCORE_POWERS, Weights
+from .metadata import FORMAT, SCORE_POWERS, Range, Weights
 from .safetensors import WeightsError, read_safetensors, write_safetensors
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "DEFAULT_NAME",
     "FORMAT",
     "SCORE_POWERS",
+    "Range",
     "Weights",
     "WeightsError",
     "available_weights",

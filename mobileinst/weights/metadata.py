@@ -23,6 +23,10 @@ MAX_CLASSES, MAX_CLASS_NAME = 10_000, 200
 SCORE_POWERS = (0.5, 0.5, 1.0)
 
 
+#: Least and largest value.
+Range = tuple[float, float]
+
+
 class Weights:
     """Parameters by official name, with the metadata that a run needs.
 
@@ -51,6 +55,7 @@ class Weights:
         self.score_powers = _score_powers(self.metadata)
         self.version: str = self.metadata["version"]
         self.card: dict[str, Any] = self.metadata["card"]
+        self.ranges: dict[str, Range] = _ranges(self.metadata.get("ranges", {}))
 
     @property
     def files(self) -> list[Path]:
@@ -60,6 +65,20 @@ class Weights:
     def __repr__(self) -> str:
         count = sum(t.size for t in self.tensors.values())
         return f"Weights({self.config.backbone}, classes={list(self.classes)}, {count:,} values)"
+
+
+def _ranges(value: Any) -> dict[str, Range]:
+    """Least and largest value of nodes by name, which 8-bit integers need."""
+    if not isinstance(value, dict):
+        raise WeightsError(f"metadata 'ranges' must be an object, got {short(value)}")
+    for name, limits in value.items():
+        numbers = isinstance(limits, (list, tuple)) and len(limits) == 2 and all(map(is_number, limits))
+        if not numbers or not -1e30 < limits[0] <= limits[1] < 1e30:
+            raise WeightsError(
+                f"metadata 'ranges': expected a least and a largest value of {short(name)}, "
+                f"got {short(limits)}"
+            )
+    return {name: (float(low), float(high)) for name, (low, high) in value.items()}
 
 
 def check_score_threshold(value: Any, classes: int) -> float | tuple[float, ...]:

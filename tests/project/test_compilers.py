@@ -15,7 +15,7 @@ CROSS = Path("/usr/aarch64-linux-gnu/include")
 FOLDERS = ("core", "plan", "tiers", "*/*")
 OTHERS = sorted(path for folder in FOLDERS for path in SOURCES.glob(f"{folder}/*.cpp"))
 NEON = [SOURCES / "tiers/neon.cpp", *sorted(SOURCES.glob("kernels/*/*_neon.S"))]
-PLAIN = [path for path in OTHERS if path.stem not in ("neon", "avx2", "avx512")]
+PLAIN = [path for path in OTHERS if path.stem not in ("neon", "avx2", "avx512", "avx512_vnni")]
 
 
 def compile_with_clang(path: Path, *options: str) -> None:

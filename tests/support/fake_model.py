@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mobileinst.engine import Precision
+
 COLORS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
 
@@ -44,7 +46,8 @@ class ColorSession:
 class ColorModel:
     """Takes the place of `engine.NativeModel`."""
 
-    def __init__(self, weights: Any, *, threads: int | None = None) -> None:
+    def __init__(self, weights: Any, *, threads: int | None = None, precision: str | None = None) -> None:
+        self.precision = Precision()
         self.sessions: dict[tuple[int, int], ColorSession] = {}
 
     def session(self, height: int, width: int) -> ColorSession:

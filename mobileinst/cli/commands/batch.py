@@ -71,10 +71,12 @@ def run(options: argparse.Namespace) -> int:
     """Run it; the exit code is 1 if a source failed."""
     from ...batch.run import SUMMARY, run_batch
     from ...batch.sources import find_sources
+    from ...engine import choose_precision
     from ...weights import load_weights
 
     sources = find_sources(options.sources, options.output, options.root)
     weights = load_weights(options.weights)
+    precision = choose_precision(options.precision, None, weights.ranges).name
     start = time.perf_counter()
     try:
         report = run_batch(
@@ -84,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
             _options(options),
             _workers(options),
             size=options.size,
+            precision=precision,
             quiet=options.quiet,
         )
     except (KeyboardInterrupt, SystemExit):

@@ -117,6 +117,19 @@ def _native_report(root: Path) -> Iterator[Finding]:
         yield True, f"CPU features used: {' '.join(hardware.used_features(tier)) or 'none'}"
     if tier is not None:
         yield _backend(native, tier)
+        yield _precision(tier)
+
+
+def _precision(tier: str) -> Finding:
+    from ...engine import offered_precisions
+    from ...engine.precision import DEFAULT_PRECISION, PRECISIONS
+
+    offered = ", ".join(offered_precisions(tier))
+    wanted = os.environ.get("MOBILEINST_PRECISION")
+    if wanted and wanted not in PRECISIONS:
+        return False, f"precision: MOBILEINST_PRECISION={wanted}, expected one of {', '.join(PRECISIONS)}"
+    chosen = f"{wanted}, set by MOBILEINST_PRECISION" if wanted else DEFAULT_PRECISION
+    return True, f"precision: {chosen} (available: {offered}; int8 also needs weights with ranges)"
 
 
 def _backend(native: ModuleType, tier: str) -> Finding:

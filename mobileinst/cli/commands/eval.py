@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import parse_count, parse_rate, segmenter
+from ..arguments import add_precision, parse_count, parse_rate, segmenter
 from ..status import say
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         one.add_argument("--size", type=int, metavar="N", help="shorter side of the network's input")
         one.add_argument("--threads", type=int, metavar="N", help="of each process (1 with several)")
+        add_precision(one)
         one.add_argument(
             "--jobs", type=parse_count, metavar="N", help=f"processes that share the {items} (1)"
         )

@@ -50,6 +50,8 @@ def run(options: argparse.Namespace) -> int:
         classes = f"classes: {', '.join(weights.classes)}; " if weights.classes else ""
         say()
         say(f"{classes}size {weights.size}; version {weights.version}")
+        ranges = f"{len(weights.ranges)} ranges" if weights.ranges else "no ranges, so in floats only"
+        say(f"int8: {ranges}")
         for key, value in weights.card.items():
             say(f"{key}: {value}")
     return 0

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "bindings/bindings.h"
+#include "kernels/convert/convert.h"
 #include "kernels/kernel_table.h"
 #include "kernels/transpose/transpose.h"
 #include "plan/frame_loader.h"
@@ -12,6 +13,26 @@
 
 namespace mobileinst {
 namespace {
+
+/// A tensor's values as floats: itself if it has them, or converted.
+class AsFloats {
+  public:
+    AsFloats(Tier tier, const Tensor& tensor) : tensor_(tensor) {
+        if (tensor.dtype == DType::Float32) {
+            return;
+        }
+        values_ = AlignedBuffer::of_floats(tensor.pixels() * tensor.channels);
+        tensor_ =
+            float_tensor(values_.floats(), tensor.height, tensor.width, tensor.channels, tensor.channels);
+        convert_kernel(tier, tensor.dtype, DType::Float32)({tensor, tensor_}, 0, tensor.pixels());
+    }
+
+    const Tensor& tensor() const { return tensor_; }
+
+  private:
+    AlignedBuffer values_;
+    Tensor tensor_;
+};
 
 /// A plan with what brings frames in and masks out.
 class BoundPlan {
@@ -43,6 +64,7 @@ class BoundPlan {
     /// Copies planes (channels, height, width) into a tensor; they must be finite.
     void write(TensorId id, const py::object& planes, const std::string& name) {
         const Tensor& tensor = plan_->tensor(id);
+        expect_floats(tensor);
         const FloatArray array = checked_array<float>(planes, name.c_str(), shape_of(tensor));
         const float* source = array.data();
         GilRelease release;
@@ -53,26 +75,28 @@ class BoundPlan {
             .run({float_matrix(source, tensor.channels, pixels), tensor});
     }
 
-    /// A tensor as planes (channels, height, width).
+    /// A tensor as planes (channels, height, width), whatever its type.
     FloatArray read(TensorId id) {
         const Tensor& tensor = plan_->tensor(id);
         FloatArray result(shape_of(tensor));
         float* planes = result.mutable_data();
         GilRelease release;
         const std::lock_guard<std::mutex> lock(plan_->mutex());
+        const AsFloats floats(plan_->tier(), tensor);
         kernels_of(plan_->tier(), &KernelTable::transpose)
-            .run({tensor, float_matrix(planes, tensor.channels, tensor.pixels())});
+            .run({floats.tensor(), float_matrix(planes, tensor.channels, tensor.pixels())});
         return result;
     }
 
-    /// A tensor as rows (pixels, channels).
+    /// A tensor as rows (pixels, channels), whatever its type.
     FloatArray read_tokens(TensorId id) {
         const Tensor& tensor = plan_->tensor(id);
         FloatArray result(
             {static_cast<py::ssize_t>(tensor.pixels()), static_cast<py::ssize_t>(tensor.channels)});
         const std::lock_guard<std::mutex> lock(plan_->mutex());
+        const AsFloats floats(plan_->tier(), tensor);
         for (size_t row = 0; row < tensor.pixels(); ++row) {
-            std::copy_n(Map<const float>(tensor).pixel(row), tensor.channels,
+            std::copy_n(Map<const float>(floats.tensor()).pixel(row), tensor.channels,
                         result.mutable_data() + row * tensor.channels);
         }
         return result;
@@ -80,6 +104,7 @@ class BoundPlan {
 
     FloatArray mask_logits(TensorId id, const py::object& kernels, const py::object& projection) {
         const Tensor& map = plan_->tensor(id);
+        expect_floats(map);
         auto channels = static_cast<py::ssize_t>(map.channels);
         const std::optional<FloatArray> matrix =
             optional_array(projection, "projection", {channels + 1, kAny});
@@ -105,6 +130,7 @@ class BoundPlan {
             entry["name"] = node.name;
             entry["op"] = node.op;
             entry["shape"] = py::make_tuple(node.height, node.width, node.channels);
+            entry["dtype"] = dtype_name(node.dtype);
             entry["milliseconds"] = node.milliseconds;
             entry["macs"] = node.macs;
             entry["bytes"] = node.bytes;
@@ -116,6 +142,13 @@ class BoundPlan {
     size_t arena_bytes() const { return plan_->arena_bytes(); }
 
   private:
+    static void expect_floats(const Tensor& tensor) {
+        if (tensor.dtype != DType::Float32) {
+            throw std::invalid_argument(std::string("expected a tensor of float32, got one of ") +
+                                        dtype_name(tensor.dtype));
+        }
+    }
+
     static std::vector<py::ssize_t> shape_of(const Tensor& tensor) {
         return {static_cast<py::ssize_t>(tensor.channels), static_cast<py::ssize_t>(tensor.height),
                 static_cast<py::ssize_t>(tensor.width)};
@@ -123,6 +156,7 @@ class BoundPlan {
 
     const Tensor& image_tensor(TensorId id) const {
         const Tensor& tensor = plan_->tensor(id);
+        expect_floats(tensor);
         if (tensor.channels != 3 || tensor.stride != 3 * sizeof(float)) {
             throw std::invalid_argument("expected an input tensor of 3 channels, got one of " +
                                         std::to_string(tensor.channels));

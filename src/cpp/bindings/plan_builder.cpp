@@ -6,15 +6,21 @@
 #include <stdexcept>
 
 #include "bindings/bindings.h"
+#include "kernels/kernel_table.h"
 #include "plan/conv_weights.h"
 
 namespace mobileinst {
 namespace {
 
 using Weights = std::shared_ptr<ConvWeights>;
+using QuantisationArgument = std::optional<std::pair<float, int32_t>>;
+
+Quantisation as_given(const QuantisationArgument& given) {
+    return given ? Quantisation{given->first, given->second} : Quantisation{};
+}
 
 Weights pack_conv(const py::object& weight_object, const py::object& bias_object, long long stride,
-                  long long groups, const py::object& tier, size_t winograd_tile) {
+                  long long groups, const py::object& tier, size_t winograd_tile, const std::string& dtype) {
     const FloatArray weight = checked_array<float>(weight_object, "weight", {kAny, kAny, kAny, kAny});
     const auto bias = optional_array(bias_object, "bias", {weight.shape(0)});
     check_range("stride", stride, 1, 1 << 20);
@@ -22,7 +28,8 @@ Weights pack_conv(const py::object& weight_object, const py::object& bias_object
     const ConvSpec spec = ConvSpec::of({weight.shape(), weight.shape() + weight.ndim()},
                                        static_cast<size_t>(stride), static_cast<size_t>(groups));
     return std::make_shared<ConvWeights>(spec, weight.data(), bias ? bias->data() : nullptr,
-                                         tier_argument(tier), winograd_argument(winograd_tile));
+                                         tier_argument(tier), winograd_argument(winograd_tile),
+                                         dtype_from_name(dtype));
 }
 
 Attribute attribute_of(const std::string& name, const py::handle& value) {
@@ -70,9 +77,11 @@ void register_plan_builder(py::module_& module) {
     py::class_<ConvWeights, Weights>(module, "ConvWeights",
                                      "Packed weights of a convolution or linear layer.")
         .def(py::init(&pack_conv), arg("weight"), arg("bias") = py::none(), arg("stride") = 1,
-             arg("groups") = 1, arg("tier") = py::none(), arg("winograd_tile") = 6)
+             arg("groups") = 1, arg("tier") = py::none(), arg("winograd_tile") = 6, arg("dtype") = "float32")
         .def_property_readonly("kind",
-                               [](const ConvWeights& self) { return std::string(kind_name(self.kind())); });
+                               [](const ConvWeights& self) { return std::string(kind_name(self.kind())); })
+        .def_property_readonly("dtype",
+                               [](const ConvWeights& self) { return std::string(dtype_name(self.dtype())); });
     module.def(
         "conv_kind",
         [](size_t in_channels, size_t out_channels, size_t kernel, size_t stride, size_t groups) {
@@ -81,6 +90,13 @@ void register_plan_builder(py::module_& module) {
         arg("in_channels"), arg("out_channels"), arg("kernel"), arg("stride"), arg("groups"),
         "Which kernel computes a convolution: 'gemm', 'conv3x3', 'depthwise' or 'conv_direct'.");
     module.def(
+        "has_kernels",
+        [](const std::string& operation, const std::string& dtype, const py::object& tier) {
+            return has_kernels(tier_argument(tier), dtype_from_name(dtype), operation);
+        },
+        arg("operation"), arg("dtype"), arg("tier") = py::none(),
+        "Whether a tier computes an operation, by its folder of src/cpp/kernels, in a type.");
+    module.def(
         "winograd_tile",
         [](size_t height, size_t width) { return static_cast<size_t>(choose_winograd(height, width)); },
         arg("height"), arg("width"),
@@ -88,15 +104,25 @@ void register_plan_builder(py::module_& module) {
     py::class_<PlanBuilder>(module, "PlanBuilder", "Collects tensors, by number, and nodes of a plan.")
         .def(py::init([](const py::object& tier) { return PlanBuilder(tier_argument(tier)); }),
              arg("tier") = py::none())
-        .def("tensor", &PlanBuilder::tensor, arg("height"), arg("width"), arg("channels"))
+        .def(
+            "tensor",
+            [](PlanBuilder& self, size_t height, size_t width, size_t channels, const std::string& dtype,
+               const QuantisationArgument& quantisation) {
+                return self.tensor(height, width, channels, dtype_from_name(dtype), as_given(quantisation));
+            },
+            arg("height"), arg("width"), arg("channels"), arg("dtype") = "float32",
+            arg("quantisation") = py::none(),
+            "`quantisation`: what integers stand for, scale * (integer - zero), as (scale, zero).")
         .def(
             "constant",
-            [](PlanBuilder& self, const py::object& values) {
+            [](PlanBuilder& self, const py::object& values, const std::string& dtype,
+               const QuantisationArgument& quantisation) {
                 const FloatArray rows = checked_array<float>(values, "values", {kAny, kAny});
                 return self.constant(static_cast<size_t>(rows.shape(0)), static_cast<size_t>(rows.shape(1)),
-                                     rows.data());
+                                     rows.data(), dtype_from_name(dtype), as_given(quantisation));
             },
-            arg("values"), "Tokens (N, C) that never change.")
+            arg("values"), arg("dtype") = "float32", arg("quantisation") = py::none(),
+            "Tokens (N, C) that never change, converted to the type.")
         .def("slice", &PlanBuilder::slice, arg("tensor"), arg("offset"), arg("channels"))
         .def("reshape", &PlanBuilder::reshape, arg("tensor"), arg("height"), arg("width"))
         .def("keep", &PlanBuilder::keep, arg("tensor"), arg("from_start") = false,

@@ -35,6 +35,7 @@ CpuFeatures detect() {
     found.avx2 = (saved & kYmm) == kYmm && (b >> 5 & 1) != 0;
     const bool avx512 = (b >> 16 & 1) != 0 && (b >> 17 & 1) != 0 && (b >> 30 & 1) != 0 && (b >> 31 & 1) != 0;
     found.avx512 = found.avx2 && (saved & kZmm) == kZmm && avx512;
+    found.avx512_vnni = found.avx512 && (c >> 1 & 1) != 0 && (c >> 11 & 1) != 0;
     return found;
 }
 
@@ -70,11 +71,8 @@ std::vector<std::string> cpu_feature_names() {
     const struct {
         bool present;
         const char* name;
-    } all[] = {{found.avx2, "avx2"},
-               {found.avx512, "avx512"},
-               {found.neon, "neon"},
-               {found.fp16, "fp16"},
-               {found.dotprod, "dotprod"}};
+    } all[] = {{found.avx2, "avx2"}, {found.avx512, "avx512"}, {found.avx512_vnni, "avx512_vnni"},
+               {found.neon, "neon"}, {found.fp16, "fp16"},     {found.dotprod, "dotprod"}};
     for (const auto& feature : all) {
         if (feature.present) {
             names.emplace_back(feature.name);

@@ -7,11 +7,12 @@ namespace mobileinst {
 
 /// What this CPU and its operating system support, of what the kernels may use.
 struct CpuFeatures {
-    bool avx2 = false;     ///< with FMA, and the system saves the wide registers
-    bool avx512 = false;   ///< F, VL, DQ and BW, and the system saves their registers
-    bool neon = false;     ///< always on aarch64
-    bool fp16 = false;     ///< armv8.2 half-precision arithmetic
-    bool dotprod = false;  ///< armv8.2 SDOT
+    bool avx2 = false;         ///< with FMA, and the system saves the wide registers
+    bool avx512 = false;       ///< F, VL, DQ and BW, and the system saves their registers
+    bool avx512_vnni = false;  ///< VNNI and VBMI beside them
+    bool neon = false;         ///< always on aarch64
+    bool fp16 = false;         ///< armv8.2 half-precision arithmetic
+    bool dotprod = false;      ///< armv8.2 SDOT
 };
 
 const CpuFeatures& cpu_features();

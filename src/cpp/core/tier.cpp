@@ -40,6 +40,8 @@ const char* tier_name(Tier tier) {
             return "avx2";
         case Tier::Avx512:
             return "avx512";
+        case Tier::Avx512Vnni:
+            return "avx512_vnni";
     }
     return "unknown";
 }
@@ -56,6 +58,9 @@ std::vector<Tier> supported_tiers() {
     if (features.avx512) {
         tiers.push_back(Tier::Avx512);
     }
+    if (features.avx512_vnni) {
+        tiers.push_back(Tier::Avx512Vnni);
+    }
     return tiers;
 }
 
@@ -66,7 +71,7 @@ Tier tier_from_name(const std::string& name) {
             return tier;
         }
     }
-    for (Tier tier : {Tier::Neon, Tier::Avx2, Tier::Avx512}) {
+    for (Tier tier : {Tier::Neon, Tier::Avx2, Tier::Avx512, Tier::Avx512Vnni}) {
         if (name == tier_name(tier)) {
             throw std::invalid_argument("tier '" + name +
                                         "' can't run on this machine; supported: " + join(supported));

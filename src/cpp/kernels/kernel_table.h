@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "core/dtype.h"
 #include "core/tier.h"
 
@@ -9,6 +11,7 @@ namespace mobileinst {
 struct AttentionKernels;
 struct AxialAttentionKernels;
 struct Conv3x3Variants;
+struct ConvertKernels;
 struct ConvKernels;
 struct ElementwiseKernels;
 struct InvertedResidualKernels;
@@ -56,19 +59,25 @@ struct KernelTable {
     ByDType<ResizeKernels> resize;
     ByDType<TransposeKernels> transpose;
 
+    const ConvertKernels* convert = nullptr;
+
     // of masks
     ByDType<OverlapKernels> overlap;
     ByDType<RunLengthKernels> run_length;
 };
 
 /// The tables of tiers/, of which a build has those of its architecture.
-extern const KernelTable ref_kernels, neon_kernels, avx2_kernels, avx512_kernels;
+extern const KernelTable ref_kernels, neon_kernels, avx2_kernels, avx512_kernels, avx512_vnni_kernels;
 
 /// The table of a tier, or null if this build lacks it.
 const KernelTable* table_of(Tier tier);
 
-/// Throws std::invalid_argument: this build lacks a kernel for that tier.
-[[noreturn]] void throw_no_kernels(Tier tier);
+/// Throws std::invalid_argument: this build lacks a kernel for that tier and type.
+[[noreturn]] void throw_no_kernels(Tier tier, DType dtype);
+
+/// Whether a tier, or one that serves for it, has kernels of a type for an operation of the network, which
+/// goes by the name of its folder. Throws std::invalid_argument for an operation that is unknown.
+bool has_kernels(Tier tier, DType dtype, const std::string& operation);
 
 /// An operation's kernels: those of the tier, or of the first below it that has some. Throws
 /// std::invalid_argument if none has. As in kernels_of(tier, &KernelTable::resize).
@@ -80,7 +89,7 @@ const Kernels& kernels_of(Tier tier, ByDType<Kernels> KernelTable::* operation,
             return *found;
         }
     }
-    throw_no_kernels(tier);
+    throw_no_kernels(tier, dtype);
 }
 
 }  // namespace mobileinst

@@ -12,6 +12,7 @@
 
 #include "core/activation.h"
 #include "core/aligned_buffer.h"
+#include "core/dtype.h"
 #include "core/tier.h"
 #include "plan/conv_weights.h"
 
@@ -37,7 +38,8 @@ struct NodeSpec {
     TensorId output = 0;
     Activation activation = Activation::None;
     std::map<std::string, Attribute> attributes;
-    Tier tier = Tier::Ref;  ///< of the plan
+    Tier tier = Tier::Ref;         ///< of the plan
+    DType dtype = DType::Float32;  ///< of the output
 
     /// Removes an attribute and returns it, or nothing. Throws std::invalid_argument if it has another type;
     /// whole numbers are numbers, too.

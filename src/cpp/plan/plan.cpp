@@ -187,8 +187,8 @@ std::vector<NodeProfile> Plan::profile() const {
         for (const TensorId input : node.inputs()) {
             bytes += touched(tensors_[input]);
         }
-        all.push_back({node.name(), node.op(), y.height, y.width, y.channels, milliseconds_[i], node.macs(),
-                       bytes + node.parameter_bytes()});
+        all.push_back({node.name(), node.op(), tensors_[node.inputs().front()].dtype, y.height, y.width,
+                       y.channels, milliseconds_[i], node.macs(), bytes + node.parameter_bytes()});
     }
     return all;
 }

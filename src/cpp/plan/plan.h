@@ -26,6 +26,7 @@ struct PlannedTensor {
 /// Time and size of one node.
 struct NodeProfile {
     std::string name, op;
+    DType dtype;  ///< of its first input
     size_t height, width, channels;
     double milliseconds;  ///< of the last run
     uint64_t macs, bytes;

@@ -1,9 +1,11 @@
 #include "plan/plan_builder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 #include <utility>
 
+#include "kernels/convert/convert.h"
 #include "plan/nodes.h"
 #include "xnnpack/operators.h"
 
@@ -15,26 +17,43 @@ constexpr size_t kMaxExtent = size_t{1} << 24, kMaxElements = size_t{1} << 34;
 
 }  // namespace
 
-TensorId PlanBuilder::tensor(size_t height, size_t width, size_t channels) {
+TensorId PlanBuilder::tensor(size_t height, size_t width, size_t channels, DType dtype,
+                             Quantisation quantisation) {
     if (height == 0 || width == 0 || channels == 0 || height > kMaxExtent || width > kMaxExtent ||
         channels > kMaxExtent || height * width > kMaxElements / channels) {
         throw std::invalid_argument("tensor: expected extents from 1, at most 2^34 values in all, got " +
                                     std::to_string(height) + " x " + std::to_string(width) + " x " +
                                     std::to_string(channels));
     }
+    if (!(quantisation.scale > 0.0f) || !std::isfinite(quantisation.scale) || quantisation.zero < -128 ||
+        quantisation.zero > 127) {
+        throw std::invalid_argument("quantisation: expected a scale above 0 and a zero in -128..127, got " +
+                                    std::to_string(quantisation.scale) + " and " +
+                                    std::to_string(quantisation.zero));
+    }
     PlannedTensor made;
     made.tensor = float_tensor(nullptr, height, width, channels, channels);
+    made.tensor.dtype = dtype;
+    made.tensor.quantisation = quantisation;
+    made.tensor.stride = channels * size_of(dtype);
     made.root = tensors_.size();
     shapes_.push_back(made.tensor);
     tensors_.push_back(std::move(made));
     return shapes_.size() - 1;
 }
 
-TensorId PlanBuilder::constant(size_t count, size_t channels, const float* values) {
-    const TensorId id = tensor(1, count, channels);
+TensorId PlanBuilder::constant(size_t count, size_t channels, const float* values, DType dtype,
+                               Quantisation quantisation) {
+    const TensorId id = tensor(1, count, channels, dtype, quantisation);
     tensors_[id].constant = true;
     tensors_[id].values = AlignedBuffer(at(id).bytes() + xnnpack::kReadAhead);
-    std::copy_n(values, count * channels, tensors_[id].values.floats());
+    if (dtype == DType::Float32) {
+        std::copy_n(values, count * channels, tensors_[id].values.floats());
+    } else {
+        ConvertArgs args{float_matrix(values, count, channels), at(id)};
+        args.output.data = tensors_[id].values.data();
+        convert_kernel(tier_, DType::Float32, dtype)(args, 0, count);
+    }
     return id;
 }
 

@@ -16,9 +16,11 @@ class PlanBuilder {
   public:
     explicit PlanBuilder(Tier tier) : tier_(tier) {}
 
-    TensorId tensor(size_t height, size_t width, size_t channels);
-    /// Tokens (count, channels) that never change.
-    TensorId constant(size_t count, size_t channels, const float* values);
+    TensorId tensor(size_t height, size_t width, size_t channels, DType dtype = DType::Float32,
+                    Quantisation quantisation = {});
+    /// Tokens (count, channels) that never change, converted to the type.
+    TensorId constant(size_t count, size_t channels, const float* values, DType dtype = DType::Float32,
+                      Quantisation quantisation = {});
     /// Channels [offset, offset + channels) of a tensor.
     TensorId slice(TensorId tensor, size_t offset, size_t channels);
     /// The same pixels as another grid.

@@ -158,8 +158,8 @@ py::array convolve(const Options& options, const ConvKernels& kernels, const Con
     refuse_overlap(out, map, name);
     const EpilogueArrays extras(options, shape, out);
     const AlignedBuffer packed = packed_weights(kernels, spec, weight);
-    const ConvArgs args{map.tensor(), out.tensor(), packed.data(),  spec.kernel, spec.stride,
-                        spec.groups,  {},           extras.epilogue};
+    const ConvArgs args{map.tensor(), out.tensor(), packed.data(),   spec.kernel, spec.stride,
+                        spec.groups,  {},           extras.epilogue, {}};
     AlignedBuffer scratch(kernels.scratch_size(args));
     options.execution(kernels.units(args),
                       [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });

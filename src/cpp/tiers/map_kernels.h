@@ -3,6 +3,7 @@
 // The kernels that pass over maps and wait for memory.
 
 #include "kernels/axial_attention/vector.h"
+#include "kernels/convert/loops.h"
 #include "kernels/elementwise/vector.h"
 #include "kernels/kernel_table.h"
 #include "kernels/layer_norm/vector.h"
@@ -31,6 +32,7 @@ constexpr void add_map_kernels(KernelTable& table) {
     table.preprocess[f32] = &kPreprocess;
     table.resize[f32] = &kResize;
     table.transpose[f32] = &kTranspose;
+    table.convert = &kConvert;
     table.overlap[f32] = &kOverlap;
     table.run_length[f32] = &kRunLength;
 }

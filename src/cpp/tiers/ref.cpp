@@ -3,12 +3,15 @@
 #include "kernels/attention/ref.h"
 
 #include "kernels/axial_attention/ref.h"
+#include "kernels/convert/loops.h"
+#include "kernels/convolution/int8_ref.h"
 #include "kernels/convolution/ref.h"
 #include "kernels/elementwise/ref.h"
 #include "kernels/inverted_residual/ref.h"
 #include "kernels/kernel_table.h"
 #include "kernels/layer_norm/ref.h"
 #include "kernels/peak/ref.h"
+#include "kernels/pooling/int8.h"
 #include "kernels/pooling/ref.h"
 #include "kernels/preprocess/ref.h"
 #include "kernels/resize/ref.h"
@@ -38,6 +41,12 @@ constexpr KernelTable make_table() {
     table.transpose[f32] = &kTransposeRef;
     table.overlap[f32] = &kOverlapRef;
     table.run_length[f32] = &kRunLengthRef;
+    table.convert = &kConvert;
+    constexpr DType s8 = DType::Int8;
+    table.conv_direct[s8] = &kConvInt8Ref;
+    table.depthwise[s8] = &kConvInt8Ref;
+    table.gemm[s8] = &kGemmInt8Ref;
+    table.pool[s8] = &kPoolInt8;
     return table;
 }
 

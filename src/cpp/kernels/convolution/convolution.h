@@ -8,6 +8,7 @@
 #include "core/row_ring.h"
 #include "core/tensor.h"
 #include "core/tier.h"
+#include "kernels/convolution/requantisation.h"
 
 namespace mobileinst {
 
@@ -44,8 +45,9 @@ struct ConvArgs {
     Tensor input, output;
     const void* packed = nullptr;  ///< weights, from ConvKernels::pack()
     size_t kernel = 1, stride = 1, groups = 1;
-    RowRing output_ring;  ///< of ConvKind::Direct, without residual; `Ref` has none
-    Epilogue epilogue;
+    RowRing output_ring;            ///< of ConvKind::Direct, without residual; `Ref` has none
+    Epilogue epilogue;              ///< of floats
+    Requantisation requantisation;  ///< of integers, with the residual of the epilogue
 };
 
 /// Convolutions of one kind, tier and element type.
@@ -53,7 +55,7 @@ struct ConvKernels {
     /// Bytes that pack() writes. The layout belongs to tier, kind and element type.
     size_t (*packed_size)(const ConvSpec& spec);
     /// Packs weights (out_channels, in_channels / groups, kernel, kernel), contiguous, for the elements'
-    /// type. `packed` should be aligned to 64 bytes.
+    /// type; for int8 they are whole numbers in [-127, 127]. `packed` should be aligned to 64 bytes.
     void (*pack)(const ConvSpec& spec, const float* weight, void* packed);
     /// Bytes of scratch that one run() needs; concurrent runs need one each, aligned to 64 bytes.
     size_t (*scratch_size)(const ConvArgs& args);

@@ -9,7 +9,7 @@ namespace {
 class AttentionNode final : public Node {
   public:
     AttentionNode(NodeSpec& spec, const std::vector<Tensor>& tensors)
-        : Node(spec, spec.op, 3, 3), kernels_(kernels_of(spec.tier, &KernelTable::attention)) {
+        : Node(spec, spec.op, 3, 3), kernels_(kernels_of(spec.tier, &KernelTable::attention, spec.dtype)) {
         const auto heads = spec.take<int64_t>("heads");
         args_.heads = static_cast<size_t>(heads);
         args_.scale = static_cast<float>(spec.take<double>("scale"));

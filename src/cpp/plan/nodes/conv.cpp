@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "kernels/convolution/convolution.h"
+#include "plan/conv_requantisation.h"
 #include "plan/nodes.h"
 
 namespace mobileinst {
@@ -25,14 +26,25 @@ Splitting splitting_of(ConvKind kind) {
     }
 }
 
+/// The quantisation of the argument of the activation: attributes sums_scale and sums_zero.
+std::optional<Quantisation> take_sums(NodeSpec& spec) {
+    const auto scale = spec.take_optional<double>("sums_scale");
+    const auto zero = spec.take_optional<int64_t>("sums_zero");
+    if (!scale) {
+        return std::nullopt;
+    }
+    return Quantisation{static_cast<float>(*scale), static_cast<int32_t>(zero.value_or(0))};
+}
+
 /// A convolution or linear layer with its activation, then the residual added, which is the second input. Row
-/// by row if it is of ConvKind::Direct.
+/// by row if it is of ConvKind::Direct. Integers give integers, or floats.
 class ConvNode final : public Node, public RowWise {
   public:
     ConvNode(NodeSpec& spec, const std::vector<Tensor>& tensors, Weights weights)
         : Node(spec, kind_name(weights->kind()), 1, 2),
           weights_(std::move(weights)),
-          kernels_(conv_kernels(weights_->tier(), weights_->kind(), weights_->winograd())) {
+          kernels_(
+              conv_kernels(weights_->tier(), weights_->kind(), weights_->winograd(), weights_->dtype())) {
         const Tensor &x = tensors[inputs()[0]], &y = tensors[output()];
         expect(conv().maps(x, y), "convolution of input into output", {x, y});
         if (has_residual()) {
@@ -40,6 +52,13 @@ class ConvNode final : public Node, public RowWise {
             expect(same_shape(residual, y), "residual of the output's shape", {residual, y});
         }
         expect(weights_->tier() == spec.tier, "weights packed for the plan's tier", {});
+        check_types(x, y, has_residual() ? &tensors[inputs()[1]] : nullptr);
+        if (weights_->dtype() == DType::Int8) {
+            requantisation_ =
+                ConvRequantisation(*weights_, spec.activation, x, y,
+                                   has_residual() ? &tensors[inputs()[1]] : nullptr, take_sums(spec));
+            args_.requantisation = requantisation_.view();
+        }
         args_.packed = weights_->packed();
         args_.kernel = conv().kernel;
         args_.stride = conv().stride;
@@ -63,7 +82,7 @@ class ConvNode final : public Node, public RowWise {
     size_t scratch_size() const override { return kernels_.scratch_size(args_); }
     uint64_t macs() const override { return args_.output.pixels() * conv().weight_count(); }
     uint64_t parameter_bytes() const override {
-        return (conv().weight_count() + conv().out_channels) * sizeof(float);
+        return conv().weight_count() * size_of(weights_->dtype()) + conv().out_channels * sizeof(float);
     }
 
     void run(const Workers& workers) const override {
@@ -77,7 +96,9 @@ class ConvNode final : public Node, public RowWise {
 
     const RowWise* row_wise() const override { return weights_->kind() == ConvKind::Direct ? this : nullptr; }
     bool reads_ring() const override { return false; }
-    bool writes_ring() const override { return weights_->tier() != Tier::Ref && !has_residual(); }
+    bool writes_ring() const override {
+        return weights_->tier() != Tier::Ref && weights_->dtype() == DType::Float32 && !has_residual();
+    }
     size_t window() const override { return args_.kernel; }
     size_t row_stride() const override { return args_.stride; }
 
@@ -94,8 +115,16 @@ class ConvNode final : public Node, public RowWise {
     const ConvSpec& conv() const { return weights_->spec(); }
     bool has_residual() const { return inputs().size() > 1; }
 
+    void check_types(const Tensor& x, const Tensor& y, const Tensor* residual) const {
+        const bool out = y.dtype == x.dtype || (x.dtype == DType::Int8 && y.dtype == DType::Float32);
+        expect(x.dtype == weights_->dtype() && out,
+               "input, weights and output of one type, or int8 to float32", {x, y});
+        expect(residual == nullptr || residual->dtype == y.dtype, "a residual of the output's type", {y});
+    }
+
     Weights weights_;
     const ConvKernels& kernels_;
+    ConvRequantisation requantisation_;
     ConvArgs args_;
 };
 

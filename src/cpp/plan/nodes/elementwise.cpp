@@ -32,7 +32,7 @@ class ElementwiseNode final : public Node {
   public:
     ElementwiseNode(NodeSpec& spec, const std::vector<Tensor>& tensors)
         : Node(spec, spec.op, known_of(spec).operands, known_of(spec).operands),
-          kernels_(kernels_of(spec.tier, &KernelTable::elementwise)) {
+          kernels_(kernels_of(spec.tier, &KernelTable::elementwise, spec.dtype)) {
         args_.op = known_of(spec).op;
         args_.activation = spec.activation;
         for (const TensorId input : inputs()) {

@@ -17,7 +17,7 @@ class InvertedResidualNode final : public Node, public RowWise {
           expand_(spec.take_optional<Weights>("expand").value_or(nullptr)),
           depthwise_(spec.take<Weights>("depthwise")),
           project_(spec.take<Weights>("project")),
-          kernels_(kernels_of(spec.tier, &KernelTable::inverted_residual)) {
+          kernels_(kernels_of(spec.tier, &KernelTable::inverted_residual, spec.dtype)) {
         args_.activation = spec.activation;
         for (const Weights& weights : {expand_, depthwise_, project_}) {
             expect(weights == nullptr || weights->tier() == spec.tier, "weights packed for the plan's tier",

@@ -10,7 +10,7 @@ class LayerNormNode final : public Node {
   public:
     LayerNormNode(NodeSpec& spec, const std::vector<Tensor>& tensors)
         : Node(spec, spec.op, 1, 1),
-          kernels_(kernels_of(spec.tier, &KernelTable::layer_norm)),
+          kernels_(kernels_of(spec.tier, &KernelTable::layer_norm, spec.dtype)),
           weight_(spec.take<FloatArrayAttribute>("weight").values),
           bias_(spec.take<FloatArrayAttribute>("bias").values) {
         args_.eps = static_cast<float>(spec.take<double>("eps"));

@@ -11,10 +11,11 @@ class PoolNode final : public Node {
   public:
     PoolNode(NodeSpec& spec, const std::vector<Tensor>& tensors)
         : Node(spec, spec.op, 1, 1),
-          run_(spec.op == "average_pool" ? kernels_of(spec.tier, &KernelTable::pool).average
-                                         : kernels_of(spec.tier, &KernelTable::pool).maximum) {
+          run_(spec.op == "average_pool" ? kernels_of(spec.tier, &KernelTable::pool, spec.dtype).average
+                                         : kernels_of(spec.tier, &KernelTable::pool, spec.dtype).maximum) {
         const Tensor &x = tensors[inputs()[0]], &y = tensors[output()];
         expect(x.channels == y.channels, "as many channels out as in", {x, y});
+        expect(run_ != nullptr, "a type that this pooling knows", {x});
         if (spec.op == "window_max") {
             args_.window = static_cast<size_t>(spec.take<int64_t>("window"));
             expect(args_.window % 2 == 1 && same_shape(x, y),

@@ -15,7 +15,7 @@ class ResizeNode final : public Node {
   public:
     ResizeNode(NodeSpec& spec, const std::vector<Tensor>& tensors)
         : Node(spec, kNames[std::min<size_t>(spec.inputs.size(), 3)], 1, 3),
-          kernels_(kernels_of(spec.tier, &KernelTable::resize)) {
+          kernels_(kernels_of(spec.tier, &KernelTable::resize, spec.dtype)) {
         args_.activation = spec.activation;
         const Tensor &x = tensors[inputs()[0]], &y = tensors[output()];
         expect(x.channels == y.channels, "as many channels out as in", {x, y});

@@ -1,0 +1,249 @@
+"""Which type each node of a graph computes in: the last pass, which also puts conversions between.
+
+A policy says which nodes may leave float32: those that the tier has kernels for and, for int8, those whose
+values have a known range. Everything else, inputs and outputs of plans stay float32.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from mobileinst import _native
+from mobileinst.engine.graph import VIEWS, Graph, Node, places_in_concats
+from mobileinst.engine.parameters import ConvLayer
+from mobileinst.engine.types import DType, Quantisation
+from mobileinst.weights import Range
+
+#: Values of ``precision=`` and of the environment variable MOBILEINST_PRECISION.
+PrecisionName = Literal["fp32", "fp16", "int8", "auto"]
+PRECISIONS: tuple[PrecisionName, ...] = get_args(PrecisionName)
+DEFAULT_PRECISION: PrecisionName = "fp32"
+
+#: The type that most of a network computes in.
+_DTYPES: Mapping[str, DType] = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
+
+#: The folder of src/cpp/kernels that computes a kind of node; convolutions say their own.
+_KERNELS = {
+    "add": "elementwise",
+    "attention": "attention",
+    "average_pool": "pooling",
+    "copy": "elementwise",
+    "layer_norm": "layer_norm",
+    "max_pool": "pooling",
+    "multiply": "elementwise",
+    "multiply_add": "elementwise",
+    "resize": "resize",
+    "window_max": "pooling",
+}
+#: Nodes that integers may compute, where the tier has kernels; 3x3 convolutions are faster by Winograd's.
+_INT8_LAYERS = ("gemm", "depthwise", "conv_direct")
+_INT8_MAXIMA = ("max_pool", "window_max")
+#: Nodes that a value passes unchanged: they take the type that their readers want.
+_PASSING = ("concat", *VIEWS)
+#: Activations whose argument is rounded, too, before a table gives the result.
+TABLED = ("silu", "hard_sigmoid")
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A policy: the type that nodes compute in where they can.
+
+    Attributes:
+        dtype: That type.
+        ranges: Least and largest value of nodes by name, for int8; ``<name>:sums`` is that of an activation's
+            argument. A node without one stays in float32.
+        keep: Names of nodes that stay in float32 whatever their ranges.
+    """
+
+    dtype: DType = "float32"
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    keep: Collection[str] = ()
+
+    @property
+    def name(self) -> str:
+        """As ``precision=`` has it."""
+        return next(name for name, dtype in _DTYPES.items() if dtype == self.dtype)
+
+
+#: Everything in float32.
+FLOAT32 = Precision()
+
+
+def choose_precision(name: str | None, tier: str | None, ranges: Mapping[str, Range]) -> Precision:
+    """The policy of that name, or of MOBILEINST_PRECISION, or else the default, for a tier or that in use.
+
+    "auto" is int8 where the tier has kernels of it and the weights ranges, else fp16 where the tier has it.
+
+    Raises:
+        ValueError: for an unknown name, and for a precision that the tier or the weights lack.
+    """
+    tier = _native.tier() if tier is None else tier
+    given = name if name is not None else os.environ.get("MOBILEINST_PRECISION") or DEFAULT_PRECISION
+    where = "precision" if name is not None else "environment variable MOBILEINST_PRECISION"
+    if given not in PRECISIONS:
+        raise ValueError(f"{where}: expected {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}, got {given!r}")
+    if given == "auto":
+        offered = [chosen for chosen in offered_precisions(tier) if chosen != "int8" or ranges]
+        given = offered[-1]
+    dtype = _DTYPES[given]
+    if given not in offered_precisions(tier):
+        raise ValueError(f"{where}: the instruction set {tier!r} has no kernels for {given}")
+    if dtype == "int8" and not ranges:
+        raise ValueError(
+            f"{where}: these weights hold no ranges for int8; python -m weights_tools.quantise adds them"
+        )
+    return Precision(dtype, ranges if dtype == "int8" else {})
+
+
+def offered_precisions(tier: str | None = None) -> list[PrecisionName]:
+    """Those that a tier, or that in use, has kernels of, "auto" apart, the fastest last."""
+    return [
+        name for name in PRECISIONS if name != "auto" and _native.has_kernels("gemm", _DTYPES[name], tier)
+    ]
+
+
+def quantisation_of(values: Range) -> Quantisation:
+    """Scale and zero of 8-bit integers for values of a range, which is widened to hold 0."""
+    low, high = min(values[0], 0.0), max(values[1], 0.0)
+    scale = (high - low) / 255 or 1.0
+    return scale, max(-128, min(127, round(-128 - low / scale)))
+
+
+def assign_types(
+    graph: Graph, outputs: Mapping[str, Node], precision: Precision, tier: str
+) -> dict[str, Node]:
+    """Give every node its type and add conversions.
+
+    Returns:
+        The outputs, each as float32.
+    """
+    if precision.dtype == "float32":
+        return dict(outputs)
+    types = _Types(graph, precision, tier)
+    types.assign()
+    return types.convert(outputs)
+
+
+class _Types:
+    def __init__(self, graph: Graph, precision: Precision, tier: str) -> None:
+        self._graph = graph
+        self._precision = precision
+        self._tier = tier
+        #: The type that each node takes its inputs in.
+        self._reads: dict[Node, DType] = {}
+        self._conversions: dict[tuple[Node, DType], Node] = {}
+
+    def assign(self) -> None:
+        """The types of all nodes and their quantisations."""
+        for node in reversed(self._graph.nodes):
+            self._reads[node] = self._type_of(node)
+        for node in self._graph.nodes:
+            node.dtype = self._reads[node]
+            if node.kind == "conv" and node.dtype == "int8" and self._gives_floats(node):
+                node.dtype = "float32"
+
+    def convert(self, outputs: Mapping[str, Node]) -> dict[str, Node]:
+        """Add conversions wherever types differ, before the first reader, or behind an output."""
+        order: list[Node] = []
+        final = dict(outputs)
+        for node in self._graph.nodes:
+            inputs = []
+            for position, source in enumerate(node.inputs):
+                # A residual is added to what the node gives.
+                wanted = node.dtype if node.kind == "conv" and position == 1 else self._reads[node]
+                inputs.append(self._converted(source, wanted, node.section, order))
+            if inputs != node.inputs:
+                self._graph.set_inputs(node, inputs)
+            order.append(node)
+            for name, output in outputs.items():
+                if output is node:
+                    final[name] = self._converted(node, "float32", node.section, order)
+        self._graph.nodes = order
+        self._quantise()
+        return final
+
+    def _converted(self, source: Node, dtype: DType, section: int, order: list[Node]) -> Node:
+        """A node's values in a type: itself, or its conversion, made now if there is none yet."""
+        if source.dtype == dtype:
+            return source
+        key = source, dtype
+        if key not in self._conversions:
+            node = Node("convert", f"{source.name}:{dtype}", *source.shape, [source], dtype=dtype)
+            node.section = section
+            source.users.append(node)
+            order.append(node)
+            self._conversions[key] = node
+        return self._conversions[key]
+
+    def _type_of(self, node: Node) -> DType:
+        """The type that a node reads; those of its readers are known."""
+        dtype = self._precision.dtype
+        if node.kind in ("input", "constant") or node.name in self._precision.keep:
+            return "float32"
+        if node.kind in _PASSING or (dtype == "int8" and node.kind in _INT8_MAXIMA):
+            wanted = any(self._reads[user] == dtype for user in node.users)
+            return dtype if wanted and self._can(node) else "float32"
+        if dtype == "int8":
+            return dtype if node.kind == "conv" and self._can(node) else "float32"
+        return dtype if self._can(node) else "float32"
+
+    def _can(self, node: Node) -> bool:
+        """Whether the tier has the kernel and, for int8, everything that is rounded has a range."""
+        dtype = self._precision.dtype
+        if node.kind == "conv":
+            layer: ConvLayer = node.attributes["weights"]
+            if dtype == "int8" and layer.kind not in _INT8_LAYERS:
+                return False
+            kernel: str | None = layer.kind
+        else:
+            kernel = _KERNELS.get(node.kind)
+        if kernel is None and node.kind not in _PASSING:
+            return False
+        if kernel is not None and not _native.has_kernels(kernel, dtype, self._tier):
+            return False
+        return dtype != "int8" or self._has_ranges(node)
+
+    def _has_ranges(self, node: Node) -> bool:
+        names = [node.name]
+        if node.kind != "concat":  # what lies in a concatenation has its range
+            names += [_viewed(source).name for source in node.inputs]
+        if node.activation in TABLED:
+            names.append(f"{node.name}:sums")
+        return all(name in self._precision.ranges for name in names)
+
+    def _gives_floats(self, conv: Node) -> bool:
+        """Whether an int8 convolution stores floats: where nobody reads integers."""
+        if conv.activation in TABLED:
+            return False
+        return not any(self._reads[user] == "int8" for user in conv.users)
+
+    def _quantise(self) -> None:
+        """The quantisations of all integers: by range, but for what lies in a concatenation."""
+        placed = places_in_concats(self._graph)
+        for node in self._graph.nodes:
+            if node.dtype != "int8":
+                continue
+            if node in placed:
+                node.quantisation = self._of_range(placed[node][0])
+            elif node.kind in VIEWS or node.kind in _INT8_MAXIMA:
+                node.quantisation = node.inputs[0].quantisation
+            else:
+                node.quantisation = self._of_range(node)
+            sums = self._precision.ranges.get(f"{node.name}:sums")
+            if node.kind == "conv" and sums is not None and node.activation in TABLED:
+                scale, zero = quantisation_of(sums)
+                node.attributes |= {"sums_scale": scale, "sums_zero": zero}
+
+    def _of_range(self, node: Node) -> Quantisation:
+        source = node.inputs[0] if node.kind == "convert" else node
+        return quantisation_of(self._precision.ranges[_viewed(source).name])
+
+
+def _viewed(node: Node) -> Node:
+    """The node whose values a view shows."""
+    while node.kind in VIEWS:
+        node = node.inputs[0]
+    return node

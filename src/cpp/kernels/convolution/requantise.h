@@ -1,0 +1,39 @@
+#pragma once
+
+// Requantisation, one output at a time.
+
+#include <cmath>
+
+#include "kernels/convert/loops.h"
+#include "kernels/convolution/convolution.h"
+
+namespace mobileinst {
+namespace {
+
+/// Stores what the sum of an output pixel and channel becomes, as Requantisation says.
+inline void store_requantised(const ConvArgs& args, int32_t sum, size_t pixel, size_t channel) {
+    const Requantisation& to = args.requantisation;
+    const Tensor& residual = args.epilogue.residual;
+    float v = std::fma(static_cast<float>(sum + to.offset[channel]), to.scale[channel], to.shift[channel]);
+    if (args.output.dtype == DType::Float32) {
+        v = v > to.low ? v : to.low;
+        v = v < to.high ? v : to.high;
+        if (residual.data != nullptr) {
+            v += Map<const float>(residual).pixel(pixel)[channel];
+        }
+        Map<float>(args.output).pixel(pixel)[channel] = v;
+        return;
+    }
+    int8_t* y = Map<int8_t>(args.output).pixel(pixel) + channel;
+    if (to.table != nullptr) {
+        v = to.table[round_to_int8(v) + 128];
+    }
+    if (residual.data != nullptr) {
+        const auto r = static_cast<float>(Map<const int8_t>(residual).pixel(pixel)[channel]);
+        v = std::fma(v, to.own, std::fma(r, to.residual, to.residual_shift));
+    }
+    *y = round_to_int8(v);
+}
+
+}  // namespace
+}  // namespace mobileinst

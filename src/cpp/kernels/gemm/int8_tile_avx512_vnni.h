@@ -1,0 +1,168 @@
+#pragma once
+
+// Tiles of matrix products of bytes by vpdpbusd: a vector of weights holds four values each of 16 columns,
+// and four values of a row are broadcast.
+
+#include <cstring>
+
+#include "kernels/gemm/int8_mode.h"
+#include "simd/bytes_avx512_vnni.h"
+
+namespace mobileinst {
+namespace {
+
+/// Columns of a vector of sums, vectors of a panel at most, and what rows' values are filled up to a multiple
+/// of. The last panel has as few vectors as hold what is left.
+constexpr size_t kInt8Columns = 16, kInt8PanelVectors = 4, kInt8Depth = 4, kInt8LeastVectors = 1;
+
+/// Rows of a tile: its sums, weights and a value fill the 32 registers.
+template <int VECTORS>
+constexpr int kInt8Rows = VECTORS == 4   ? 6
+                          : VECTORS == 3 ? 8
+                                         : 12;
+
+/// Where the sums of a panel go: `count` channels from `channel` on.
+struct Int8Target {
+    const ConvArgs& args;
+    const ByteTable& table;
+    const int32_t* start;
+    size_t channel, count;
+
+    Sums begin(int vector) const {
+        const size_t column = channel + static_cast<size_t>(vector) * kInt8Columns;
+        return {_mm512_add_epi32(_mm512_loadu_si512(start + column),
+                                 _mm512_loadu_si512(args.requantisation.offset + column))};
+    }
+
+    /// A row of sums.
+    template <Int8Mode MODE, int VECTORS>
+    inline __attribute__((always_inline)) void store(const Sums (&sums)[VECTORS], size_t pixel) const {
+        const Requantisation& to = args.requantisation;
+        Floats v[4];
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; ++j) {
+            v[j] = j < VECTORS ? scaled(sums[j < VECTORS ? j : 0], to.scale + channel + j * 16,
+                                        to.shift + channel + j * 16)
+                               : _mm512_setzero_ps();
+        }
+        if constexpr (MODE == Int8Mode::Floats) {
+            store_floats<VECTORS>(v, pixel);
+        } else {
+            if constexpr (MODE == Int8Mode::Residual) {
+                add_residual<VECTORS>(v, pixel);
+            }
+            Bytes bytes = in_order(v);
+            if constexpr (MODE == Int8Mode::Table) {
+                bytes = table.at(bytes);
+            }
+            bytes.store_first(Map<int8_t>(args.output).pixel(pixel) + channel, count);
+        }
+    }
+
+  private:
+    /// 16 bytes of each vector, one after the other.
+    static inline __attribute__((always_inline)) Bytes in_order(const Floats (&v)[4]) {
+        const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        return {_mm512_maskz_permutexvar_epi32(0xffff, order, rounded(v).v)};
+    }
+
+    __mmask16 lanes(int vector) const {
+        const size_t done = static_cast<size_t>(vector) * 16, left = count > done ? count - done : 0;
+        return static_cast<__mmask16>(left >= 16 ? 0xffffu : (1u << left) - 1);
+    }
+
+    static Floats as_floats(__m128i bytes) {
+        return _mm512_maskz_cvtepi32_ps(0xffff, _mm512_maskz_cvtepi8_epi32(0xffff, bytes));
+    }
+
+    /// v = t * own + (r * residual + residual_shift).
+    template <int VECTORS>
+    inline __attribute__((always_inline)) void add_residual(Floats (&v)[4], size_t pixel) const {
+        const Requantisation& to = args.requantisation;
+        alignas(64) int8_t tabled[64];
+        if (to.table != nullptr) {
+            table.at(in_order(v)).store(tabled);
+        }
+        const int8_t* r = Map<const int8_t>(args.epilogue.residual).pixel(pixel) + channel;
+        const Floats factor = _mm512_set1_ps(to.residual), shift = _mm512_set1_ps(to.residual_shift),
+                     own = _mm512_set1_ps(to.own);
+#pragma GCC unroll 4
+        for (int j = 0; j < VECTORS; ++j) {
+            if (to.table != nullptr) {
+                v[j] = as_floats(_mm_load_si128(reinterpret_cast<const __m128i*>(tabled + j * 16)));
+            }
+            const Floats given = as_floats(_mm_maskz_loadu_epi8(lanes(j), r + j * 16));
+            v[j] = _mm512_fmadd_ps(v[j], own, _mm512_fmadd_ps(given, factor, shift));
+        }
+    }
+
+    template <int VECTORS>
+    inline __attribute__((always_inline)) void store_floats(const Floats (&v)[4], size_t pixel) const {
+        const Floats low = _mm512_set1_ps(args.requantisation.low),
+                     high = _mm512_set1_ps(args.requantisation.high);
+        float* y = Map<float>(args.output).pixel(pixel) + channel;
+        const Tensor& residual = args.epilogue.residual;
+#pragma GCC unroll 4
+        for (int j = 0; j < VECTORS; ++j) {
+            Floats x = _mm512_maskz_min_ps(0xffff, _mm512_maskz_max_ps(0xffff, v[j], low), high);
+            if (residual.data != nullptr) {
+                const float* r = Map<const float>(residual).pixel(pixel) + channel;
+                x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(lanes(j), r + j * 16));
+            }
+            _mm512_mask_storeu_ps(y + j * 16, lanes(j), x);
+        }
+    }
+};
+
+/// The first `rows` of a tile of copied rows, `k` bytes each (a multiple of 4), against a panel.
+template <Int8Mode MODE, int VECTORS>
+__attribute__((noinline)) void int8_tile(const uint8_t* a, size_t k, const int8_t* panel, size_t rows,
+                                         const Int8Target& target, size_t pixel) {
+    constexpr int kRows = kInt8Rows<VECTORS>;
+    Sums sums[kRows][VECTORS];
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; ++v) {
+        const Sums start = target.begin(v);
+#pragma GCC unroll 16
+        for (int r = 0; r < kRows; ++r) {
+            sums[r][v] = start;
+        }
+    }
+    // A pointer per three rows, the others reached by x86's scaled index: a pointer per row would spill.
+    constexpr int kGroups = (kRows + 2) / 3;
+    const uint8_t* group[kGroups];
+#pragma GCC unroll 6
+    for (int g = 0; g < kGroups; ++g) {
+        group[g] = a + static_cast<size_t>(g) * 3 * k;
+    }
+    for (const int8_t* end = panel + k * VECTORS * 16; panel != end; panel += VECTORS * 64) {
+        Bytes w[VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; ++v) {
+            w[v] = Bytes::load(panel + v * 64);
+        }
+#pragma GCC unroll 16
+        for (int r = 0; r < kRows; ++r) {
+            int32_t four;
+            std::memcpy(&four, group[r / 3] + static_cast<size_t>(r % 3) * k, sizeof(four));
+            const Bytes x{_mm512_set1_epi32(four)};
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; ++v) {
+                sums[r][v] = dot(sums[r][v], x, w[v]);
+            }
+        }
+#pragma GCC unroll 6
+        for (int g = 0; g < kGroups; ++g) {
+            group[g] += 4;
+        }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+        if (static_cast<size_t>(r) < rows) {
+            target.store<MODE, VECTORS>(sums[r], pixel + static_cast<size_t>(r));
+        }
+    }
+}
+
+}  // namespace
+}  // namespace mobileinst

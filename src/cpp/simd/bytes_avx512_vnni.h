@@ -1,0 +1,128 @@
+#pragma once
+
+// Vectors of 64 bytes on AVX-512 with VNNI and VBMI. The masked forms of some instructions, because GCC 12
+// warns of its own undefined pass-through operand in the plain ones.
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mobileinst {
+namespace {
+
+inline __mmask64 first_bytes(size_t count) { return count >= 64 ? ~0ull : (1ull << count) - 1; }
+
+/// 64 bytes.
+struct Bytes {
+    static constexpr size_t kWidth = 64;
+    __m512i v;
+
+    static Bytes load(const void* p) { return {_mm512_loadu_si512(p)}; }
+    void store(void* p) const { _mm512_storeu_si512(p, v); }
+    /// The first `count` bytes, with no mask where a plain store does.
+    void store_first(void* p, size_t count) const {
+        if (count >= 64) {
+            store(p);
+        } else if (count == 32) {
+            _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_maskz_extracti64x4_epi64(0xf, v, 0));
+        } else if (count == 16) {
+            _mm_storeu_si128(static_cast<__m128i*>(p), _mm512_maskz_extracti32x4_epi32(0xf, v, 0));
+        } else {
+            _mm512_mask_storeu_epi8(p, first_bytes(count), v);
+        }
+    }
+};
+
+/// 16 sums of products of bytes.
+struct Sums {
+    __m512i v;
+
+    static Sums load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
+    void store(int32_t* p) const { _mm512_storeu_si512(p, v); }
+};
+
+using Floats = __m512;
+
+/// What copy_bytes() adds to each byte: products are of unsigned values with signed weights.
+constexpr int32_t kByteShift = 128;
+
+/// Adds four products of neighbouring bytes to each sum.
+inline Sums dot(Sums sums, Bytes values, Bytes weights) {
+    return {_mm512_dpbusd_epi32(sums.v, values.v, weights.v)};
+}
+
+/// Copies bytes as dot() takes them; up to 63 more may be written behind them.
+inline void copy_bytes(const int8_t* from, size_t count, uint8_t* to) {
+    const __m512i signs = _mm512_set1_epi8(-128);
+    size_t i = 0;
+    for (; i + 64 <= count; i += 64) {
+        _mm512_storeu_si512(to + i, _mm512_xor_si512(_mm512_loadu_si512(from + i), signs));
+    }
+    if (i < count) {
+        const __m512i last = _mm512_maskz_loadu_epi8(first_bytes(count - i), from + i);
+        _mm512_storeu_si512(to + i, _mm512_xor_si512(last, signs));
+    }
+}
+
+/// The four vectors whose groups of four bytes are the bytes of a, b, c and d at the same place, within lanes
+/// of 16 bytes.
+inline __attribute__((always_inline)) void interleave(Bytes a, Bytes b, Bytes c, Bytes d,
+                                                      Bytes (&groups)[4]) {
+    const __m512i ab_low = _mm512_maskz_unpacklo_epi8(~0ull, a.v, b.v),
+                  ab_high = _mm512_maskz_unpackhi_epi8(~0ull, a.v, b.v),
+                  cd_low = _mm512_maskz_unpacklo_epi8(~0ull, c.v, d.v),
+                  cd_high = _mm512_maskz_unpackhi_epi8(~0ull, c.v, d.v);
+    groups[0].v = _mm512_maskz_unpacklo_epi16(~0u, ab_low, cd_low);
+    groups[1].v = _mm512_maskz_unpackhi_epi16(~0u, ab_low, cd_low);
+    groups[2].v = _mm512_maskz_unpacklo_epi16(~0u, ab_high, cd_high);
+    groups[3].v = _mm512_maskz_unpackhi_epi16(~0u, ab_high, cd_high);
+}
+
+/// Every second of the pixels that lie from p on, a vector holding PIXELS of them.
+template <int PIXELS>
+inline __attribute__((always_inline)) Bytes load_every_second(const uint8_t* p) {
+    const __m512i near = _mm512_loadu_si512(p);
+    if constexpr (PIXELS == 1) {
+        return {near};
+    } else {
+        const __m512i far = _mm512_loadu_si512(p + 64);
+        return {_mm512_maskz_shuffle_i64x2(0xff, near, far, PIXELS == 2 ? 0x44 : 0x88)};
+    }
+}
+
+/// A table of 256 bytes.
+struct ByteTable {
+    __m512i quarters[4];
+
+    explicit ByteTable(const int8_t* table) {
+        for (int i = 0; i < 4; ++i) {
+            quarters[i] = table == nullptr ? _mm512_setzero_si512() : _mm512_loadu_si512(table + i * 64);
+        }
+    }
+
+    /// table[x + 128] of each byte.
+    Bytes at(Bytes x) const {
+        const __m512i negative = _mm512_permutex2var_epi8(quarters[0], x.v, quarters[1]);
+        const __m512i positive = _mm512_permutex2var_epi8(quarters[2], x.v, quarters[3]);
+        return {_mm512_mask_mov_epi8(positive, _mm512_movepi8_mask(x.v), negative)};
+    }
+};
+
+/// sums * scale + shift, the product and the sum rounded once.
+inline Floats scaled(Sums sums, const float* scale, const float* shift) {
+    return _mm512_fmadd_ps(_mm512_maskz_cvtepi32_ps(0xffff, sums.v), _mm512_loadu_ps(scale),
+                           _mm512_loadu_ps(shift));
+}
+
+/// Four vectors as 64 integers, rounded and saturated: within each lane of 16 bytes four of each, in turn.
+inline __attribute__((always_inline)) Bytes rounded(const Floats (&v)[4]) {
+    const __m512i low = _mm512_maskz_packs_epi32(~0u, _mm512_maskz_cvtps_epi32(0xffff, v[0]),
+                                                 _mm512_maskz_cvtps_epi32(0xffff, v[1]));
+    const __m512i high = _mm512_maskz_packs_epi32(~0u, _mm512_maskz_cvtps_epi32(0xffff, v[2]),
+                                                  _mm512_maskz_cvtps_epi32(0xffff, v[3]));
+    return {_mm512_maskz_packs_epi16(~0ull, low, high)};
+}
+
+}  // namespace
+}  // namespace mobileinst

@@ -1,0 +1,101 @@
+#pragma once
+
+// Vectors of 16 bytes on NEON with SDOT.
+
+#include <arm_neon.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace mobileinst {
+namespace {
+
+/// 16 signed bytes.
+struct Bytes {
+    static constexpr size_t kWidth = 16;
+    int8x16_t v;
+
+    static Bytes load(const void* p) { return {vld1q_s8(static_cast<const int8_t*>(p))}; }
+    void store(void* p) const { vst1q_s8(static_cast<int8_t*>(p), v); }
+    void store_first(void* p, size_t count) const {
+        if (count >= kWidth) {
+            return store(p);
+        }
+        int8_t values[kWidth];
+        store(values);
+        std::memcpy(p, values, count);
+    }
+};
+
+/// Four sums of products of bytes.
+struct Sums {
+    int32x4_t v;
+
+    static Sums load(const int32_t* p) { return {vld1q_s32(p)}; }
+    void store(int32_t* p) const { vst1q_s32(p, v); }
+};
+
+using Floats = float32x4_t;
+
+/// What copy_bytes() adds to each byte.
+constexpr int32_t kByteShift = 0;
+
+/// Adds four products of neighbouring bytes to each sum.
+inline Sums dot(Sums sums, Bytes values, Bytes weights) { return {vdotq_s32(sums.v, values.v, weights.v)}; }
+
+/// Copies bytes as dot() takes them; up to 63 more may be written behind them.
+inline void copy_bytes(const int8_t* from, size_t count, uint8_t* to) { std::memcpy(to, from, count); }
+
+/// The four vectors whose groups of four bytes are the bytes of a, b, c and d at the same place.
+inline void interleave(Bytes a, Bytes b, Bytes c, Bytes d, Bytes (&groups)[4]) {
+    const int16x8_t ab_low = vreinterpretq_s16_s8(vzip1q_s8(a.v, b.v)),
+                    ab_high = vreinterpretq_s16_s8(vzip2q_s8(a.v, b.v)),
+                    cd_low = vreinterpretq_s16_s8(vzip1q_s8(c.v, d.v)),
+                    cd_high = vreinterpretq_s16_s8(vzip2q_s8(c.v, d.v));
+    groups[0].v = vreinterpretq_s8_s16(vzip1q_s16(ab_low, cd_low));
+    groups[1].v = vreinterpretq_s8_s16(vzip2q_s16(ab_low, cd_low));
+    groups[2].v = vreinterpretq_s8_s16(vzip1q_s16(ab_high, cd_high));
+    groups[3].v = vreinterpretq_s8_s16(vzip2q_s16(ab_high, cd_high));
+}
+
+/// A table of 256 bytes.
+struct ByteTable {
+    uint8x16x4_t quarters[4];
+
+    explicit ByteTable(const int8_t* table) {
+        for (int i = 0; i < 4; ++i) {
+            for (int j = 0; j < 4; ++j) {
+                quarters[i].val[j] =
+                    table == nullptr ? vdupq_n_u8(0) : vreinterpretq_u8_s8(vld1q_s8(table + i * 64 + j * 16));
+            }
+        }
+    }
+
+    /// table[x + 128] of each byte.
+    Bytes at(Bytes x) const {
+        uint8x16_t index = veorq_u8(vreinterpretq_u8_s8(x.v), vdupq_n_u8(128));
+        const uint8x16_t step = vdupq_n_u8(64);
+        uint8x16_t found = vqtbl4q_u8(quarters[0], index);
+        for (int i = 1; i < 4; ++i) {
+            index = vsubq_u8(index, step);
+            found = vqtbx4q_u8(found, quarters[i], index);
+        }
+        return {vreinterpretq_s8_u8(found)};
+    }
+};
+
+/// sums * scale + shift, the product and the sum rounded once.
+inline Floats scaled(Sums sums, const float* scale, const float* shift) {
+    return vfmaq_f32(vld1q_f32(shift), vcvtq_f32_s32(sums.v), vld1q_f32(scale));
+}
+
+/// Four vectors of floats as 16 integers, rounded and saturated.
+inline Bytes rounded(const Floats (&v)[4]) {
+    const int16x8_t low = vcombine_s16(vqmovn_s32(vcvtnq_s32_f32(v[0])), vqmovn_s32(vcvtnq_s32_f32(v[1])));
+    const int16x8_t high = vcombine_s16(vqmovn_s32(vcvtnq_s32_f32(v[2])), vqmovn_s32(vcvtnq_s32_f32(v[3])));
+    return {vcombine_s8(vqmovn_s16(low), vqmovn_s16(high))};
+}
+
+}  // namespace
+}  // namespace mobileinst

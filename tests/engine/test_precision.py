@@ -1,0 +1,150 @@
+"""Which type each node computes in, and what the network then gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mobileinst import Segmenter, _native
+from mobileinst.engine import (
+    NativeModel,
+    Parameters,
+    Precision,
+    choose_precision,
+    offered_precisions,
+    thread_pool,
+)
+from mobileinst.engine.calibration import Observer
+from mobileinst.engine.precision import quantisation_of
+from mobileinst.network import ModelConfig
+from mobileinst.weights import Range, Weights, WeightsError
+from tests.support.networks import OUTPUTS, random_model
+
+CONFIGS = {
+    name: ModelConfig(name, width=64, queries=10, classes=3) for name in ("topformer_t", "mobilenetv2")
+}
+SIZE = (96, 128)
+needs_int8 = pytest.mark.skipif(
+    "int8" not in offered_precisions(_native.tier()), reason="this instruction set has no int8"
+)
+
+
+def ranges_of(weights: Weights, size: tuple[int, int] = SIZE) -> dict[str, Range]:
+    """The extremes of every node on one random frame."""
+    observer = Observer(weights, Parameters(weights.tensors, _native.tier()), size, thread_pool(1))
+    frame = np.random.default_rng(3).integers(0, 256, (*size, 3), dtype=np.uint8)
+    observer.run(frame)
+    found: dict[str, Range] = {}
+    for name in observer.names():
+        values = observer.read(name)
+        assert np.isfinite(values).all(), name
+        found[name] = (float(values.min()), float(values.max()))
+    return found
+
+
+def frame_outputs(weights: Weights, precision: Precision, threads: int = 1) -> dict[str, NDArray[np.float32]]:
+    model = NativeModel(weights, threads=threads, precision=precision)
+    session = model.session(*SIZE)
+    session.load_frame(np.random.default_rng(3).integers(0, 256, (*SIZE, 3), dtype=np.uint8))
+    session.run_features()
+    class_logits, objectness_logits, kernels = session.run_instances()
+    masks = session.mask_features(), session.mask_logits(kernels)
+    return dict(zip(OUTPUTS, (class_logits, objectness_logits, kernels, *masks), strict=True))
+
+
+@needs_int8
+@pytest.mark.parametrize("name", ["topformer_t", "mobilenetv2"])
+def test_int8_is_near_fp32_and_the_same_for_any_number_of_threads(name: str) -> None:
+    weights = random_model(CONFIGS[name])
+    precision = Precision("int8", ranges_of(weights))
+    plain, whole = frame_outputs(weights, Precision()), frame_outputs(weights, precision)
+    error = np.sqrt(np.mean((whole["mask_features"] - plain["mask_features"]) ** 2))
+    assert 0 < error < 0.15 * np.sqrt(np.mean(plain["mask_features"] ** 2))
+    again = frame_outputs(weights, precision, threads=3)
+    for output in OUTPUTS:
+        np.testing.assert_array_equal(whole[output], again[output], err_msg=output)
+
+
+@needs_int8
+def test_the_profile_says_what_each_node_computes_in() -> None:
+    weights = random_model(CONFIGS["topformer_t"])
+    session = NativeModel(weights, threads=1, precision=Precision("int8", ranges_of(weights))).session(*SIZE)
+    types = {node["name"]: node["dtype"] for node in session.profile(runs=1)}
+    assert types["backbone.tpm.stem.0.c"] == types["mask_decoder.lateral.3.conv"] == "int8"
+    assert types["mask_decoder.before.3.conv"] == "float32"  # 3x3
+    assert types["instance_decoder.norm"] == "float32"
+
+
+@needs_int8
+def test_a_node_without_range_or_that_is_kept_stays_in_float32() -> None:
+    weights = random_model(CONFIGS["topformer_t"])
+    ranges = ranges_of(weights)
+    lateral = "mask_decoder.lateral.3.conv"
+    for precision in (
+        Precision("int8", {name: limits for name, limits in ranges.items() if name != lateral}),
+        Precision("int8", ranges, keep=(lateral,)),
+    ):
+        session = NativeModel(weights, threads=1, precision=precision).session(*SIZE)
+        types = {node["name"]: node["dtype"] for node in session.profile(runs=1)}
+        assert types[lateral] == "float32"
+        assert "int8" in types.values()
+
+
+def test_fp32_has_no_conversion() -> None:
+    weights = random_model(CONFIGS["topformer_t"])
+    session = NativeModel(weights, threads=1, precision="fp32").session(*SIZE)
+    profile = session.profile(runs=1)
+    assert {node["dtype"] for node in profile} == {"float32"}
+    assert all(node["op"] != "convert" for node in profile)
+
+
+def test_a_precision_that_can_not_be_had_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MOBILEINST_PRECISION", raising=False)
+    ranges = {"image": (-1.0, 1.0)}
+    assert choose_precision(None, "ref", {}).name == "fp32"
+    assert choose_precision("auto", "ref", {}).dtype != "int8"
+    assert choose_precision("auto", "ref", ranges).name == "int8"
+    with pytest.raises(ValueError, match="precision: expected fp32, fp16, int8 or auto, got 'int4'"):
+        choose_precision("int4", "ref", {})
+    with pytest.raises(ValueError, match="these weights hold no ranges for int8"):
+        choose_precision("int8", "ref", {})
+    monkeypatch.setenv("MOBILEINST_PRECISION", "nosuch")
+    with pytest.raises(ValueError, match="environment variable MOBILEINST_PRECISION: expected fp32"):
+        choose_precision(None, "ref", {})
+    monkeypatch.setenv("MOBILEINST_PRECISION", "auto")
+    assert choose_precision(None, "ref", ranges).name == "int8"
+
+
+def test_a_tier_without_the_kernels_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_native, "has_kernels", lambda operation, dtype, tier=None: dtype == "float32")
+    with pytest.raises(ValueError, match="the instruction set 'ref' has no kernels for int8"):
+        choose_precision("int8", "ref", {"image": (-1.0, 1.0)})
+    assert choose_precision("auto", "ref", {"image": (-1.0, 1.0)}).name == "fp32"
+
+
+def test_the_segmenter_says_its_precision(tmp_path: Path) -> None:
+    weights = random_model(CONFIGS["topformer_t"])
+    assert Segmenter(weights, threads=1).precision == "fp32"
+    with pytest.raises(ValueError, match="no ranges"):
+        Segmenter(weights, threads=1, precision="int8")
+
+
+def test_ranges_of_weights_are_checked() -> None:
+    weights = random_model(CONFIGS["topformer_t"])
+    again = Weights(weights.tensors, {**weights.metadata, "ranges": {"image": [-2, 2.5]}})
+    assert again.ranges == {"image": (-2.0, 2.5)}
+    for wrong in ([], {"image": [1.0]}, {"image": [2.0, 1.0]}, {"image": ["a", 1.0]}, {"image": [0, 1e300]}):
+        with pytest.raises(WeightsError, match="ranges"):
+            Weights(weights.tensors, {**weights.metadata, "ranges": wrong})
+
+
+@pytest.mark.parametrize("limits", [(0.0, 6.0), (-1.0, 3.0), (0.5, 2.0), (-4.0, -1.0), (0.0, 0.0)])
+def test_quantisations_hold_zero_exactly_and_reach_the_range(limits: Range) -> None:
+    scale, zero = quantisation_of(limits)
+    assert -128 <= zero <= 127
+    low, high = (-128 - zero) * scale, (127 - zero) * scale
+    assert low <= min(limits[0], 0) + scale / 2
+    assert high >= max(limits[1], 0) - scale / 2

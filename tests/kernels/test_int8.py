@@ -1,0 +1,196 @@
+"""Integer kernels: the plain ones against NumPy, those of every tier against the plain ones, bit for bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mobileinst import _native
+
+TIERS = [tier for tier in _native.supported_tiers() if _native.has_kernels("gemm", "int8", tier)]
+X, SUMS = (0.05, -7), (0.09, 20)
+
+
+def quantised(x: NDArray[np.float32], quantisation: tuple[float, int]) -> NDArray[np.float32]:
+    """The values that integers of a quantisation have, with the engine's roundings."""
+    scale, zero = np.float32(quantisation[0]), np.float32(quantisation[1])
+    exact = x.astype(np.float64) * np.float64(np.float32(1) / scale) + np.float64(
+        zero
+    )  # rounded once, to a float
+    whole = np.clip(np.rint(exact.astype(np.float32)), -128, 127)
+    return ((whole - zero) * scale).astype(np.float32)
+
+
+def convolve(
+    tier: str,
+    x: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    *,
+    bias: NDArray[np.float32] | None = None,
+    y: tuple[float, int] | None = (0.1, -11),
+    residual: NDArray[np.float32] | None = None,
+    activation: str | None = None,
+    threads: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    gap: int = 0,
+) -> NDArray[np.float32]:
+    """A convolution of integers of X; y: the output's quantisation, or None for floats."""
+    height, width, channels = x.shape
+    builder = _native.PlanBuilder(tier)
+    values = np.zeros((height * width, channels + gap), np.float32)
+    values[:, :channels] = x.reshape(-1, channels)
+    source = builder.reshape(builder.constant(values, "int8", X), height, width)
+    source = builder.slice(source, 0, channels)
+    shape = ((height - 1) // stride + 1, (width - 1) // stride + 1, weight.shape[0] + gap)
+    dtype = "float32" if y is None else "int8"
+    output = builder.tensor(*shape, dtype, y)
+    target = builder.slice(output, 0, weight.shape[0])
+    builder.keep(output)
+    inputs = [source]
+    if residual is not None:
+        rows = np.ascontiguousarray(residual.reshape(-1, residual.shape[2]))
+        constant = builder.constant(rows) if y is None else builder.constant(rows, "int8", (0.07, 5))
+        inputs.append(builder.reshape(constant, *residual.shape[:2]))
+    packed = _native.ConvWeights(weight, bias, stride, groups, tier, dtype="int8")
+    sums: dict[str, Any] = {}
+    if activation in ("silu", "hard_sigmoid"):
+        sums = {"sums_scale": SUMS[0], "sums_zero": SUMS[1]}
+    builder.add("conv", "conv", inputs, target, activation, weights=packed, **sums)
+    plan = _native.Plan(builder, _native.ThreadPool(threads))
+    plan.run()
+    return plan.read(target)
+
+
+def random(*shape: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed + sum(shape)).standard_normal(shape, np.float32)
+
+
+#: height, width, inputs, outputs, kernel, stride, groups
+CASES = [
+    (5, 7, 3, 5, 1, 1, 1),
+    (4, 9, 64, 64, 1, 1, 1),
+    (9, 13, 37, 100, 1, 1, 1),
+    (3, 70, 130, 48, 1, 1, 1),
+    (16, 16, 256, 16, 1, 1, 1),
+    (9, 11, 3, 16, 7, 2, 1),
+    (10, 8, 3, 24, 3, 2, 1),
+    (7, 6, 20, 33, 3, 2, 1),
+    (6, 9, 8, 6, 3, 1, 2),
+    (8, 8, 16, 16, 1, 2, 1),
+    *(
+        (height, width, channels, channels, kernel, stride, channels)
+        for kernel in (3, 5)
+        for stride in (1, 2)
+        for height, width, channels in (
+            (7, 9, 16),
+            (6, 10, 32),
+            (5, 5, 64),
+            (9, 4, 96),
+            (3, 11, 24),
+            (1, 1, 130),
+        )
+    ),
+    (9, 9, 24, 24, 7, 1, 24),
+    (9, 9, 16, 16, 3, 3, 16),
+]
+
+
+def case_arrays(
+    case: tuple[int, ...],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    height, width, inputs, outputs, kernel, _, groups = case
+    x = 2 * random(height, width, inputs)
+    weight = random(outputs, inputs // groups, kernel, kernel, seed=1)
+    return x, weight / np.float32(np.sqrt(weight[0].size)), random(outputs, seed=2)
+
+
+@pytest.mark.parametrize("gap", [0, 5])
+@pytest.mark.parametrize(
+    "mode", ["plain", "relu", "silu", "residual", "silu_residual", "floats", "floats_residual"]
+)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_tier_gives_the_bits_of_the_plain_kernel(case: tuple[int, ...], mode: str, gap: int) -> None:
+    x, weight, bias = case_arrays(case)
+    height, width, _, outputs, _, stride, groups = case
+    shape = (height - 1) // stride + 1, (width - 1) // stride + 1, outputs
+    options: dict[str, Any] = {"bias": bias, "stride": stride, "groups": groups, "gap": gap}
+    if "residual" in mode:
+        options["residual"] = random(*shape, seed=3)
+    if mode.startswith("floats"):
+        options |= {"y": None, "activation": "relu6"}
+    elif mode != "plain" and mode != "residual":
+        options["activation"] = mode.partition("_")[0]
+    expected = convolve("ref", x, weight, **options)
+    for tier in TIERS:
+        for threads in (1, 3):
+            found = convolve(tier, x, weight, threads=threads, **options)
+            np.testing.assert_array_equal(found, expected, err_msg=f"{tier} {threads}")
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "relu6", "silu", "hard_sigmoid"])
+@pytest.mark.parametrize("with_residual", [False, True])
+def test_the_plain_kernel_against_numpy(activation: str | None, with_residual: bool) -> None:
+    x, weight, bias = case_arrays((6, 5, 24, 18, 1, 1, 1))
+    residual = random(6, 5, 18, seed=3) if with_residual else None
+    found = convolve("ref", x, weight, bias=bias, activation=activation, residual=residual)
+    scales = np.abs(weight).max((1, 2, 3)) / 127
+    whole = np.rint(weight[:, :, 0, 0] / scales[:, None]) * scales[:, None]
+    sums = quantised(x, X).reshape(-1, 24) @ whole.T.astype(np.float64) + bias
+    y = {
+        None: lambda v: v,
+        "relu": lambda v: np.maximum(v, 0),
+        "relu6": lambda v: np.clip(v, 0, 6),
+        "silu": lambda v: v / (1 + np.exp(-v)),
+        "hard_sigmoid": lambda v: np.clip(v + 3, 0, 6) / 6,
+    }[activation](sums)
+    if residual is not None:
+        y = y + quantised(residual, (0.07, 5)).reshape(-1, 18)
+    limits = np.array([-128 + 11, 127 + 11]) * 0.1
+    expected = np.clip(y, *limits).T.reshape(18, 6, 5)
+    # Half a step of the output, and where a table is asked half one of its argument (slope 1.1 at most).
+    step = 0.05 + (0.05 * 1.1 if activation not in (None,) else 0.0) + (0.05 if with_residual else 0.0)
+    np.testing.assert_allclose(found, expected, atol=step + 1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("op", ["max_pool", "window_max"])
+def test_maxima(tier: str, op: str) -> None:
+    x = random(9, 11, 21)
+    for target in (X, (0.37, 3)):
+        builder = _native.PlanBuilder(tier)
+        source = builder.reshape(builder.constant(x.reshape(-1, 21), "int8", X), 9, 11)
+        shape = (9, 11) if op == "window_max" else (4, 6)
+        output = builder.tensor(*shape, 21, "int8", target)
+        builder.keep(output)
+        builder.add(op, op, [source], output, **({"window": 5} if op == "window_max" else {}))
+        plan = _native.Plan(builder, _native.ThreadPool(2))
+        plan.run()
+        plain = _native.PlanBuilder("ref")
+        floats = plain.reshape(plain.constant(np.ascontiguousarray(quantised(x, X).reshape(-1, 21))), 9, 11)
+        expected = plain.tensor(*shape, 21)
+        plain.keep(expected)
+        plain.add(op, op, [floats], expected, **({"window": 5} if op == "window_max" else {}))
+        reference = _native.Plan(plain, _native.ThreadPool(1))
+        reference.run()
+        wanted = reference.read(expected)
+        np.testing.assert_array_equal(plan.read(output), wanted if target == X else quantised(wanted, target))
+
+
+def test_types_that_do_not_fit_are_refused() -> None:
+    builder = _native.PlanBuilder("ref")
+    x, y = builder.tensor(4, 4, 8, "int8", X), builder.tensor(4, 4, 8)
+    with pytest.raises(ValueError, match="tensors of one type, got int8 and float32"):
+        builder.add("add", "sum", [x, y], y)
+    weights = _native.ConvWeights(random(8, 8, 1, 1), tier="ref", dtype="int8")
+    with pytest.raises(ValueError, match="a quantisation of its sums"):
+        builder.add("conv", "c", [x], builder.tensor(4, 4, 8, "int8", X), "silu", weights=weights)
+    with pytest.raises(ValueError, match="input, weights and output of one type"):
+        builder.add("conv", "c", [y], y, weights=weights)
+    with pytest.raises(ValueError, match="expected a scale above 0"):
+        builder.tensor(1, 1, 1, "int8", (0.0, 0))
+    with pytest.raises(ValueError, match="expected 'float32', 'float16' or 'int8', got 'int4'"):
+        builder.tensor(1, 1, 1, "int4")

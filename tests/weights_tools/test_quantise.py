@@ -1,0 +1,95 @@
+"""Ranges for 8-bit integers: how they are chosen, and the tool that adds them to a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mobileinst.network import ModelConfig
+from mobileinst.weights import load_weights, read_safetensors, save_weights
+from tests.support.networks import make_metadata
+from tests.support.random_weights import random_tensors
+from weights_tools import quantise
+
+Image = pytest.importorskip("PIL.Image", reason="needs Pillow")
+
+CONFIG = ModelConfig("topformer_t", width=32, queries=5, classes=2)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """A weights file, annotations of three images of two sizes, and their folder."""
+    weights = tmp_path / "w.safetensors"
+    save_weights(weights, random_tensors(CONFIG), make_metadata(CONFIG))
+    images = tmp_path / "images"
+    images.mkdir()
+    entries = []
+    for i, size in enumerate(((64, 96), (64, 96), (70, 64))):
+        pixels = np.random.default_rng(i).integers(0, 256, (*size, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(images / f"{i}.png")
+        entries.append({"id": i + 1, "file_name": f"{i}.png", "height": size[0], "width": size[1]})
+    annotations = tmp_path / "a.json"
+    annotations.write_text(json.dumps({"images": entries, "annotations": [], "categories": []}))
+    return weights, annotations, images
+
+
+def test_the_tool_adds_ranges_and_changes_nothing_else(
+    files: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights, annotations, images = files
+    output = tmp_path / "out.safetensors"
+    arguments = [str(weights), str(output), "--annotations", str(annotations), "--images", str(images)]
+    assert quantise.main([*arguments, "--no-ap", "--keep", "mask_decoder.lateral"]) == 0
+    found = load_weights(output)
+    assert {"image", "backbone.tpm.stem.0.c"} <= set(found.ranges)
+    assert not any(name.startswith("mask_decoder.lateral.") for name in found.ranges)
+    assert all(low <= high for low, high in found.ranges.values())
+    before, after = read_safetensors(weights)[0], read_safetensors(output)[0]
+    assert before.keys() == after.keys()
+    for name, tensor in before.items():
+        np.testing.assert_array_equal(after[name], tensor)
+    printed = capsys.readouterr().out
+    assert "stays in float32: asked for" in printed
+    assert "backbone.tpm.stem.0.c " in printed
+
+
+def test_what_is_wrong_is_said(
+    files: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights, annotations, images = files
+    output = tmp_path / "out.safetensors"
+    arguments = [str(weights), str(output), "--annotations", str(annotations), "--images", str(images)]
+    for more, said in (
+        (["--count", "0"], "--count: expected at least 1"),
+        (["--test-images", str(images)], "expected both"),
+        (["--images", str(tmp_path / "nosuch")], "nosuch"),
+    ):
+        assert quantise.main([*arguments, *more]) == 2
+        assert said in capsys.readouterr().err
+        assert not output.exists()
+    same = [str(weights), str(weights), *arguments[2:]]
+    assert quantise.main(same) == 2
+
+
+def test_a_range_leaves_rare_values_out_where_that_has_the_least_error() -> None:
+    random = np.random.default_rng(0)
+    values = quantise.Values()
+    values.add(np.append(random.uniform(0, 1, 5000), [3.0]).astype(np.float32)[:, None], random)
+    values.some = [np.append(random.uniform(0, 1, 5000), [3.0]).astype(np.float32)]
+    low, high = quantise.choose_range(values).range
+    assert low == 0
+    assert 1 <= high <= 3
+    even = quantise.Values(some=[random.uniform(-2, 6, 5000).astype(np.float32)], low=-2, high=6)
+    assert quantise.choose_range(even).range == (-2, 6)
+
+
+def test_ranges_of_sums_are_chosen_by_what_the_activation_makes_of_them() -> None:
+    random = np.random.default_rng(0)
+    sums = quantise.Values(some=[random.uniform(-20, 6, 5000).astype(np.float32)], low=-20, high=6)
+    low, high = quantise.choose_range(sums, "silu").range
+    assert low > -20 * 0.7  # silu is nearly 0 there
+    assert high == pytest.approx(6, rel=0.1)
+    assert quantise.choose_range(sums).range[0] < low

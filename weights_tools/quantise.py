@@ -1,0 +1,238 @@
+"""Ranges for 8-bit integers, added to a weights file, with what they cost.
+
+    python -m weights_tools.quantise W.safetensors OUT.safetensors --annotations A.json --images D
+    python -m weights_tools.quantise ... --test-annotations A.json --test-images D
+
+The network runs in float32 on some of the images, and each node's range is the one whose integers have
+the least squared error, after the activation where there is one. Nodes whose error is too large a part of
+their values get none and stay in float32. AP in both precisions is measured on the test images, else on the
+first of the images that the ranges are from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobileinst.engine.calibration import Observers
+from mobileinst.engine.precision import offered_precisions, quantisation_of
+from mobileinst.io.files import check_outputs, check_writable
+from mobileinst.segmenter import Segmenter, network_size
+from mobileinst.video import read_image
+from mobileinst.weights import Range, Weights, load_weights, read_safetensors, save_weights
+
+Array = NDArray[np.float32]
+
+#: Images that ranges are taken from, and that AP is measured on where no test images are given.
+DEFAULT_COUNT, MEASURED = 48, 150
+#: Values that are kept of a node and an image.
+_VALUES = 256
+#: Shares of the largest and the least value that ranges may end at.
+_HIGH_SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
+_LOW_SHARES = (1.0, 0.8, 0.6, 0.4)
+#: Where ranges of SiLU's argument may begin: below, the result is nearly 0.
+_SILU_LOWS = (-1.5, -2.0, -2.5, -3.0, -3.5, -4.0, -5.0, -6.0, -8.0)
+#: A node's error as a part of its values (both root mean squares) from which on it stays in float32.
+_WORST = 0.1
+
+
+@dataclass
+class Values:
+    """What is known of a node: its extremes, and some of its values."""
+
+    low: float = 0.0
+    high: float = 0.0
+    some: list[Array] = field(default_factory=list)
+
+    def add(self, values: Array, random: np.random.Generator) -> None:
+        """Those of one image."""
+        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+        flat = values.reshape(-1)
+        self.some.append(flat if flat.size <= _VALUES else flat[random.integers(0, flat.size, _VALUES)])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A node's range and its relative error, by root mean squares."""
+
+    range: Range
+    error: float
+
+
+def rounded(values: Array, limits: Range) -> Array:
+    """Values as the integers of a range have them."""
+    scale, zero = quantisation_of(limits)
+    return ((np.clip(np.rint(values / scale + zero), -128, 127) - zero) * scale).astype(np.float32)
+
+
+def activated(values: Array, activation: str | None) -> Array:
+    """Of "silu", "hard_sigmoid" or None."""
+    if activation == "silu":
+        return np.asarray(values / (1 + np.exp(-np.clip(values, -80, 80))), np.float32)
+    if activation == "hard_sigmoid":
+        return np.asarray(np.clip(values + 3, 0, 6) / 6, np.float32)
+    return values
+
+
+def choose_range(values: Values, activation: str | None = None) -> Choice:
+    """The range of least squared error, of what the activation makes of the values."""
+    some = np.concatenate(values.some)
+    exact = activated(some, activation)
+    lows = [values.low * share for share in _LOW_SHARES] if values.low < 0 else [0.0]
+    if activation == "silu":
+        lows = [low for low in _SILU_LOWS if low > values.low] or lows
+    best, least = (values.low, values.high), np.inf
+    for high in [values.high * share for share in _HIGH_SHARES] if values.high > 0 else [0.0]:
+        for low in lows:
+            error = float(np.mean((activated(rounded(some, (low, high)), activation) - exact) ** 2))
+            if error < least:
+                best, least = (low, high), error
+    power = float(np.mean(exact.astype(np.float64) ** 2))
+    return Choice(best, float(np.sqrt(least / power)) if power > 0 else 0.0)
+
+
+def observe(weights: Weights, images: Iterable[Path]) -> tuple[dict[str, Values], dict[str, str]]:
+    """Values of all nodes on some images, and the activations behind those that are sums."""
+    observers = Observers(weights)
+    found: dict[str, Values] = {}
+    activations: dict[str, str] = {}
+    random = np.random.default_rng(0)
+    for path in images:
+        frame = read_image(path)
+        size = network_size((frame.shape[0], frame.shape[1]), weights.size)
+        observer = observers.of(size)
+        observer.run(np.ascontiguousarray(frame), bgr=weights.color == "bgr")
+        activations |= observer.activations
+        for name in observer.names():
+            found.setdefault(name, Values()).add(observer.read(name), random)
+    return found, activations
+
+
+def choose_ranges(
+    found: Mapping[str, Values], activations: Mapping[str, str], keep: Sequence[str] = ()
+) -> tuple[dict[str, Choice], dict[str, str]]:
+    """Each node's range, and those that stay in float32 with the reason."""
+    choices: dict[str, Choice] = {}
+    floats: dict[str, str] = {}
+    for name, values in found.items():
+        choice = choose_range(values, activations.get(name))
+        node = name.removesuffix(":sums")
+        if any(node == kept or node.startswith(f"{kept}.") for kept in keep):
+            floats[name] = "asked for"
+        elif choice.error > _WORST:
+            floats[name] = f"error {100 * choice.error:.1f} %"
+        else:
+            choices[name] = choice
+    return choices, floats
+
+
+def report(choices: Mapping[str, Choice], floats: Mapping[str, str]) -> Iterable[str]:
+    """Lines: each node's range and error, then what stays in float32."""
+    width = max(map(len, [*choices, *floats]), default=0)
+    yield f"{'node':<{width}}  {'least':>9}  {'largest':>9}  error"
+    for name, choice in sorted(choices.items(), key=lambda item: -item[1].error):
+        low, high = choice.range
+        yield f"{name:<{width}}  {low:>9.3f}  {high:>9.3f}  {100 * choice.error:.2f} %"
+    for name, reason in floats.items():
+        yield f"{name:<{width}}  stays in float32: {reason}"
+
+
+def measure(weights: Weights, annotations: Any, images: Path, precision: str) -> dict[str, float]:
+    """AP, AP50 and AP75 of the weights in a precision, through the engine."""
+    from mobileinst.evaluation.coco import evaluate
+    from mobileinst.evaluation.runner import run_coco
+
+    run = run_coco(Segmenter(weights, precision=precision), annotations, images)
+    assert run.mapping is not None
+    found = evaluate(annotations, run.results, classes=list(run.mapping.names))
+    return {name: found[name] for name in ("AP", "AP50", "AP75")}
+
+
+def quantise(
+    source: Path, annotations: Path, images: Path, *, count: int = DEFAULT_COUNT, keep: Sequence[str] = ()
+) -> tuple[Weights, dict[str, Any], list[str]]:
+    """Ranges for a weights file.
+
+    Returns:
+        The weights with ranges, their metadata, and lines about what was chosen.
+    """
+    weights = load_weights(source)
+    data = json.loads(annotations.read_text(encoding="utf-8"))
+    names = [image["file_name"] for image in data["images"]]
+    chosen = [names[i] for i in np.linspace(0, len(names) - 1, min(count, len(names))).astype(int)]
+    found, activations = observe(weights, [images / name for name in chosen])
+    choices, floats = choose_ranges(found, activations, keep)
+    ranges = {name: [round(limit, 6) for limit in choice.range] for name, choice in choices.items()}
+    metadata = {**weights.metadata, "ranges": ranges}
+    return Weights(weights.tensors, metadata), metadata, list(report(choices, floats))
+
+
+def _first_images(annotations: Path, count: int) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(annotations.read_text(encoding="utf-8"))
+    data["images"] = data["images"][:count]
+    ids = {image["id"] for image in data["images"]}
+    data["annotations"] = [one for one in data["annotations"] if one["image_id"] in ids]
+    return data
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tool; 0 if the file was written."""
+    parser = argparse.ArgumentParser(
+        prog="python -m weights_tools.quantise", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("weights", type=Path, metavar="W", help="weights file")
+    parser.add_argument("output", type=Path, metavar="OUT", help="the same with ranges")
+    parser.add_argument("--annotations", type=Path, required=True, metavar="A", help="COCO's JSON")
+    parser.add_argument("--images", type=Path, required=True, metavar="D", help="folder of its images")
+    parser.add_argument("--count", type=int, default=DEFAULT_COUNT, help="images for ranges (%(default)s)")
+    parser.add_argument(
+        "--keep", nargs="+", default=[], metavar="NODE", help="nodes or groups left in float32"
+    )
+    parser.add_argument("--test-annotations", type=Path, metavar="A", help="images that AP is measured on")
+    parser.add_argument("--test-images", type=Path, metavar="D", help="their folder")
+    parser.add_argument("--no-ap", action="store_true", help="don't measure AP")
+    options = parser.parse_args(arguments)
+    try:
+        return _run(options)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    if (options.test_annotations is None) != (options.test_images is None):
+        raise ValueError("expected both of --test-annotations and --test-images, or none")
+    if options.count < 1:
+        raise ValueError(f"--count: expected at least 1, got {options.count}")
+    check_outputs([options.output], [options.weights, options.annotations])
+    check_writable(options.output)
+    weights, metadata, lines = quantise(
+        options.weights, options.annotations, options.images, count=options.count, keep=options.keep
+    )
+    print("\n".join(lines))
+    tensors, _ = read_safetensors(options.weights)
+    save_weights(options.output, tensors, metadata)
+    print(f"{options.output}: {len(weights.ranges)} ranges")
+    if options.no_ap:
+        return 0
+    if "int8" not in offered_precisions():
+        print("AP: not measured, as the instruction set in use has no int8")
+        return 0
+    images = options.test_images or options.images
+    data = options.test_annotations or _first_images(options.annotations, MEASURED)
+    for precision in ("fp32", "int8"):
+        found = measure(weights, data, images, precision)
+        print(f"{precision}: " + ", ".join(f"{name} {100 * value:.1f}" for name, value in found.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
