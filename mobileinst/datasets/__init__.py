@@ -4,7 +4,8 @@ Read are COCO JSON, YOLO-seg folders, labelme and VIA JSON, and folders of image
 them a path holds is found out (:mod:`.recognise`). Needs Pillow; PyYAML for YOLO's ``data.yaml``.
 """
 
-from .model import Dataset, DatasetError, Item, Picture, Problem
+from ..io.problems import Problem
+from .model import Dataset, DatasetError, Item, Picture
 from .recognise import read_dataset
 
 __all__ = ["Dataset", "DatasetError", "Item", "Picture", "Problem", "read_dataset"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.run_lengths import frame_runs
+from ..io.problems import Problem
 
 #: Class of objects for which a format names none.
 NAMELESS = "object"
@@ -18,18 +19,6 @@ _BEYOND = 0.02
 
 class DatasetError(ValueError):
     """Annotations that can't be used; the message names the file and the line or entry."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One finding. where: a file with a line (``a.txt:3``) or an entry (``a.json: shapes[2]``)."""
-
-    where: str
-    message: str
-    error: bool = True
-
-    def __str__(self) -> str:
-        return f"{'error' if self.error else 'warning'}: {self.where}: {self.message}"
 
 
 @dataclass(frozen=True)

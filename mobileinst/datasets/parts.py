@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..io.problems import Problem
 from .duplicates import alike, groups
-from .model import Dataset, DatasetError, Problem
+from .model import Dataset, DatasetError
 
 #: Share of the images that become "val" where the set has no such part, and most images of it.
 _SHARE, _MOST = 0.2, 200

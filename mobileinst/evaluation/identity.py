@@ -106,18 +106,11 @@ def evaluate(
             many that no one would be shown.
         any_class: compare without regard to classes.
     """
-    if not 0 < iou_threshold <= 1:
-        raise ValueError(f"expected an IoU threshold above 0 and up to 1, got {iou_threshold}")
-    data, predictions = collapse(read_annotations(gt, "videos"), read_results(results), classes)
+    data, chosen = shown_tracks(gt, results, classes, iou_threshold, score_threshold)
     known = {category["id"] for category in data["categories"]}
     videos = {video["id"]: video for video in data["videos"]}
     total = IdentityCounts()
     truths = grouped(data["annotations"], known, any_class=any_class)
-    chosen = [
-        {**result, "id": index}
-        for index, result in enumerate(check_results(predictions, videos))
-        if result["score"] >= score_threshold
-    ]
     found = grouped(chosen, known, any_class=any_class)
     for key in sorted({*truths, *found}):
         video = videos.get(key[0])
@@ -130,6 +123,18 @@ def evaluate(
             [track for truth, track in objects if not truth.get("iscrowd")], tracks, iou_threshold, crowds
         )
     return total
+
+
+def shown_tracks(
+    gt: Any, results: Any, classes: Sequence[str] | None, iou_threshold: float, score_threshold: float
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Annotations, and results of a score from the threshold on, each with its "id"; as :func:`evaluate`."""
+    if not 0 < iou_threshold <= 1:
+        raise ValueError(f"expected an IoU threshold above 0 and up to 1, got {iou_threshold}")
+    data, predictions = collapse(read_annotations(gt, "videos"), read_results(results), classes)
+    checked = check_results(predictions, {video["id"]: video for video in data["videos"]})
+    chosen = [{**r, "id": i} for i, r in enumerate(checked) if r["score"] >= score_threshold]
+    return data, chosen
 
 
 def best_class_only(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -17,10 +17,9 @@ from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 from ..io.tables import text_table
-from .files import collapse, read_annotations, read_results
-from .identity import grouped, match_frames
+from .identity import grouped, match_frames, shown_tracks
 from .report import percent
-from .youtube_vis import check_results, track_of
+from .youtube_vis import track_of
 
 #: Frames a second of videos that don't say theirs under "fps".
 DEFAULT_FPS = 30.0
@@ -84,14 +83,10 @@ def evaluate(
     Raises:
         ValueError: for a threshold or a rate that can't be.
     """
-    if not 0 < iou_threshold <= 1:
-        raise ValueError(f"expected an IoU threshold above 0 and up to 1, got {iou_threshold}")
     if not fps > 0:
         raise ValueError(f"expected frames a second above 0, got {fps}")
-    data, predictions = collapse(read_annotations(gt, "videos"), read_results(results), classes)
+    data, chosen = shown_tracks(gt, results, classes, iou_threshold, score_threshold)
     names = {category["id"]: category["name"] for category in data["categories"]}
-    check_results(predictions, {video["id"]: video for video in data["videos"]})
-    chosen = [{**r, "id": i} for i, r in enumerate(predictions) if r["score"] >= score_threshold]
     truths, found = (grouped(entries, set(names)) for entries in (data["annotations"], chosen))
     counts = {name: TrackCounts() for name in names.values()}
     for video in data["videos"]:

@@ -10,25 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from ..io.problems import Problem
 from .entries import DataError
 from .files import read_annotations, read_json
 from .matching import MAX_DETECTIONS
 from .run_lengths import decompress
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One finding: an error makes a server refuse or misread the file, a warning only costs precision.
-
-    where: "result 12", "result 12, frame 3", or "file".
-    """
-
-    where: str
-    message: str
-    error: bool = True
-
-    def __str__(self) -> str:
-        return f"{'error' if self.error else 'warning'}: {self.where}: {self.message}"
 
 
 @dataclass(frozen=True)

@@ -206,13 +206,13 @@ def test_png_masks_of_one_value_are_split_into_connected_parts(tmp_path):
     assert len(found.warnings) == 1
 
 
-def test_png_masks_of_colours_and_folders_of_masks(tmp_path):
+def test_png_masks_of_colors_and_folders_of_masks(tmp_path):
     folder = write_png_masks(tmp_path / "set", 3)
     shapes = shapes_of(0)
-    colours = np.zeros((*SIZE, 3), np.uint8)
+    colors = np.zeros((*SIZE, 3), np.uint8)
     for i, shape in enumerate(shapes):
-        colours[shape.mask()] = (7, 0, i + 1)  # ids above 65535
-    Image.fromarray(colours).save(folder / "masks" / "0.png")
+        colors[shape.mask()] = (7, 0, i + 1)  # ids above 65535
+    Image.fromarray(colors).save(folder / "masks" / "0.png")
     (folder / "masks" / "1.png").unlink()
     (folder / "masks" / "1").mkdir()
     for i, shape in enumerate(shapes_of(1)):
@@ -236,6 +236,7 @@ def test_what_label_out_writes_is_read_back(form, tmp_path):
         names = [CLASSES[shape.label] for shape in shapes]
         found = Instances(SIZE, runs, [0.5] * len(runs), labels, names)
         folder.add(picture(number), found, name=f"{number}")
+    folder.complete()
     folder.finish()
     read_back = read_dataset(tmp_path / "set")
     assert sorted(read_back.classes) == sorted(CLASSES)

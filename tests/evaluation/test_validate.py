@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobileinst.evaluation.validate import Problem, validate
+from mobileinst.evaluation.validate import validate
+from mobileinst.io.problems import Problem
 from tests.support.eval_data import annotations, box, results, rle
 
 MASK = box(20, 30, 2, 3, 4, 5)

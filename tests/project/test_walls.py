@@ -69,7 +69,7 @@ MAY_IMPORT = {
         "tracking",
         "video",
     },
-    "datasets": {"_native", "evaluation", "masks", "video"},
+    "datasets": {"_native", "evaluation", "io", "masks", "video"},
     "files": {"io"},
     "png": {"io"},
     "video_writer": {"video"},

@@ -1,4 +1,4 @@
-"""Small annotated sets of coloured shapes, in every form that `mobileinst train` reads."""
+"""Small annotated sets of colored shapes, in every form that `mobileinst train` reads."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-#: Classes and their colours.
+#: Classes and their colors.
 CLASSES = ("ball", "brick")
-_COLOURS = ((230, 60, 40), (40, 200, 70))
+_COLORS = ((230, 60, 40), (40, 200, 70))
 SIZE = (72, 96)
 
 
@@ -53,7 +53,7 @@ def picture(number: int) -> NDArray[np.uint8]:
     rng = np.random.default_rng(1000 + number)
     pixels = rng.integers(60, 110, (*SIZE, 3)).astype(np.uint8)
     for shape in shapes_of(number):
-        pixels[shape.mask()] = _COLOURS[shape.label]
+        pixels[shape.mask()] = _COLORS[shape.label]
     return pixels
 
 

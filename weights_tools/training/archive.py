@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mobileinst.io.files import check_writable
+from weights_tools.command import tells_errors
 from weights_tools.training.source import ImageInfo, Instance, Source, crop_instance
 
 _FORMAT = 1
@@ -193,6 +194,7 @@ def _finished(
     return path, count, path.stat().st_size
 
 
+@tells_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write a configuration's training photographs into files of a limited size."""
     from weights_tools.training.config import load_config
@@ -208,28 +210,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--side", type=int, default=288, help="shorter side in pixels (288)")
     parser.add_argument("--quality", type=int, default=55, help="WebP quality, 1 to 100 (55)")
     options = parser.parse_args(arguments)
-    try:
-        config = load_config(options.config)
-        check_writable(options.out.with_name(f"{options.out.name}-1.npz"))
-        source, repeat = open_sets(config)
-        # the images that training shows most come first, so that one archive holds the best share of them
-        weight = np.array(repeat) * [config.data.repeat.get(info.source, 1.0) for info in source.infos]
-        rng = np.random.default_rng(config.seed)
-        order = np.argsort(-(rng.random(len(weight)) ** (1.0 / np.maximum(weight, 1e-9))), kind="stable")
-        written = write_archives(
-            source,
-            order[weight[order] > 0].tolist(),
-            options.out,
-            limit=int(options.mib * 2**20),
-            side=options.side,
-            quality=options.quality,
-            most=options.most,
-        )
-        for path, count, size in written:
-            print(f"{path}: {count} images, {size / 2**20:.1f} MiB")
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    config = load_config(options.config)
+    check_writable(options.out.with_name(f"{options.out.name}-1.npz"))
+    source, repeat = open_sets(config)
+    # the images that training shows most come first, so that one archive holds the best share of them
+    weight = np.array(repeat) * [config.data.repeat.get(info.source, 1.0) for info in source.infos]
+    rng = np.random.default_rng(config.seed)
+    order = np.argsort(-(rng.random(len(weight)) ** (1.0 / np.maximum(weight, 1e-9))), kind="stable")
+    written = write_archives(
+        source,
+        order[weight[order] > 0].tolist(),
+        options.out,
+        limit=int(options.mib * 2**20),
+        side=options.side,
+        quality=options.quality,
+        most=options.most,
+    )
+    for path, count, size in written:
+        print(f"{path}: {count} images, {size / 2**20:.1f} MiB")
     return 0
 
 

@@ -30,6 +30,7 @@ from mobileinst.masks.overlap import suppress_duplicates
 from mobileinst.results import Instances
 from mobileinst.segmenter import MASK_LOGIT, MASK_THRESHOLD, network_size
 from mobileinst.weights import load_weights
+from weights_tools.command import tells_errors
 from weights_tools.training.source import class_indices
 
 Array = NDArray[np.float32]
@@ -170,6 +171,7 @@ def choose(
     return {"table": rows, "chosen": chosen, "unseen": unseen, "thresholds": thresholds, "sizes": by_size}
 
 
+@tells_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Choose size, score powers and thresholds of WEIGHTS by cross-validation over two halves of a set."""
     parser = argparse.ArgumentParser(prog="python -m weights_tools.training.choose", description=main.__doc__)
@@ -179,11 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--limit", type=int, help="at most so many images")
     options = parser.parse_args(arguments)
-    try:
-        made = choose(options.weights, options.annotations, options.images, options.sizes, options.limit)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    made = choose(options.weights, options.annotations, options.images, options.sizes, options.limit)
     print(json.dumps({key: made[key] for key in ("chosen", "unseen", "thresholds", "sizes")}))
     return 0
 

@@ -271,7 +271,7 @@ class DeviceBatches:
         return down[:, :, None] & across[:, None, :]
 
     def _colored(self, images: Tensor, colors: Sequence[NDArray[np.float32]]) -> Tensor:
-        """Colour jitter, rounding to 8 bits and normalisation."""
+        """Color jitter, rounding to 8 bits and normalisation."""
         matrices = torch.tensor(np.stack(colors), device=self._device)  # (B, 4, 3)
         mixed = torch.einsum("bchw,bcd->bdhw", images, matrices[:, :3]) + matrices[:, 3, :, None, None]
         shift, scale = (

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mobileinst import __version__
 from mobileinst.io.files import check_outputs, check_writable
 from mobileinst.weights import SCORE_POWERS, save_weights
+from weights_tools.command import tells_errors
 from weights_tools.training.checkpoint import BEST, CHECKPOINT, LOG, load_file, read_log
 from weights_tools.training.config import TrainingConfig, expand, load_stages
 from weights_tools.training.stages import stage_folder
@@ -161,6 +162,7 @@ def _load(folder: Path, last: bool) -> dict[str, Any]:
     return state
 
 
+@tells_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the averaged weights of a training run as a weights file."""
     parser = argparse.ArgumentParser(prog="python -m weights_tools.training.export", description=main.__doc__)
@@ -193,28 +195,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     threshold = options.score_threshold
     if threshold is not None and len(threshold) == 1:
         (threshold,) = threshold
-    try:
-        stages = load_stages(options.config)
-        number = len(stages) if options.stage is None else options.stage
-        folder = stage_folder(options.run, number, len(stages))
-        check_outputs([options.output], [options.config, folder / BEST, folder / CHECKPOINT])
-        check_writable(options.output)
-        metadata = export(
-            _stage(stages, number),
-            folder,
-            options.output,
-            last=options.last,
-            earlier=_earlier(options.run, number, len(stages), options.earlier),
-            half=not options.fp32,
-            int8=INT8_PARTS if options.small else (),
-            size=options.size,
-            score_threshold=threshold,
-            score_powers=options.score_powers,
-            notes=options.notes,
-        )
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    stages = load_stages(options.config)
+    number = len(stages) if options.stage is None else options.stage
+    folder = stage_folder(options.run, number, len(stages))
+    check_outputs([options.output], [options.config, folder / BEST, folder / CHECKPOINT])
+    check_writable(options.output)
+    metadata = export(
+        _stage(stages, number),
+        folder,
+        options.output,
+        last=options.last,
+        earlier=_earlier(options.run, number, len(stages), options.earlier),
+        half=not options.fp32,
+        int8=INT8_PARTS if options.small else (),
+        size=options.size,
+        score_threshold=threshold,
+        score_powers=options.score_powers,
+        notes=options.notes,
+    )
     print(json.dumps(metadata["card"], indent=2))
     return 0
 

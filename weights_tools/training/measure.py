@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from mobileinst.weights import load_weights
+from weights_tools.command import tells_errors
 from weights_tools.torch_ops import MobileInst, load_state
 from weights_tools.training.checkpoint import load_file
 from weights_tools.training.config import TrainingConfig, expand, load_config
@@ -57,6 +58,7 @@ def _measure(config: TrainingConfig, path: Path, sizes: Sequence[int], limit: in
             print(f"size {size}: {cells}", flush=True)
 
 
+@tells_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure mask AP and, per class, the best F1 and its score threshold on CONFIG's validation set."""
     name = "python -m weights_tools.training.measure"
@@ -68,16 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     options = parser.parse_args(arguments)
-    try:
-        config = load_config(options.config)
-        if config.validation is None:
-            raise ValueError(f"{options.config} has no [validation]")
-        sizes, limit = options.size or [config.validation.size], options.limit or config.validation.limit
-        work = functools.partial(_measure, config, options.weights, sizes, limit)
-        run_processes(work, options.processes, options.device)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    config = load_config(options.config)
+    if config.validation is None:
+        raise ValueError(f"{options.config} has no [validation]")
+    sizes, limit = options.size or [config.validation.size], options.limit or config.validation.limit
+    work = functools.partial(_measure, config, options.weights, sizes, limit)
+    run_processes(work, options.processes, options.device)
     return 0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mobileinst.io.files import Output, check_outputs
+from weights_tools.command import tells_errors
 from weights_tools.training.checkpoint import LOG, read_log
 
 _LOSSES = ("class", "dice", "bce", "objectness", "passed_dice")
@@ -56,18 +57,15 @@ def plot(run: Path, output: Path) -> None:
     pyplot.close(figure)
 
 
+@tells_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw the curves of a training run."""
     parser = argparse.ArgumentParser(prog="python -m weights_tools.training.plot", description=main.__doc__)
     parser.add_argument("run", type=Path, help="folder of the run")
     parser.add_argument("output", type=Path, help="picture to write")
     options = parser.parse_args(arguments)
-    try:
-        check_outputs([options.output], options.run.rglob("*"))
-        plot(options.run, options.output)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    check_outputs([options.output], options.run.rglob("*"))
+    plot(options.run, options.output)
     return 0
 
 
