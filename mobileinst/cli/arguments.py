@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -95,14 +96,19 @@ def parse_count(text: str) -> int:
     return int(text)
 
 
-def parse_rate(text: str) -> float:
+def parse_number(text: str, low: float, high: float, expected: str) -> float:
+    """A number of an option from `low` to `high`; the error says what was `expected`."""
     try:
-        rate = float(text)
+        value = float(text)
     except ValueError:
-        rate = 0.0
-    if not 1e-6 <= rate <= 1000:
-        raise argparse.ArgumentTypeError(f"expected frames per second of 0.000001 to 1000, got {text!r}")
-    return rate
+        value = math.nan
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+    return value
+
+
+def parse_rate(text: str) -> float:
+    return parse_number(text, 1e-6, 1000, "frames per second of 0.000001 to 1000")
 
 
 def parse_camera(text: str) -> tuple[int, int]:
@@ -114,13 +120,7 @@ def parse_camera(text: str) -> tuple[int, int]:
 
 def parse_seconds(text: str) -> float | None:
     """Seconds of a time limit; 0 means none."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 1e6:
-        raise argparse.ArgumentTypeError(f"expected seconds, or 0 for no limit, got {text!r}")
-    return seconds or None
+    return parse_number(text, 0, 1e6, "seconds, or 0 for no limit") or None
 
 
 def parse_size(text: str) -> int | tuple[int, int]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..arguments import add_drawing, add_model, add_score, add_tracking, parse_count
+from ..arguments import add_drawing, add_model, add_score, add_tracking, parse_count, parse_number
 
 if TYPE_CHECKING:
     from ...batch.options import Options
@@ -147,10 +146,4 @@ def _whole(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"expected seconds above 0, got {text!r}")
-    return seconds
+    return parse_number(text, sys.float_info.min, sys.float_info.max, "seconds above 0")

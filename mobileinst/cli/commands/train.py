@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..arguments import parse_count
+from ..arguments import parse_count, parse_number
 from ..status import INTERRUPTED, say
 
 HELP = "train on your own annotated images"
@@ -53,13 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _minutes(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1e6:
-        raise argparse.ArgumentTypeError(f"expected minutes of 0 to 1000000, got {text!r}")
-    return value
+    return parse_number(text, 0, 1e6, "minutes of 0 to 1000000")
 
 
 def run(options: argparse.Namespace) -> int:
