@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from .images import images_in, known_size
+from .images import find_image, images_in, known_size
 from .model import Collector, DatasetError, Item
 
 #: Shares may pass 0 and 1 by this: rounding and corners beside the image.
@@ -94,8 +94,8 @@ def _images(config: Path, key: str, value: Any, roots: list[Path]) -> list[Path]
             continue
         for line in place.read_text(encoding="utf-8").splitlines():
             if line.strip():
-                listed = [root / line.strip() for root in (*roots, place.parent)]
-                found.append(next((p for p in listed if p.exists()), listed[0]))
+                listed = find_image(line.strip(), [*roots, place.parent])  # CVAT begins with data/
+                found.append(listed or roots[0] / line.strip())
     return found
 
 

@@ -119,7 +119,7 @@ def test_yolo_lists_of_images_and_boxes(tmp_path):
     pytest.importorskip("yaml")
     folder = write_yolo(tmp_path / "set", 3)
     (folder / "data.yaml").write_text("train: train.txt\nnames: {0: ball, 1: brick}\n")
-    (folder / "train.txt").write_text("images/train/0.png\nimages/train/1.png\n")
+    (folder / "train.txt").write_text("data/images/train/0.png\nimages/train/1.png\n")
     (folder / "labels/train/0.txt").write_text("1 0.5 0.5 0.25 0.5\n")
     found = read_dataset(folder)
     assert [p.part for p in found.pictures] == [None, None]
