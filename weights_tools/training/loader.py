@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -96,8 +96,10 @@ def _leave_signals(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def load(data: Batches, order: Iterator[Key], workers: int, device: torch.device) -> Iterator[Batch]:
-    """Batches on the device, in order."""
+def load(
+    data: Batches, order: Iterator[Key], workers: int, device: torch.device
+) -> Generator[Batch, None, None]:
+    """Batches on the device, in order; closing it ends the workers."""
     if workers == 0:
         for key in order:
             yield data[key].to(device)

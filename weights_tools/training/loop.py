@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -251,33 +252,26 @@ def train(config: TrainingConfig, options: RunOptions, group: Group) -> bool:
         v = config.validation
         folder = expand(v.images)
         validation = Validation(expand(v.annotations), folder, config.classes, v.size, v.limit)
-    with _StopOnSignal(run):
-        return _loop(run, data, validation)
-
-
-def _loop(run: Run, data: Batches, validation: Validation | None) -> bool:
-    config, group = run.config, run.group
     order = keys(config, group, run.clock, run.step, run.images)
-    batches = load(data, order, config.workers, run.device)
+    # closed however the run ends: workers that leave signals alone outlive a process that does not end them
+    with _StopOnSignal(run), contextlib.closing(load(data, order, config.workers, run.device)) as batches:
+        return _loop(run, batches, _Measurements(run, validation))
+
+
+def _loop(run: Run, batches: Iterator[Batch], measurements: _Measurements) -> bool:
+    config, group = run.config, run.group
     book, begun, bad = _Book(run), run.step, 0
-    saved = validated = time.time()
-    measured, took, looked_at = run.clock.progress(run.images), 0.0, -1
+    saved = time.time()
     while True:
         enough = run.options.stop_after > 0 and run.step - begun >= run.options.stop_after
         now = run.clock.progress(run.images)
-        share = config.validation.every_share if config.validation else 0.0
-        soon = 0 < share <= now - measured and time.time() - validated >= _LEAST_TRAINING * took
-        overdue = validation is not None and (soon or _older(validated, config.validation))
-        asked = [now, run.stop or enough, _older(saved, config), overdue]
-        progress, stop, save, validate = group.from_first([float(value) for value in asked])
+        asked = [now, run.stop or enough, _older(saved, config), measurements.due(now)]
+        progress, stop, save, measure = group.from_first([float(value) for value in asked])
         if save:
             run.save()
             saved = time.time()
-        if validate and validation is not None:
-            before = time.time()
-            _validate(run, validation)
-            validated, measured, looked_at = time.time(), progress, run.step
-            took = validated - before
+        if measure:
+            measurements.take(progress)
             book.restart()
         if stop or progress >= 1.0 or run.exhausted:
             break
@@ -292,10 +286,41 @@ def _loop(run: Run, data: Batches, validation: Validation | None) -> bool:
         run.images += config.batch * group.size
         book.enter(result, int(batch.images.shape[-1]), progress)
     run.save()
-    if validation is not None and progress >= 1.0 and looked_at != run.step:
-        _validate(run, validation)
+    if progress >= 1.0 and measurements.step != run.step:
+        measurements.take(progress)
     group.wait()
     return progress >= 1.0 or run.exhausted
+
+
+class _Measurements:
+    """When AP is measured, and its measuring; nothing without a validation set.
+
+    Attributes:
+        step: That of the last measurement of this start, -1 before the first.
+    """
+
+    def __init__(self, run: Run, validation: Validation | None) -> None:
+        self._run, self._validation = run, validation
+        self._time, self._took = time.time(), 0.0
+        self._progress, self.step = run.clock.progress(run.images), -1
+
+    def due(self, progress: float) -> bool:
+        """Whether it is time for one, by the clock or by the share of the schedule."""
+        config = self._run.config.validation
+        if self._validation is None or config is None:
+            return False
+        by_share = 0 < config.every_share <= progress - self._progress
+        rested = time.time() - self._time >= _LEAST_TRAINING * self._took
+        return (by_share and rested) or _older(self._time, config)
+
+    def take(self, progress: float) -> None:
+        """Measure."""
+        if self._validation is None:
+            return
+        before = time.time()
+        _validate(self._run, self._validation)
+        self._time, self._progress, self.step = time.time(), progress, self._run.step
+        self._took = self._time - before
 
 
 def _older(moment: float, config: TrainingConfig | ValidationConfig | None) -> bool:

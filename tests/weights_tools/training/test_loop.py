@@ -256,6 +256,17 @@ def test_workers_give_the_same_run(tmp_path):
     same_weights(weights_of(tmp_path / "inline"), weights_of(tmp_path / "workers"))
 
 
+def test_workers_end_with_a_run_that_fails(tmp_path, monkeypatch):
+    def fail(self, batch, progress):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(Run, "train_step", fail)
+    with pytest.raises(RuntimeError, match="out of memory") as caught:
+        train(configuration(tmp_path, workers=1), RunOptions(tmp_path / "run"), Group())
+    assert caught.traceback  # held, as an interpreter that ends holds it
+    assert multiprocessing.active_children() == []
+
+
 def test_measurements_without_a_gain_end_a_run(tmp_path):
     path, images = write_set(tmp_path / "set")
     validation = {"annotations": str(path), "images": str(images), "size": 64, "limit": 1}
