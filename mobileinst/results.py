@@ -60,7 +60,7 @@ class Instances:
         ids: ArrayLike | None = None,
     ) -> None:
         self.height, self.width = int(size[0]), int(size[1])
-        self.run_lengths = tuple(np.ascontiguousarray(runs, np.uint32) for runs in run_lengths)
+        self.run_lengths = tuple(_whole_runs(runs) for runs in run_lengths)
         count = len(self.run_lengths)
         self.scores = _column("scores", scores, np.float32, count)
         self.labels = _column("labels", labels, np.int64, count)
@@ -301,6 +301,16 @@ def _column(name: str, values: ArrayLike, dtype: type[np.generic], count: int) -
     return column
 
 
+def _whole_runs(runs: ArrayLike) -> NDArray[np.uint32]:
+    """Run lengths as uint32, checked, since arrays (and before NumPy 2 integers, too) would wrap around."""
+    found = np.asarray(runs)
+    if found.dtype != np.uint32 and found.size:
+        most = np.iinfo(np.uint32).max
+        if found.dtype.kind not in "iu" or found.min() < 0 or found.max() > most:
+            raise ValueError(f"expected run lengths as integers of 0 to {most}")
+    return np.ascontiguousarray(found, np.uint32)
+
+
 def _parsed(
     entry: Mapping[str, Any], size: tuple[int, int], classes: Sequence[str]
 ) -> tuple[NDArray[np.uint32], float, str, int]:
@@ -312,7 +322,7 @@ def _parsed(
     if isinstance(counts, str):
         runs = _native.rle_decompress(counts.encode("ascii"))
     else:
-        runs = np.asarray(counts, np.uint32).reshape(len(counts))
+        runs = _whole_runs(counts).reshape(len(counts))
     if name not in classes:
         raise ValueError(f"its label {name!r} is none of {', '.join(classes)}")
     number = NO_ID if entry.get("id") is None else int(np.int64(entry["id"]))

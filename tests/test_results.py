@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -205,3 +206,30 @@ def test_supervision_gets_masks_scores_and_ids(masks: np.ndarray, monkeypatch: p
     monkeypatch.setitem(sys.modules, "supervision", None)
     with pytest.raises(ImportError, match=r"mobileinst\[supervision\]"):
         make(masks).to_supervision()
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [2**32 + 5, 58],
+        [-1, 64],
+        [2.5, 60.5],
+        [2**70],
+        np.array([2**32 + 5, 58]),
+        np.array([-(2**32) + 63]),
+        np.array([5.0, 58.0]),
+        ["63"],
+    ],
+)
+def test_run_lengths_never_wrap_around(runs: Any) -> None:
+    record = {"rle": {"size": [7, 9], "counts": list(runs)}, "label": "a", "score": 0.5}
+    with pytest.raises(ValueError, match="expected run lengths as integers of 0 to 4294967295"):
+        Instances((7, 9), [runs], [0.5], [0], ["a"])
+    with pytest.raises(ValueError, match="instance 0: expected run lengths as integers"):
+        Instances.from_dict({"width": 9, "height": 7, "instances": [record]})
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.uint64])
+def test_run_lengths_of_any_integers_are_taken(dtype: Any) -> None:
+    found = Instances((7, 9), [np.array([5, 20, 38], dtype)], [0.5], [0], ["a"])
+    assert found.areas.tolist() == [20]

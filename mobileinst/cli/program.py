@@ -37,11 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return BROKEN_PIPE
     except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
-        return fail(str(error) or type(error).__name__, FAILED)
+        return fail(_told(error), FAILED)
     finally:
         _flush_or_close()
         for number in replaced:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _told(error: Exception) -> str:
+    """What an error says; of one of the system's the file and the reason, without its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__
 
 
 class _OneLineHandler(logging.StreamHandler[TextIO]):

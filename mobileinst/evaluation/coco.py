@@ -39,7 +39,7 @@ def evaluate(gt: Any, results: Any, *, classes: Sequence[str] | None = None) -> 
         DataError: if a file isn't what it should be.
         ImportError: if pycocotools is missing.
     """
-    coco_class, evaluator = _pycocotools()
+    coco_class, evaluator = import_pycocotools()
     data, found_results = collapse(read_annotations(gt, "images"), read_results(results), classes)
     if not data["categories"]:
         raise DataError("annotations: expected at least one category")
@@ -64,7 +64,8 @@ def evaluate(gt: Any, results: Any, *, classes: Sequence[str] | None = None) -> 
     )
 
 
-def _pycocotools() -> tuple[Any, Any]:
+def import_pycocotools() -> tuple[Any, Any]:
+    """pycocotools' COCO and COCOeval; ImportError that names the extra where it is missing."""
     try:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..io.files import Output
+from ..io.files import Output, fitting_name
 from ..io.png import write_png
 from ..masks.polygons import Ring, join_rings
 from ..results import Instances
@@ -70,7 +70,7 @@ class AnnotationFolder(ABC):
             name: file name without suffix of an image that comes as an array.
         """
         source = image if isinstance(image, Path) else Path(f"{name}.png")
-        stem = self._free_stem(source.stem)
+        stem = self._free_stem(source.stem, source.suffix)
         place = self.folder / self.images / f"{stem}{source.suffix}"
         self._begin(place)
         if isinstance(image, Path):
@@ -123,9 +123,13 @@ class AnnotationFolder(ABC):
             if place.exists():
                 raise FileExistsError(f"{place} exists already; annotations are never replaced")
 
-    def _free_stem(self, stem: str) -> str:
-        names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-        free = next(name for name in names if name not in self._stems)
+    def _free_stem(self, stem: str, suffix: str) -> str:
+        """`stem`, or `stem`-2 and so on, short enough for the image's suffix and an annotation's."""
+        longest = max(suffix, ".json", key=lambda end: len(os.fsencode(end)))
+        for end in itertools.chain([""], (f"-{number}" for number in itertools.count(2))):
+            free = fitting_name(stem, f"{end}{longest}").removesuffix(longest)
+            if free not in self._stems:
+                break
         self._stems.add(free)
         return free
 

@@ -12,6 +12,9 @@ from typing import Any
 
 from ..results import NO_ID, Instances
 
+#: Times beyond this are damage.
+_MOST_SECONDS = 1e9
+
 
 @dataclass
 class TrackRecord:
@@ -69,10 +72,10 @@ def read_video_record(path: str | os.PathLike[str]) -> VideoRecord:
     """
     video = VideoRecord()
     for number, (record, instances) in enumerate(read_frames(path)):
-        try:
-            video.times.append(float(record["time"]))
-        except (KeyError, TypeError, ValueError):
-            raise ValueError(f"{path}, line {number + 1}: expected a frame with its time") from None
+        time = record.get("time")
+        if isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 <= time < _MOST_SECONDS:
+            raise ValueError(f"{path}, line {number + 1}: expected a frame with its time in seconds")
+        video.times.append(float(time))
         video.size = video.size if number else instances.size
         video.counts.append(Counter(instances.names))
         whole = instances.height * instances.width

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,7 @@ def colors(monkeypatch: pytest.MonkeyPatch) -> Segmenter:
 
 
 def test_coco_run(colors: Segmenter, coco_set: Path, images: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pycocotools")
     output = tmp_path / "results.json"
     report = run_coco(colors, coco_set, images, output=output)
     assert json.loads(output.read_text()) == report.results
@@ -139,6 +141,7 @@ def test_youtube_vis_run(colors: Segmenter, video_set: Path, images: Path, tmp_p
 def test_several_processes_give_the_same_results(
     kind: str, coco_set: Path, video_set: Path, images: Path, tmp_path: Path
 ) -> None:
+    pytest.importorskip("pycocotools")
     weights = tmp_path / "tiny.safetensors"
     metadata = make_metadata(classes=["box", "tree"], score_threshold=0.0)
     save_weights(weights, random_tensors(CONFIG), metadata)
@@ -284,6 +287,7 @@ def test_command(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    pytest.importorskip("pycocotools")
     annotations = {"coco": coco_set, "ytvis": video_set}[kind]
     output = tmp_path / "out" / "found.json"
     output.parent.mkdir()
@@ -310,6 +314,7 @@ def test_command(
 def test_command_with_mirror(
     coco_set: Path, images: Path, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("pycocotools")
     output = tmp_path / "out" / "found.json"
     output.parent.mkdir()
     arguments = ["eval", "coco", "--annotations", str(coco_set), "--images", str(images), "--mirror"]
@@ -324,6 +329,24 @@ def test_command_with_mirror(
     arguments = ["eval", "coco", "--annotations", str(coco_set), "--results", str(output), "--mirror"]
     assert main(arguments) == 2
     assert "--mirror runs the model" in capsys.readouterr().err
+
+
+def test_a_missing_extra_is_named_before_the_run(
+    coco_set: Path,
+    images: Path,
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("pycocotools", "pycocotools.coco"):
+        monkeypatch.setitem(sys.modules, name, None)
+    arguments = ["eval", "coco", "--annotations", str(coco_set), "--images", str(images)]
+    arguments += ["--weights", str(tiny), "--size", "64", "--output", str(tmp_path / "found.json")]
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert (said.out, 'pip install "mobileinst[eval]"' in said.err) == ("", True)
+    assert not (tmp_path / "found.json").exists()
 
 
 def test_command_check(coco_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

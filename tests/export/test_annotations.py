@@ -124,6 +124,17 @@ def test_discarded_folders_leave_nothing(kind: type[AnnotationFolder], tmp_path:
     assert list(tmp_path.iterdir()) == [photo]
 
 
+@pytest.mark.parametrize("kind", ANNOTATION_FORMATS.values())
+def test_the_longest_names(kind: type[AnnotationFolder], tmp_path: Path, photo: Path) -> None:
+    long = photo.rename(photo.with_name("x" * 251 + ".png"))
+    folder = kind(tmp_path / "out", CLASSES)
+    places = [folder.add(long, found()) for _ in range(2)]
+    folder.complete()
+    folder.finish()
+    assert len({place.stem for place in places}) == 2
+    assert all(place.read_bytes() == long.read_bytes() for place in places)
+
+
 def test_turned_photographs_are_stored_upright(tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     exif = image.Exif()

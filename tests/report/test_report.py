@@ -93,6 +93,13 @@ def test_a_shorter_video_leaves_frames_out(material: Path, tmp_path: Path) -> No
         ("x\n", "line 1: not a frame"),
         ("[]\n", "expected an object"),
         ('{"width": 1, "height": 1, "instances": []}\n', "line 1: expected a frame with its time"),
+        *(
+            (
+                f'{{"time": {time}, "width": 1, "height": 1, "instances": []}}\n',
+                "line 1: expected a frame with its time",
+            )
+            for time in ("NaN", "Infinity", "-1", "1e300", "null", "true", '"0"', "[0]")
+        ),
         ('{"time": 0, "width": 1, "height": 1, "instances": [{}]}\n', "instance 0: it has no 'rle'"),
     ],
 )

@@ -109,6 +109,8 @@ def _measure(options: argparse.Namespace) -> int:
     if mirror and options.results is not None:
         raise ValueError("--mirror runs the model on flipped images, it can't be had of --results")
     _check_files(options)
+    if options.kind == "coco":
+        coco.import_pycocotools()  # what is missing is said before the model runs
     classes = options.classes.split(",") if options.classes else None
     threshold = getattr(options, "shown_score", None)
     if options.results is not None:
@@ -203,14 +205,18 @@ def _tracks(
 
 def _mirrored(output: Path) -> Path | None:
     """Where the results of flipped images go, if the others go to a file."""
-    from ...io.files import is_plain
+    from ...io.files import fitting_name, is_plain
 
-    return output.with_suffix(f".mirror{output.suffix}") if is_plain(output) else None
+    name = fitting_name(output.stem, f".mirror{output.suffix}")
+    return output.with_name(name) if is_plain(output) else None
 
 
 def _beside(results: Path) -> tuple[Path, Path]:
     """Where the picture and the numbers go: beside the results."""
-    return results.with_suffix(".svg"), results.with_suffix(".stats.json")
+    from ...io.files import fitting_name
+
+    picture, numbers = (results.with_name(fitting_name(results.stem, end)) for end in (".svg", ".stats.json"))
+    return picture, numbers
 
 
 def _check_files(options: argparse.Namespace) -> None:
