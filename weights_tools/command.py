@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import ParamSpec
 
+from mobileinst.io.terminal import one_line
+
 P = ParamSpec("P")
 
 
@@ -18,7 +20,7 @@ def tells_errors(main: Callable[P, int]) -> Callable[P, int]:
         try:
             return main(*arguments, **options)
         except (OSError, ValueError) as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {one_line(error)}", file=sys.stderr)
             return 2
 
     return told
