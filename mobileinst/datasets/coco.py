@@ -14,11 +14,13 @@ from .model import Collector, DatasetError, Item
 
 def is_coco(data: Any) -> bool:
     """Whether a JSON value has COCO's form."""
-    return isinstance(data, dict) and all(isinstance(data.get(k), list) for k in ("images", "annotations"))
+    keys = ("images", "annotations", "categories")
+    return isinstance(data, dict) and all(isinstance(data.get(key), list) for key in keys)
 
 
 def read_coco(files: Sequence[Path], root: Path, found: Collector) -> None:
-    """Read COCO files below a root folder."""
+    """Read COCO files below a root folder; only instances_*.json where others (keypoints) lie beside them."""
+    files = [file for file in files if file.name.startswith("instances")] or list(files)
     parts = [part_of(file.name) or part_of(file.parent.name) for file in files]
     for file, part in zip(files, parts, strict=True):
         _read_file(file, root, part if len(files) > 1 else None, found)

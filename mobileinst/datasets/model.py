@@ -91,6 +91,7 @@ class Collector:
         default_factory=list
     )
     names: list[str] = field(default_factory=list)
+    _seen: set[Path] = field(default_factory=set)
 
     def error(self, where: str, message: str) -> None:
         """Note what makes the set unusable, or is left out with ``skip_bad``."""
@@ -157,7 +158,11 @@ class Collector:
         items: list[tuple[str, Item] | None],
         part: str | None,
     ) -> None:
-        """A picture with the objects that are left."""
+        """A picture with the objects that are left; of one that comes again the first is kept."""
+        if path in self._seen:
+            self.warn(str(path), "annotated twice: the second time is left out")
+            return
+        self._seen.add(path)
         self.pictures.append((path, size, part, [item for item in items if item is not None]))
 
     def dataset(self) -> Dataset:

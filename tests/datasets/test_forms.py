@@ -83,6 +83,18 @@ def test_coco_files_of_parts_beside_their_images_as_roboflow_exports(tmp_path):
     assert [p.part for p in found.pictures] == ["train"] * 4 + ["val"] * 2
 
 
+def test_coco_beside_keypoints_and_copies(tmp_path):
+    folder = write_coco(tmp_path / "set", 3)
+    file = folder / "annotations" / "instances_default.json"
+    shutil.copy(file, file.with_name("person_keypoints_default.json"))
+    found = read_dataset(folder)
+    assert (len(found.pictures), found.warnings) == (3, ())
+    shutil.copy(file, file.with_name("instances_old.json"))
+    found = read_dataset(folder)
+    assert len(found.pictures) == 3
+    assert ["annotated twice" in str(w) for w in found.warnings] == [True] * 3
+
+
 def test_coco_run_lengths_and_boxes(tmp_path):
     folder = write_coco(tmp_path / "set", 2)
     file = folder / "annotations" / "instances_default.json"
