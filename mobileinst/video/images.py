@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..inputs import MAX_SIDE
 from .frames import DEFAULT_RATE, Frame, FrameSource, VideoError, reason
 
 log = logging.getLogger(__name__)
@@ -112,6 +113,12 @@ class _Opened:
             raise
         except Exception as error:
             raise self._told(error) from None
+        if max(self._image.size) > MAX_SIDE:
+            width, height = self._image.size
+            self._image.close()
+            raise VideoError(
+                f"{self._path}: expected sides of at most {MAX_SIDE} pixels, got {width}x{height}"
+            )
         return self._image
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:

@@ -73,7 +73,7 @@ class VideoSource(FrameSource):
 
     def open_container(self) -> Any:
         """PyAV's container of it, newly opened; VideoError if that fails."""
-        options: dict[str, Any] = {"metadata_errors": "replace"}
+        options = metadata_options(self._av.__version__)
         if self._timeouts is not None:
             options["timeout"] = self._timeouts
         try:
@@ -97,7 +97,7 @@ class VideoSource(FrameSource):
         self._duration = _duration(stream)
         aspect = stream.codec_context.sample_aspect_ratio
         if aspect is not None and Fraction(1, 20) < aspect < 20:
-            self._stored_aspect = self.pixel_aspect = Fraction(aspect)
+            self._stored_aspect = self.pixel_aspect = Fraction(aspect.numerator, aspect.denominator)
         if self.pixel_aspect != 1 and not self._once:
             # Of what can't be read again this is known from the first frame on.
             self._turn_aspect(self._first_matrix(container))
@@ -280,6 +280,12 @@ def av_errors() -> tuple[type[BaseException], ...]:
     return (error, *python, AttributeError, AssertionError, TypeError)
 
 
+def metadata_options(version: str) -> dict[str, Any]:
+    """What PyAV's `open` needs so that metadata outside of UTF-8 do no harm: nothing from version 19 on."""
+    major = re.match(r"\d+", version)
+    return {"metadata_errors": "replace"} if major and int(major[0]) < 19 else {}
+
+
 def upright(frame: Any, known: dict[Any, Matrix | None]) -> NDArray[np.uint8]:
     """The image of a PyAV frame, uint8 (H, W, 3) RGB, turned and mirrored as its display matrix says.
 
@@ -358,8 +364,9 @@ def _address(name: str, network: bool) -> str:
     return f"file:{name}"
 
 
-def _usable_rate(rate: Fraction | None) -> Fraction | None:
-    return rate if rate is not None and 0 < rate <= 1000 else None
+def _usable_rate(rate: Any) -> Fraction | None:
+    """A rate as a fraction (PyAV 19 has a type of its own for them), None for none that a video has."""
+    return Fraction(rate.numerator, rate.denominator) if rate is not None and 0 < rate <= 1000 else None
 
 
 def _duration(stream: Any) -> float | None:

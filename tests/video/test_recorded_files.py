@@ -16,7 +16,8 @@ import pytest
 
 from mobileinst.export.annotated import VideoSink
 from mobileinst.results import Instances
-from mobileinst.video import NewestFrames, VideoWriter, open_source
+from mobileinst.video import NewestFrames, VideoError, VideoWriter, open_source, read_image
+from mobileinst.video.streams import metadata_options
 from tests.support.video_files import (
     SIZE,
     bar_of,
@@ -49,7 +50,9 @@ def test_a_cover_picture_in_front_of_the_video(tmp_path: Path) -> None:
     (tmp_path / "x.mp4").write_bytes(data)
     with av.open(str(tmp_path / "x.mp4")) as container:
         assert [stream.codec_context.name for stream in container.streams] == ["mjpeg", "h264"]
-    assert open_source(tmp_path / "x.mp4").rate == 10
+    source = open_source(tmp_path / "x.mp4")
+    assert source.rate == 10
+    assert {type(source.rate), type(source.pixel_aspect)} == {Fraction}
     assert seen(tmp_path / "x.mp4") == [(i, i / 10) for i in range(6)]
 
 
@@ -142,6 +145,34 @@ def test_pixels_turn_with_the_picture(tmp_path: Path, matrix: tuple[int, ...], t
         sink.finish()
         with av.open(str(tmp_path / f"{name}.mp4")) as container:
             assert container.streams.video[0].codec_context.sample_aspect_ratio == aspect
+
+
+def test_metadata_outside_of_utf8(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "x.mkv"), "w") as container:
+        container.metadata["title"] = "TITLE"
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width = SIZE
+        stream.pix_fmt = "yuv420p"
+        for picture in bars(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    content = (tmp_path / "x.mkv").read_bytes()
+    assert content.count(b"TITLE") == 1
+    (tmp_path / "x.mkv").write_bytes(content.replace(b"TITLE", b"caf\xe9\xff"))
+    assert [picture for picture, _ in seen(tmp_path / "x.mkv")] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("version", ["15.0.0", "18.1.0", "19.0.2", "20.0.0rc1", "101.0"])
+def test_options_that_every_pyav_takes(version: str) -> None:
+    assert bool(metadata_options(version)) == version.startswith(("15", "18"))
+
+
+def test_a_picture_with_a_side_that_no_frame_has(tmp_path: Path) -> None:
+    image_module.new("L", (70_000, 2)).save(tmp_path / "x.png")
+    with pytest.raises(VideoError, match=r"x\.png: expected sides of at most 65535 pixels, got 70000x2"):
+        open_source(tmp_path / "x.png")
+    with pytest.raises(VideoError, match="got 70000x2"):
+        read_image(tmp_path / "x.png")
 
 
 def test_live_reads_the_files_of_its_source(tmp_path: Path) -> None:
