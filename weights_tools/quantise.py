@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobileinst.engine.calibration import Observers
-from mobileinst.engine.precision import offered_precisions, quantisation_of
+from mobileinst.engine.precision import TABLE_BITS, offered_precisions, quantisation_of
 from mobileinst.io.files import check_outputs, check_writable
 from mobileinst.segmenter import Segmenter, network_size
 from mobileinst.video import read_image
@@ -67,10 +67,11 @@ class Choice:
     error: float
 
 
-def rounded(values: Array, limits: Range) -> Array:
+def rounded(values: Array, limits: Range, bits: int = 8) -> Array:
     """Values as the integers of a range have them."""
-    scale, zero = quantisation_of(limits)
-    return ((np.clip(np.rint(values / scale + zero), -128, 127) - zero) * scale).astype(np.float32)
+    scale, zero = quantisation_of(limits, bits)
+    least, most = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    return ((np.clip(np.rint(values / scale + zero), least, most) - zero) * scale).astype(np.float32)
 
 
 def activated(values: Array, activation: str | None) -> Array:
@@ -89,10 +90,11 @@ def choose_range(values: Values, activation: str | None = None) -> Choice:
     lows = [values.low * share for share in _LOW_SHARES] if values.low < 0 else [0.0]
     if activation == "silu":
         lows = [low for low in _SILU_LOWS if low > values.low] or lows
+    bits = 8 if activation is None else TABLE_BITS
     best, least = (values.low, values.high), np.inf
     for high in [values.high * share for share in _HIGH_SHARES] if values.high > 0 else [0.0]:
         for low in lows:
-            error = float(np.mean((activated(rounded(some, (low, high)), activation) - exact) ** 2))
+            error = float(np.mean((activated(rounded(some, (low, high), bits), activation) - exact) ** 2))
             if error < least:
                 best, least = (low, high), error
     power = float(np.mean(exact.astype(np.float64) ** 2))

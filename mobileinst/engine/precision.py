@@ -45,6 +45,8 @@ _INT8_MAXIMA = ("max_pool", "window_max")
 _PASSING = ("concat", *VIEWS)
 #: Activations whose argument is rounded, too, before a table gives the result.
 TABLED = ("silu", "hard_sigmoid")
+#: Bits of that argument (kTabled in src/cpp/kernels/convolution/tabled.h).
+TABLE_BITS = 9
 
 
 @dataclass(frozen=True)
@@ -105,11 +107,12 @@ def offered_precisions(tier: str | None = None) -> list[PrecisionName]:
     ]
 
 
-def quantisation_of(values: Range) -> Quantisation:
-    """Scale and zero of 8-bit integers for values of a range, which is widened to hold 0."""
+def quantisation_of(values: Range, bits: int = 8) -> Quantisation:
+    """Scale and zero of integers of so many bits for values of a range, which is widened to hold 0."""
     low, high = min(values[0], 0.0), max(values[1], 0.0)
-    scale = (high - low) / 255 or 1.0
-    return scale, max(-128, min(127, round(-128 - low / scale)))
+    least, most = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    scale = (high - low) / (most - least) or 1.0
+    return scale, max(least, min(most, round(least - low / scale)))
 
 
 def assign_types(
@@ -234,7 +237,7 @@ class _Types:
                 node.quantisation = self._of_range(node)
             sums = self._precision.ranges.get(f"{node.name}:sums")
             if node.kind == "conv" and sums is not None and node.activation in TABLED:
-                scale, zero = quantisation_of(sums)
+                scale, zero = quantisation_of(sums, TABLE_BITS)
                 node.attributes |= {"sums_scale": scale, "sums_zero": zero}
 
     def _of_range(self, node: Node) -> Quantisation:

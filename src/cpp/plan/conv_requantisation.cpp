@@ -5,6 +5,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "kernels/convolution/tabled.h"
 #include "kernels/epilogue_ref.h"
 
 namespace mobileinst {
@@ -32,7 +33,7 @@ bool saturates_as(Activation activation, Quantisation y) {
 /// The quantisation that holds an activation's results for all integers of its argument.
 Quantisation activated(Activation activation, Quantisation argument) {
     double low = 0.0, high = 0.0;
-    for (int i = kLowest; i <= kHighest; ++i) {
+    for (int i = -kTabled; i < kTabled; ++i) {
         const double y = activate_ref(value_of(argument, i), activation);
         low = std::min(low, y);
         high = std::max(high, y);
@@ -94,7 +95,7 @@ ConvRequantisation::ConvRequantisation(const ConvWeights& weights, Activation ac
 }
 
 void ConvRequantisation::fill_table(Activation activation, Quantisation from, Quantisation to) {
-    for (int i = kLowest; i <= kHighest; ++i) {
+    for (int i = -kTabled; i < kTabled; ++i) {
         const double y = activate_ref(value_of(from, i), activation) / to.scale + to.zero;
         table_.push_back(
             static_cast<int8_t>(std::min<double>(kHighest, std::max<double>(kLowest, std::nearbyint(y)))));

@@ -91,24 +91,6 @@ inline __attribute__((always_inline)) Bytes load_every_second(const uint8_t* p) 
     }
 }
 
-/// A table of 256 bytes.
-struct ByteTable {
-    __m512i quarters[4];
-
-    explicit ByteTable(const int8_t* table) {
-        for (int i = 0; i < 4; ++i) {
-            quarters[i] = table == nullptr ? _mm512_setzero_si512() : _mm512_loadu_si512(table + i * 64);
-        }
-    }
-
-    /// table[x + 128] of each byte.
-    Bytes at(Bytes x) const {
-        const __m512i negative = _mm512_permutex2var_epi8(quarters[0], x.v, quarters[1]);
-        const __m512i positive = _mm512_permutex2var_epi8(quarters[2], x.v, quarters[3]);
-        return {_mm512_mask_mov_epi8(positive, _mm512_movepi8_mask(x.v), negative)};
-    }
-};
-
 /// sums * scale + shift, the product and the sum rounded once.
 inline Floats scaled(Sums sums, const float* scale, const float* shift) {
     return _mm512_fmadd_ps(_mm512_maskz_cvtepi32_ps(0xffff, sums.v), _mm512_loadu_ps(scale),
@@ -123,6 +105,40 @@ inline __attribute__((always_inline)) Bytes rounded(const Floats (&v)[4]) {
                                                   _mm512_maskz_cvtps_epi32(0xffff, v[3]));
     return {_mm512_maskz_packs_epi16(~0ull, low, high)};
 }
+
+/// The table of a Requantisation.
+struct ByteTable {
+    const int8_t* table;
+
+    explicit ByteTable(const int8_t* table_) : table(table_) {}
+
+    /// What four vectors become, rounded, in the order of rounded().
+    inline __attribute__((always_inline)) Bytes of(const Floats (&v)[4]) const {
+        const __m512i least = _mm512_set1_epi16(-256), most = _mm512_set1_epi16(255);
+        __m512i low = _mm512_maskz_packs_epi32(~0u, _mm512_maskz_cvtps_epi32(0xffff, v[0]),
+                                               _mm512_maskz_cvtps_epi32(0xffff, v[1]));
+        __m512i high = _mm512_maskz_packs_epi32(~0u, _mm512_maskz_cvtps_epi32(0xffff, v[2]),
+                                                _mm512_maskz_cvtps_epi32(0xffff, v[3]));
+        low = _mm512_maskz_min_epi16(~0u, _mm512_maskz_max_epi16(~0u, low, least), most);
+        high = _mm512_maskz_min_epi16(~0u, _mm512_maskz_max_epi16(~0u, high, least), most);
+        // The last eight bits are the place in the table's half that the sign names.
+        const __mmask64 negative = _mm512_movepi8_mask(_mm512_maskz_packs_epi16(~0ull, low, high));
+        const __m512i byte = _mm512_set1_epi16(255);
+        const __m512i place =
+            _mm512_maskz_packus_epi16(~0ull, _mm512_and_si512(low, byte), _mm512_and_si512(high, byte));
+        const __m512i above = half(table + 256, place);
+        return {_mm512_mask_mov_epi8(above, negative, half(table, place))};
+    }
+
+  private:
+    static inline __attribute__((always_inline)) __m512i half(const int8_t* table, __m512i place) {
+        const __m512i begin =
+            _mm512_permutex2var_epi8(_mm512_loadu_si512(table), place, _mm512_loadu_si512(table + 64));
+        const __m512i end =
+            _mm512_permutex2var_epi8(_mm512_loadu_si512(table + 128), place, _mm512_loadu_si512(table + 192));
+        return _mm512_mask_mov_epi8(begin, _mm512_movepi8_mask(place), end);
+    }
+};
 
 }  // namespace
 }  // namespace mobileinst

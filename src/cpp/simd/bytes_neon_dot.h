@@ -59,32 +59,6 @@ inline void interleave(Bytes a, Bytes b, Bytes c, Bytes d, Bytes (&groups)[4]) {
     groups[3].v = vreinterpretq_s8_s16(vzip2q_s16(ab_high, cd_high));
 }
 
-/// A table of 256 bytes.
-struct ByteTable {
-    uint8x16x4_t quarters[4];
-
-    explicit ByteTable(const int8_t* table) {
-        for (int i = 0; i < 4; ++i) {
-            for (int j = 0; j < 4; ++j) {
-                quarters[i].val[j] =
-                    table == nullptr ? vdupq_n_u8(0) : vreinterpretq_u8_s8(vld1q_s8(table + i * 64 + j * 16));
-            }
-        }
-    }
-
-    /// table[x + 128] of each byte.
-    Bytes at(Bytes x) const {
-        uint8x16_t index = veorq_u8(vreinterpretq_u8_s8(x.v), vdupq_n_u8(128));
-        const uint8x16_t step = vdupq_n_u8(64);
-        uint8x16_t found = vqtbl4q_u8(quarters[0], index);
-        for (int i = 1; i < 4; ++i) {
-            index = vsubq_u8(index, step);
-            found = vqtbx4q_u8(found, quarters[i], index);
-        }
-        return {vreinterpretq_s8_u8(found)};
-    }
-};
-
 /// sums * scale + shift, the product and the sum rounded once.
 inline Floats scaled(Sums sums, const float* scale, const float* shift) {
     return vfmaq_f32(vld1q_f32(shift), vcvtq_f32_s32(sums.v), vld1q_f32(scale));
@@ -96,6 +70,38 @@ inline Bytes rounded(const Floats (&v)[4]) {
     const int16x8_t high = vcombine_s16(vqmovn_s32(vcvtnq_s32_f32(v[2])), vqmovn_s32(vcvtnq_s32_f32(v[3])));
     return {vcombine_s8(vqmovn_s16(low), vqmovn_s16(high))};
 }
+
+/// The table of a Requantisation.
+struct ByteTable {
+    const int8_t* table;
+
+    explicit ByteTable(const int8_t* table_) : table(table_) {}
+
+    /// What four vectors become, rounded.
+    Bytes of(const Floats (&v)[4]) const {
+        const int16x8_t least = vdupq_n_s16(-256), most = vdupq_n_s16(255);
+        int16x8_t low = vcombine_s16(vqmovn_s32(vcvtnq_s32_f32(v[0])), vqmovn_s32(vcvtnq_s32_f32(v[1])));
+        int16x8_t high = vcombine_s16(vqmovn_s32(vcvtnq_s32_f32(v[2])), vqmovn_s32(vcvtnq_s32_f32(v[3])));
+        low = vminq_s16(vmaxq_s16(low, least), most);
+        high = vminq_s16(vmaxq_s16(high, least), most);
+        // The last eight bits are the place in the table's half that the sign names.
+        const uint8x16_t negative = vcltzq_s8(vcombine_s8(vqmovn_s16(low), vqmovn_s16(high)));
+        const uint8x16_t place = vuzp1q_u8(vreinterpretq_u8_s16(low), vreinterpretq_u8_s16(high));
+        return {vreinterpretq_s8_u8(vbslq_u8(negative, half(table, place), half(table + 256, place)))};
+    }
+
+  private:
+    static uint8x16_t half(const int8_t* table, uint8x16_t place) {
+        const auto* bytes = reinterpret_cast<const uint8_t*>(table);
+        const uint8x16_t step = vdupq_n_u8(64);
+        uint8x16_t found = vqtbl4q_u8(vld1q_u8_x4(bytes), place);
+        for (int i = 1; i < 4; ++i) {
+            place = vsubq_u8(place, step);
+            found = vqtbx4q_u8(found, vld1q_u8_x4(bytes + i * 64), place);
+        }
+        return found;
+    }
+};
 
 }  // namespace
 }  // namespace mobileinst

@@ -11,7 +11,7 @@ constexpr size_t kRequantisedTogether = 64;
 ///   v = (s + offset[c]) * scale[c] + shift[c], the product and the sum rounded once.
 /// Floats: y = v within [low, high], + residual. Integers, with round() to the nearest in [-128, 127], of two
 /// the even one:
-///   with a table: t = table[round(v) + 128], and without residual y = t
+///   with a table: t = table[256 + v rounded within [-256, 255]], and without residual y = t
 ///   without:      t = v
 ///   y = round(t * own + (r * residual + residual_shift)), r being the residual's integer; or round(v).
 /// The operations are IEEE's, in this order, so that every tier gives the same bits.
@@ -19,7 +19,7 @@ struct Requantisation {
     const int32_t* offset = nullptr;  ///< what the zero of the input adds to s, taken away
     const float* scale = nullptr;
     const float* shift = nullptr;
-    const int8_t* table = nullptr;  ///< (256,) or null
+    const int8_t* table = nullptr;  ///< (512,) or null
     float own = 1.0f, residual = 0.0f, residual_shift = 0.0f;
     float low = 0.0f, high = 0.0f;
 };

@@ -6,9 +6,17 @@
 
 #include "kernels/convert/loops.h"
 #include "kernels/convolution/convolution.h"
+#include "kernels/convolution/tabled.h"
 
 namespace mobileinst {
 namespace {
+
+/// Where a table has the result of v, rounded to the nearest, of two to the even one.
+inline size_t table_place(float v) {
+    v = v > -kTabled ? v : -kTabled;
+    v = v < kTabled - 1 ? v : kTabled - 1;
+    return static_cast<size_t>(std::nearbyint(v) + kTabled);
+}
 
 /// Stores what the sum of an output pixel and channel becomes, as Requantisation says.
 inline void store_requantised(const ConvArgs& args, int32_t sum, size_t pixel, size_t channel) {
@@ -26,7 +34,7 @@ inline void store_requantised(const ConvArgs& args, int32_t sum, size_t pixel, s
     }
     int8_t* y = Map<int8_t>(args.output).pixel(pixel) + channel;
     if (to.table != nullptr) {
-        v = to.table[round_to_int8(v) + 128];
+        v = to.table[table_place(v)];
     }
     if (residual.data != nullptr) {
         const auto r = static_cast<float>(Map<const int8_t>(residual).pixel(pixel)[channel]);

@@ -213,10 +213,7 @@ struct StripTarget {
             const size_t at = static_cast<size_t>(j) * kStripSums;
             v[j] = scaled(sums[j], lanes.scale + at, lanes.shift + at);
         }
-        Bytes bytes = rounded(v);
-        if (args.requantisation.table != nullptr) {
-            bytes = table.at(bytes);
-        }
+        const Bytes bytes = args.requantisation.table != nullptr ? table.of(v) : rounded(v);
         const Map<int8_t> output(args.output);
         int8_t* y = output.pixel(pixel) + first;
         if (count <= args.output.channels || output.ld == output.channels) {

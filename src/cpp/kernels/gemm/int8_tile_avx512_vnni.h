@@ -51,19 +51,16 @@ struct Int8Target {
             if constexpr (MODE == Int8Mode::Residual) {
                 add_residual<VECTORS>(v, pixel);
             }
-            Bytes bytes = in_order(v);
-            if constexpr (MODE == Int8Mode::Table) {
-                bytes = table.at(bytes);
-            }
-            bytes.store_first(Map<int8_t>(args.output).pixel(pixel) + channel, count);
+            in_order(MODE == Int8Mode::Table ? table.of(v) : rounded(v))
+                .store_first(Map<int8_t>(args.output).pixel(pixel) + channel, count);
         }
     }
 
   private:
-    /// 16 bytes of each vector, one after the other.
-    static inline __attribute__((always_inline)) Bytes in_order(const Floats (&v)[4]) {
+    /// Of bytes as rounded() gives them 16 of each vector, one after the other.
+    static inline __attribute__((always_inline)) Bytes in_order(Bytes bytes) {
         const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-        return {_mm512_maskz_permutexvar_epi32(0xffff, order, rounded(v).v)};
+        return {_mm512_maskz_permutexvar_epi32(0xffff, order, bytes.v)};
     }
 
     __mmask16 lanes(int vector) const {
@@ -81,7 +78,7 @@ struct Int8Target {
         const Requantisation& to = args.requantisation;
         alignas(64) int8_t tabled[64];
         if (to.table != nullptr) {
-            table.at(in_order(v)).store(tabled);
+            in_order(table.of(v)).store(tabled);
         }
         const int8_t* r = Map<const int8_t>(args.epilogue.residual).pixel(pixel) + channel;
         const Floats factor = _mm512_set1_ps(to.residual), shift = _mm512_set1_ps(to.residual_shift),

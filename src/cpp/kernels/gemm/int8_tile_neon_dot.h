@@ -45,10 +45,7 @@ struct Int8Target {
             if constexpr (MODE == Int8Mode::Residual) {
                 add_residual(v, pixel);
             }
-            Bytes bytes = rounded(v);
-            if constexpr (MODE == Int8Mode::Table) {
-                bytes = table.at(bytes);
-            }
+            const Bytes bytes = MODE == Int8Mode::Table ? table.of(v) : rounded(v);
             bytes.store_first(Map<int8_t>(args.output).pixel(pixel) + channel, count);
         }
     }
@@ -66,7 +63,7 @@ struct Int8Target {
     void add_residual(Floats (&v)[4], size_t pixel) const {
         const Requantisation& to = args.requantisation;
         if (to.table != nullptr) {
-            as_floats(table.at(rounded(v)), v);
+            as_floats(table.of(v), v);
         }
         int8_t given[16] = {};
         std::memcpy(given, Map<const int8_t>(args.epilogue.residual).pixel(pixel) + channel,

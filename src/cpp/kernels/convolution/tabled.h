@@ -1,0 +1,8 @@
+#pragma once
+
+namespace mobileinst {
+
+/// The table of a Requantisation has results for arguments in [-kTabled, kTabled): twice as fine as integers.
+constexpr int kTabled = 256;
+
+}  // namespace mobileinst
