@@ -5,7 +5,8 @@
 
 The network runs in float32 on some of the images, and each node's range is the one whose integers have
 the least squared error, after the activation where there is one. Nodes whose error is too large a part of
-their values get none and stay in float32. AP in both precisions is measured on the test images, else on the
+their values get none and stay in float32, and so do maps finer than 1/8: what is lost there passes through
+all layers (measured: docs/engine.md). AP in both precisions is measured on the test images, else on the
 first of the images that the ranges are from.
 """
 
@@ -32,9 +33,11 @@ from mobileinst.weights import Range, Weights, load_weights, read_safetensors, s
 Array = NDArray[np.float32]
 
 #: Images that ranges are taken from, and that AP is measured on where no test images are given.
-DEFAULT_COUNT, MEASURED = 48, 150
+DEFAULT_COUNT, MEASURED = 64, 150
+#: Maps of a smaller stride stay in float32.
+FINEST = 8
 #: Values that are kept of a node and an image.
-_VALUES = 256
+_VALUES = 1024
 #: Shares of the largest and the least value that ranges may end at.
 _HIGH_SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 _LOW_SHARES = (1.0, 0.8, 0.6, 0.4)
@@ -101,32 +104,45 @@ def choose_range(values: Values, activation: str | None = None) -> Choice:
     return Choice(best, float(np.sqrt(least / power)) if power > 0 else 0.0)
 
 
-def observe(weights: Weights, images: Iterable[Path]) -> tuple[dict[str, Values], dict[str, str]]:
-    """Values of all nodes on some images, and the activations behind those that are sums."""
+@dataclass
+class Observed:
+    """Values of all nodes, the activations behind sums, and the strides of maps."""
+
+    values: dict[str, Values] = field(default_factory=dict)
+    activations: dict[str, str] = field(default_factory=dict)
+    strides: dict[str, int] = field(default_factory=dict)
+
+
+def observe(weights: Weights, images: Iterable[Path]) -> Observed:
+    """What the network's nodes hold on some images."""
     observers = Observers(weights)
-    found: dict[str, Values] = {}
-    activations: dict[str, str] = {}
+    found = Observed()
     random = np.random.default_rng(0)
     for path in images:
         frame = read_image(path)
         size = network_size((frame.shape[0], frame.shape[1]), weights.size)
         observer = observers.of(size)
         observer.run(np.ascontiguousarray(frame), bgr=weights.color == "bgr")
-        activations |= observer.activations
+        found.activations |= observer.activations
+        for name, stride in observer.strides.items():
+            found.strides.setdefault(name, stride)
         for name in observer.names():
-            found.setdefault(name, Values()).add(observer.read(name), random)
-    return found, activations
+            found.values.setdefault(name, Values()).add(observer.read(name), random)
+    return found
 
 
 def choose_ranges(
-    found: Mapping[str, Values], activations: Mapping[str, str], keep: Sequence[str] = ()
+    found: Observed, keep: Sequence[str] = (), finest: int = FINEST
 ) -> tuple[dict[str, Choice], dict[str, str]]:
     """Each node's range, and those that stay in float32 with the reason."""
     choices: dict[str, Choice] = {}
     floats: dict[str, str] = {}
-    for name, values in found.items():
-        choice = choose_range(values, activations.get(name))
-        node = name.removesuffix(":sums")
+    for name, values in found.values.items():
+        node = name.removesuffix(":sums").removesuffix(":activated")
+        if found.strides.get(name, finest) < finest:
+            floats[name] = f"finer than 1/{finest}"
+            continue
+        choice = choose_range(values, found.activations.get(name))
         if any(node == kept or node.startswith(f"{kept}.") for kept in keep):
             floats[name] = "asked for"
         elif choice.error > _WORST:
@@ -159,7 +175,13 @@ def measure(weights: Weights, annotations: Any, images: Path, precision: str) ->
 
 
 def quantise(
-    source: Path, annotations: Path, images: Path, *, count: int = DEFAULT_COUNT, keep: Sequence[str] = ()
+    source: Path,
+    annotations: Path,
+    images: Path,
+    *,
+    count: int = DEFAULT_COUNT,
+    keep: Sequence[str] = (),
+    finest: int = FINEST,
 ) -> tuple[Weights, dict[str, Any], list[str]]:
     """Ranges for a weights file.
 
@@ -170,9 +192,13 @@ def quantise(
     data = json.loads(annotations.read_text(encoding="utf-8"))
     names = [image["file_name"] for image in data["images"]]
     chosen = [names[i] for i in np.linspace(0, len(names) - 1, min(count, len(names))).astype(int)]
-    found, activations = observe(weights, [images / name for name in chosen])
-    choices, floats = choose_ranges(found, activations, keep)
-    ranges = {name: [round(limit, 6) for limit in choice.range] for name, choice in choices.items()}
+    found = observe(weights, [images / name for name in chosen])
+    choices, floats = choose_ranges(found, keep, finest)
+    ranges = {
+        name: [round(limit, 6) for limit in choice.range]
+        for name, choice in choices.items()
+        if not name.endswith(":activated")
+    }
     metadata = {**weights.metadata, "ranges": ranges}
     return Weights(weights.tensors, metadata), metadata, list(report(choices, floats))
 
@@ -198,6 +224,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--keep", nargs="+", default=[], metavar="NODE", help="nodes or groups left in float32"
     )
+    parser.add_argument(
+        "--finest",
+        type=int,
+        default=FINEST,
+        metavar="S",
+        help="maps of a smaller stride stay in float32 (%(default)s)",
+    )
     parser.add_argument("--test-annotations", type=Path, metavar="A", help="images that AP is measured on")
     parser.add_argument("--test-images", type=Path, metavar="D", help="their folder")
     parser.add_argument("--no-ap", action="store_true", help="don't measure AP")
@@ -217,7 +250,12 @@ def _run(options: argparse.Namespace) -> int:
     check_outputs([options.output], [options.weights, options.annotations])
     check_writable(options.output)
     weights, metadata, lines = quantise(
-        options.weights, options.annotations, options.images, count=options.count, keep=options.keep
+        options.weights,
+        options.annotations,
+        options.images,
+        count=options.count,
+        keep=options.keep,
+        finest=options.finest,
     )
     print("\n".join(lines))
     tensors, _ = read_safetensors(options.weights)

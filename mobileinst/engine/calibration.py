@@ -22,6 +22,7 @@ class Observer:
 
     Attributes:
         activations: What follows the sums of nodes, which are named ``<name>:sums``.
+        strides: Pixels of the input from one pixel of a node's map to the next; of maps alone.
         program: The plan.
     """
 
@@ -30,6 +31,8 @@ class Observer:
     ) -> None:
         self._weights = weights
         self.activations: dict[str, str] = {}
+        self.strides: dict[str, int] = {}
+        self._height = size[0]
         graph, outputs = record_network(weights, parameters, size)
         self._named: list[str] = []
         self.program: Program = compile_program(graph, parameters, outputs, pool, observe=self._observe)
@@ -61,6 +64,9 @@ class Observer:
             if node.kind not in ("constant", *VIEWS) and node.section < _RUN_SECTIONS
         }
         self._named = list(found)
+        self.strides = {
+            name: round(self._height / node.height) for name, node in found.items() if node.height > 1
+        }
         return found
 
     def run(self, frame: NDArray[np.uint8], *, bgr: bool = False) -> None:

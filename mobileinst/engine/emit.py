@@ -56,8 +56,11 @@ def compile_program(
         precision: Which nodes compute in another type than float32.
         observe: Names more outputs of the simplified graph, which it may change.
     """
-    fused = observe is None and _native.has_kernels("inverted_residual", precision.dtype, parameters.tier)
-    final = simplify(graph, set(outputs.values()), inverted_residuals=fused)
+
+    def fuses(node: Node) -> bool:
+        return observe is None and precision.fuses(node, parameters.tier)
+
+    final = simplify(graph, set(outputs.values()), fuses=fuses)
     named = {name: final[node] for name, node in outputs.items()}
     _fold_constants(graph, parameters, named, pool)
     if observe is not None:

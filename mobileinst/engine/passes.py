@@ -15,29 +15,31 @@ from mobileinst.engine.parameters import ConvLayer
 _ACTIVATED = ("conv", "attention", "copy", "add", "multiply", "multiply_add", "resize")
 
 
-def simplify(graph: Graph, outputs: Collection[Node], *, inverted_residuals: bool = True) -> dict[Node, Node]:
+def simplify(
+    graph: Graph, outputs: Collection[Node], *, fuses: Callable[[Node], bool] = lambda node: True
+) -> dict[Node, Node]:
     """Run all passes.
 
     Args:
         graph: What is simplified.
         outputs: Nodes whose values are read.
-        inverted_residuals: Whether these become one node.
+        fuses: Whether a convolution may become a part of an inverted residual.
 
     Returns:
         Which node now stands for each output.
     """
-    rewriter = _Rewriter(graph, outputs)
+    rewriter = _Rewriter(graph, outputs, fuses)
     rewriter.drop_dead()
-    rules = [_activation, _resized_gate, _multiply_add, _resize_add, _residual]
-    for rule in [*rules, _inverted_residual] if inverted_residuals else rules:
+    for rule in (_activation, _resized_gate, _multiply_add, _resize_add, _residual, _inverted_residual):
         rewriter.apply(rule)
         rewriter.drop_dead()
     return rewriter.outputs
 
 
 class _Rewriter:
-    def __init__(self, graph: Graph, outputs: Collection[Node]) -> None:
+    def __init__(self, graph: Graph, outputs: Collection[Node], fuses: Callable[[Node], bool]) -> None:
         self.graph = graph
+        self.fuses = fuses
         self.outputs = {node: node for node in outputs}
 
     def drop_dead(self) -> None:
@@ -162,6 +164,8 @@ def _inverted_residual(rewriter: _Rewriter, node: Node) -> Node | None:
     depthwise = node.inputs[0]
     if not (_is_depthwise(depthwise) and rewriter.private(depthwise)):
         return None
+    if not rewriter.fuses(node) or not rewriter.fuses(depthwise):
+        return None
     source = expanded = depthwise.inputs[0]
     expand = None
     if (
@@ -170,6 +174,7 @@ def _inverted_residual(rewriter: _Rewriter, node: Node) -> Node | None:
         and len(source.inputs) == 1
         and source.activation == depthwise.activation
         and rewriter.private(source)
+        and rewriter.fuses(source)
     ):
         expand = source.attributes["weights"]
         source = source.inputs[0]

@@ -64,6 +64,11 @@ class Precision:
     ranges: Mapping[str, Range] = field(default_factory=dict)
     keep: Collection[str] = ()
 
+    def fuses(self, node: Node, tier: str) -> bool:
+        """Whether a node may be part of a larger one, rather than compute in integers by itself."""
+        alone = self.dtype == "int8" and node.name in self.ranges and node.name not in self.keep
+        return not alone or _native.has_kernels("inverted_residual", self.dtype, tier)
+
     @property
     def name(self) -> str:
         """As ``precision=`` has it."""

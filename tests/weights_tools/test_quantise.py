@@ -42,7 +42,8 @@ def test_the_tool_adds_ranges_and_changes_nothing_else(
     weights, annotations, images = files
     output = tmp_path / "out.safetensors"
     arguments = [str(weights), str(output), "--annotations", str(annotations), "--images", str(images)]
-    assert quantise.main([*arguments, "--no-ap", "--keep", "mask_decoder.lateral"]) == 0
+    chosen = ["--no-ap", "--keep", "mask_decoder.lateral", "--finest", "1"]
+    assert quantise.main([*arguments, *chosen]) == 0
     found = load_weights(output)
     assert {"image", "backbone.tpm.stem.0.c"} <= set(found.ranges)
     assert not any(name.startswith("mask_decoder.lateral.") for name in found.ranges)
@@ -54,6 +55,14 @@ def test_the_tool_adds_ranges_and_changes_nothing_else(
     printed = capsys.readouterr().out
     assert "stays in float32: asked for" in printed
     assert "backbone.tpm.stem.0.c " in printed
+    assert "finer than" not in printed
+
+
+def test_fine_maps_stay_in_float32_by_themselves(files: tuple[Path, Path, Path]) -> None:
+    weights, _, lines = quantise.quantise(*files, count=1)
+    assert "backbone.tpm.stem.0.c" not in weights.ranges
+    assert "mask_decoder.lateral.3.conv" in weights.ranges
+    assert any("stays in float32: finer than 1/8" in line for line in lines)
 
 
 def test_what_is_wrong_is_said(
