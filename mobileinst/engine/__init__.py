@@ -5,6 +5,7 @@ from mobileinst.engine.emit import Program, compile_program
 from mobileinst.engine.fork_lock import ForkLock
 from mobileinst.engine.graph import Graph, NativeOps, Node
 from mobileinst.engine.parameters import Parameters
+from mobileinst.engine.plain_tier import plain_tier_warning
 from mobileinst.engine.precision import PRECISIONS, Precision, choose_precision, offered_precisions
 from mobileinst.engine.processors import Processors, default_threads, usable_processors
 from mobileinst.engine.session import NativeModel, Session, thread_pool
@@ -30,6 +31,7 @@ __all__ = [
     "compile_program",
     "default_threads",
     "offered_precisions",
+    "plain_tier_warning",
     "thread_pool",
     "usable_processors",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from mobileinst import _native
 from mobileinst.engine.emit import Program, compile_program
 from mobileinst.engine.graph import Graph, NativeOps, Node
 from mobileinst.engine.parameters import Parameters
+from mobileinst.engine.plain_tier import plain_tier_warning
 from mobileinst.engine.precision import FLOAT32, Precision, choose_precision
 from mobileinst.engine.processors import PIECES_WHERE_CORES_DIFFER, default_threads, usable_processors
 from mobileinst.engine.size_cache import SizeCache
@@ -55,6 +57,8 @@ class NativeModel:
         self.weights = weights
         self.config = weights.config
         self._pool = pool = thread_pool(threads)
+        if slow := plain_tier_warning(_native.supported_tiers()):
+            warnings.warn(slow, RuntimeWarning, stacklevel=2)
         parameters = Parameters(weights.tensors, _native.tier())
         self.precision = policy = (
             precision

@@ -102,6 +102,8 @@ def _native_report(root: Path) -> Iterator[Finding]:
             f"native extension: can't be loaded ({error}); reinstall: pip install --force-reinstall .",
         )
         return
+    from ...engine import plain_tier_warning
+
     try:
         tier = native.tier()
     except ValueError as error:
@@ -111,6 +113,8 @@ def _native_report(root: Path) -> Iterator[Finding]:
     if tier is not None:
         chosen = ", set by MOBILEINST_TIER" if os.environ.get("MOBILEINST_TIER") else ""
         yield True, f"instruction set: {tier}{chosen} (available: {supported})"
+    if slow := plain_tier_warning(native.supported_tiers()):
+        yield True, slow
     detected = hardware.detected_features(root) or tuple(native.cpu_features())
     yield True, f"CPU features detected: {' '.join(detected) or 'none'}"
     if tier is not None:

@@ -12,16 +12,19 @@
 namespace mobileinst {
 namespace {
 
-/// Extents and elements of a tensor stay far from where sizes overflow.
-constexpr size_t kMaxExtent = size_t{1} << 24, kMaxElements = size_t{1} << 34;
+/// Extents and elements of a tensor stay far from where sizes overflow, whose bits are 64 or 32.
+constexpr size_t kMaxExtent = size_t{1} << 24;
+constexpr int kMaxElementBits = sizeof(size_t) == 8 ? 34 : 28;
+constexpr size_t kMaxElements = size_t{1} << kMaxElementBits;
 
 }  // namespace
 
 TensorId PlanBuilder::tensor(size_t height, size_t width, size_t channels, DType dtype,
                              Quantisation quantisation) {
     if (height == 0 || width == 0 || channels == 0 || height > kMaxExtent || width > kMaxExtent ||
-        channels > kMaxExtent || height * width > kMaxElements / channels) {
-        throw std::invalid_argument("tensor: expected extents from 1, at most 2^34 values in all, got " +
+        channels > kMaxExtent || height > kMaxElements / width || height * width > kMaxElements / channels) {
+        throw std::invalid_argument("tensor: expected extents from 1, at most 2^" +
+                                    std::to_string(kMaxElementBits) + " values in all, got " +
                                     std::to_string(height) + " x " + std::to_string(width) + " x " +
                                     std::to_string(channels));
     }
