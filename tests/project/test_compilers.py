@@ -12,8 +12,8 @@ from tests.support import ROOT
 
 SOURCES = ROOT / "src/cpp"
 CROSS = Path("/usr/aarch64-linux-gnu/include")
-FOLDERS = ("core", "plan", "tiers", "*/*")
-OTHERS = sorted(path for folder in FOLDERS for path in SOURCES.glob(f"{folder}/*.cpp"))
+FILES = ("core/*", "plan/*", "tiers/*", "*/*/*", "xnnpack/missing")
+OTHERS = sorted(path for name in FILES for path in SOURCES.glob(f"{name}.cpp"))
 NEON = [SOURCES / "tiers/neon.cpp", *sorted(SOURCES.glob("kernels/*/*_neon.S"))]
 PLAIN = [path for path in OTHERS if path.stem not in ("neon", "avx2", "avx512", "avx512_vnni")]
 

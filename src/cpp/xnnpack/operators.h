@@ -56,7 +56,7 @@ class Operator {
     };
 
     std::unique_ptr<xnn_operator, Delete> operator_;
-    bool convolution_ = false;
+    [[maybe_unused]] bool convolution_ = false;  // a build without XNNPACK asks nothing
     size_t workspace_size_ = 0;
 };
 
