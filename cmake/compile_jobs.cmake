@@ -1,9 +1,9 @@
-# How many files an installation compiles at once: no more than fit into memory. The largest need 440 MB each (pybind11's
-# bindings by GCC 12), and Ninja's own number, the processors and two more, would take all memory of a small machine.
+# How many files an installation compiles at once: no more than fit into memory. The largest need some 350 MB each (by
+# GCC 12), the rest of an installation 150, and Ninja's own number, the processors and two more, would take all memory of a small machine.
 # A plain CMake build is told by `cmake --build --parallel`.
 
 set(MOBILEINST_COMPILE_JOBS "" CACHE STRING "Files that are compiled at once; empty: as many as 1 GB of memory holds")
-set(megabytes_per_file 450)
+set(megabytes_per_file 425)
 
 # What is free, in megabytes, in the machine and in the control group, if one limits it.
 function(mobileinst_free_memory out)
@@ -37,7 +37,12 @@ if(SKBUILD OR MOBILEINST_COMPILE_JOBS)
   set(CMAKE_JOB_POOL_COMPILE compile)
   message(STATUS "Compiling ${jobs} at once (MOBILEINST_COMPILE_JOBS), ${memory} MB are free")
 endif()
-# GCC collects its garbage more often: a fifth less memory, a quarter more time.
-if(SKBUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND memory LESS ${megabytes_per_file})
-  add_compile_options(--param=ggc-min-expand=20 --param=ggc-min-heapsize=16384)
+# GCC collects its garbage more often: a fifth less memory, a quarter more time. Always for the bindings, whose files are
+# the largest; where little is free, for all.
+set(frugal "")
+if(SKBUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  set(frugal --param=ggc-min-expand=20 --param=ggc-min-heapsize=16384)
+  if(memory LESS ${megabytes_per_file})
+    add_compile_options(${frugal})
+  endif()
 endif()
