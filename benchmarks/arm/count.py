@@ -52,10 +52,17 @@ def install_peer(folder: Path, name: str) -> Path:
     return site
 
 
+#: By how much outputs may differ from the first engine's where one of both computes in less than fp32.
+REDUCED_TOLERANCE = 0.1
+
+
 def run_emulated(
-    folder: Path, name: str, cpu: str, case: Case, files: Files, runs: int
+    folder: Path, name: str, cpu: str, case: Case, files: Files, runs: int, precision: str = "fp32"
 ) -> tuple[dict[str, int], dict[str, Any]]:
-    """Counts of a whole process that runs the network `runs` times, and the outputs."""
+    """Counts of a whole process that runs the network `runs` times, and the outputs.
+
+    `precision` is ours; others have their defaults.
+    """
     root, counts, outputs = folder / "root", folder / "counts.txt", folder / "outputs.npz"
     for path in (counts, outputs):
         path.unlink(missing_ok=True)
@@ -66,7 +73,7 @@ def run_emulated(
     command += [json.dumps(asdict(case)), str(files.weights), str(files.onnx), str(runs), str(outputs)]
     paths = [str(install_peer(folder, name)), str(folder / "site"), str(ROOT)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    environment |= ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(paths)}
+    environment |= ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(paths), "MOBILEINST_PRECISION": precision}
     # not in the checkout, whose mobileinst is the host's
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace"
@@ -78,14 +85,18 @@ def run_emulated(
         return {key: int(value) for key, value in pairs}, dict(archive)
 
 
-def count_frame(folder: Path, name: str, cpu: str, case: Case, files: Files) -> dict[str, Any]:
+def count_frame(
+    folder: Path, name: str, cpu: str, case: Case, files: Files, precision: str = "fp32"
+) -> dict[str, Any]:
     """Instructions and vector multiply-adds of one run, and the outputs."""
-    once, outputs = run_emulated(folder, name, cpu, case, files, 1)
-    twice, _ = run_emulated(folder, name, cpu, case, files, 2)
+    once, outputs = run_emulated(folder, name, cpu, case, files, 1, precision)
+    twice, _ = run_emulated(folder, name, cpu, case, files, 2, precision)
     return {**{key: twice[key] - once[key] for key in once}, "outputs": outputs}
 
 
-def measure(folder: Path, names: list[str], cpu: str, case: Case, files: Files) -> dict[str, Any]:
+def measure(
+    folder: Path, names: list[str], cpu: str, case: Case, files: Files, precision: str
+) -> dict[str, Any]:
     """Counts of every engine on one core, each compared with the first one's outputs."""
     found: dict[str, Any] = {}
     skipped: dict[str, str] = {}
@@ -95,11 +106,11 @@ def measure(folder: Path, names: list[str], cpu: str, case: Case, files: Files) 
         try:
             if name != "mobileinst":
                 make_contestant(name).convert(files, case)
-            counts = count_frame(folder, name, cpu, case, files)
+            counts = count_frame(folder, name, cpu, case, files, precision)
             outputs = counts.pop("outputs")
             counts["difference"] = difference(outputs if reference is None else reference, outputs)
             reference = outputs if reference is None else reference
-            if counts["difference"] > TOLERANCE:
+            if counts["difference"] > (TOLERANCE if precision == "fp32" else REDUCED_TOLERANCE):
                 raise ValueError(f"its outputs differ by {counts['difference']:.1e}")
             found[name] = counts
         except (ImportError, RuntimeError, ValueError, subprocess.CalledProcessError) as error:
@@ -133,6 +144,12 @@ def main() -> None:
     parser.add_argument("--backbone", default="topformer_b")
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--size", type=int, default=320)
+    parser.add_argument(
+        "--precision",
+        default="fp32",
+        choices=["fp32", "fp16", "int8"],
+        help="ours; others have their defaults",
+    )
     parser.add_argument("--part", default="masks", choices=["masks", "model", "features"])
     options = parser.parse_args()
     check_outputs(options)
@@ -144,9 +161,9 @@ def main() -> None:
     files = prepare(case, folder / "networks", None)
     document = make_result(
         "arm",
-        label=case.label,
+        label=f"{case.label}, ours {options.precision}",
         versions={name: package_version(*packages) for name, packages in PACKAGES.items() if packages},
-        cores=[measure(folder, options.engines, cpu, case, files) for cpu in options.cpus],
+        cores=[measure(folder, options.engines, cpu, case, files, options.precision) for cpu in options.cpus],
     )
     text = format_report(document)
     write_result(document, text, options)

@@ -2,6 +2,7 @@
 
     python -m benchmarks.arm.inner_loops                          # needs g++-aarch64-linux-gnu and llvm-19
     python -m benchmarks.arm.inner_loops gemm winograd --cores neoverse-n1 cortex-a72
+    python -m benchmarks.arm.inner_loops --tier neon_fp16 --cores neoverse-n1 cortex-a55
 
 The tier's files are compiled as in the package. Listed are the innermost loops that hold multiply-adds, or
 those of them in functions whose names contain one of the words. neoverse-n1 stands for Cortex-A76, whose own
@@ -20,8 +21,10 @@ from benchmarks.support.command import make_parser, run
 from mobileinst.io.tables import markdown_table
 
 SOURCES = Path(__file__).resolve().parents[2] / "src" / "cpp"
+#: Flags of the tiers, as in cmake/instruction_sets.cmake.
+TIERS = {"neon": [], "neon_fp16": ["-march=armv8.2-a+fp16", "-DMOBILEINST_HALF"]}
 #: Vector multiply-adds that a core starts in a cycle, in LLVM's model.
-ISSUE = {"neoverse-n1": 2, "cortex-a72": 1}
+ISSUE = {"neoverse-n1": 2, "cortex-a72": 1, "cortex-a55": 1}
 _LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*?)\s*(?:<.*>)?\s*(?://.*)?$")
 
 _FUNCTION = re.compile(r"^[0-9a-f]+ <(.*)>:$")
@@ -42,11 +45,12 @@ class Instruction:
         return self.mnemonic in ("fmla", "fmls")
 
 
-def compile_tier(folder: Path, compiler: str) -> list[Path]:
-    """Object files of the NEON kernels, with the flags of a release build."""
+def compile_tier(folder: Path, compiler: str, tier: str) -> list[Path]:
+    """Object files of a tier's kernels, with the flags of a release build."""
     flags = ["-std=c++17", "-O3", "-DNDEBUG", "-ffp-contract=off", "-fPIC", "-fvisibility=hidden"]
+    flags += TIERS[tier]
     objects = []
-    for source in (SOURCES / "tiers" / "neon.cpp", *sorted(SOURCES.glob("kernels/*/*_neon.S"))):
+    for source in (SOURCES / "tiers" / f"{tier}.cpp", *sorted(SOURCES.glob(f"kernels/*/*_{tier}.S"))):
         objects.append(folder / f"{source.stem}.o")
         command = [compiler, *flags, "-I", str(SOURCES), "-c", str(source), "-o", str(objects[-1])]
         subprocess.run(command, check=True)
@@ -103,7 +107,8 @@ def cycles(body: list[Instruction], core: str, tool: str) -> float:
 def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("words", nargs="*", help="parts of functions' names")
-    parser.add_argument("--cores", nargs="+", default=list(ISSUE), choices=list(ISSUE))
+    parser.add_argument("--tier", default="neon", choices=list(TIERS))
+    parser.add_argument("--cores", nargs="+", default=["neoverse-n1", "cortex-a72"], choices=list(ISSUE))
     parser.add_argument("--compiler", default="aarch64-linux-gnu-g++")
     parser.add_argument("--objdump", default="aarch64-linux-gnu-objdump")
     parser.add_argument("--mca", default="llvm-mca-19")
@@ -116,7 +121,7 @@ def main() -> None:
         header += [f"{core} cycles", "of issue"]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        objects = compile_tier(Path(folder), options.compiler)
+        objects = compile_tier(Path(folder), options.compiler, options.tier)
         for body in (x for path in objects for x in innermost_loops(disassemble(path, options.objdump))):
             function = body[0].function
             count = sum(x.multiplies for x in body)

@@ -14,6 +14,7 @@ from mobileinst.engine.graph import VIEWS, Graph, Node, places_in_concats
 from mobileinst.engine.parameters import ConvLayer, Parameters
 from mobileinst.engine.passes import simplify
 from mobileinst.engine.precision import FLOAT32, Precision, assign_types
+from mobileinst.engine.types import DType
 
 
 class Program:
@@ -152,16 +153,18 @@ class _Emitter:
         elif node.kind == "conv":
             self._emit_conv(node)
         else:
-            attributes = {name: self._attribute(value) for name, value in node.attributes.items()}
+            # SeaFormer's tokens are floats, whatever its maps are.
+            dtype = "float32" if node.kind == "axial_attention" else node.inputs[0].dtype
+            attributes = {name: self._attribute(value, dtype) for name, value in node.attributes.items()}
             self._add(node.kind, node, **attributes)
 
     def _add(self, op: str, node: Node, **attributes: Any) -> None:
         inputs = [self._tensor(source) for source in node.inputs]
         self._builder.add(op, node.name, inputs, self._tensor(node), node.activation, **attributes)
 
-    def _attribute(self, value: Any) -> Any:
-        """As the plan takes it."""
-        return self._parameters.packed(value) if isinstance(value, ConvLayer) else value
+    def _attribute(self, value: Any, dtype: DType) -> Any:
+        """As the plan takes it; layers are multiplied with inputs of a type."""
+        return self._parameters.packed(value, dtype=dtype) if isinstance(value, ConvLayer) else value
 
     def _emit_conv(self, node: Node) -> None:
         layer: ConvLayer = node.attributes["weights"]
@@ -171,8 +174,8 @@ class _Emitter:
             return
         # Other kinds know no tiles, and one packing serves maps of all sizes.
         winograd = layer.kind == "conv3x3"
-        tile = _native.winograd_tile(node.height, node.width) if winograd else 6
         dtype = node.inputs[0].dtype
+        tile = _native.winograd_tile(node.height, node.width, dtype) if winograd else 6
         sums = {key: node.attributes[key] for key in ("sums_scale", "sums_zero") if key in node.attributes}
         self._add("conv", node, weights=self._parameters.packed(layer, tile, dtype), **sums)
 

@@ -30,7 +30,9 @@ _KERNELS = {
     "add": "elementwise",
     "attention": "attention",
     "average_pool": "pooling",
+    "axial_attention": "axial_attention",
     "copy": "elementwise",
+    "inverted_residual": "inverted_residual",
     "layer_norm": "layer_norm",
     "max_pool": "pooling",
     "multiply": "elementwise",
@@ -38,6 +40,8 @@ _KERNELS = {
     "resize": "resize",
     "window_max": "pooling",
 }
+#: Tiers of processors with half-precision arithmetic. Others round floats: the same results, but slower.
+HALF_TIERS = ("neon_fp16",)
 #: Nodes that integers may compute, where the tier has kernels; 3x3 convolutions are faster by Winograd's.
 _INT8_LAYERS = ("gemm", "depthwise", "conv_direct")
 _INT8_MAXIMA = ("max_pool", "window_max")
@@ -82,7 +86,8 @@ FLOAT32 = Precision()
 def choose_precision(name: str | None, tier: str | None, ranges: Mapping[str, Range]) -> Precision:
     """The policy of that name, or of MOBILEINST_PRECISION, or else the default, for a tier or that in use.
 
-    "auto" is int8 where the tier has kernels of it and the weights ranges, else fp16 where the tier has it.
+    "auto" is int8 where the tier has kernels of it and the weights ranges, else fp16 where the processor has
+    arithmetic of it.
 
     Raises:
         ValueError: for an unknown name, and for a precision that the tier or the weights lack.
@@ -93,7 +98,7 @@ def choose_precision(name: str | None, tier: str | None, ranges: Mapping[str, Ra
     if given not in PRECISIONS:
         raise ValueError(f"{where}: expected {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}, got {given!r}")
     if given == "auto":
-        offered = [chosen for chosen in offered_precisions(tier) if chosen != "int8" or ranges]
+        offered = [chosen for chosen in _fast_precisions(tier) if chosen != "int8" or ranges]
         given = offered[-1]
     dtype = _DTYPES[given]
     if given not in offered_precisions(tier):
@@ -110,6 +115,11 @@ def offered_precisions(tier: str | None = None) -> list[PrecisionName]:
     return [
         name for name in PRECISIONS if name != "auto" and _native.has_kernels("gemm", _DTYPES[name], tier)
     ]
+
+
+def _fast_precisions(tier: str) -> list[PrecisionName]:
+    """The same without those that are there for their results only."""
+    return [name for name in offered_precisions(tier) if name != "fp16" or tier in HALF_TIERS]
 
 
 def quantisation_of(values: Range, bits: int = 8) -> Quantisation:

@@ -14,8 +14,14 @@ SOURCES = ROOT / "src/cpp"
 CROSS = Path("/usr/aarch64-linux-gnu/include")
 FILES = ("core/*", "plan/*", "tiers/*", "*/*/*", "xnnpack/missing")
 OTHERS = sorted(path for name in FILES for path in SOURCES.glob(f"{name}.cpp"))
-NEON = [SOURCES / "tiers/neon.cpp", *sorted(SOURCES.glob("kernels/*/*_neon.S"))]
-PLAIN = [path for path in OTHERS if path.stem not in ("neon", "avx2", "avx512", "avx512_vnni")]
+#: What tiers of aarch64 are compiled with, as in cmake/instruction_sets.cmake.
+FLAGS = {"neon": [], "neon_fp16": ["-march=armv8.2-a+fp16", "-DMOBILEINST_HALF"]}
+NEON = [
+    (path, flags)
+    for tier, flags in FLAGS.items()
+    for path in (SOURCES / f"tiers/{tier}.cpp", *sorted(SOURCES.glob(f"kernels/*/*_{tier}.S")))
+]
+PLAIN = [path for path in OTHERS if path.stem not in (*FLAGS, "avx2", "avx2_fp16", "avx512", "avx512_vnni")]
 
 
 def compile_with_clang(path: Path, *options: str) -> None:
@@ -31,9 +37,9 @@ def compile_with_clang(path: Path, *options: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("path", NEON, ids=lambda path: path.name)
-def test_clang_assembles_the_neon_kernels(path: Path, tmp_path: Path) -> None:
-    compile_with_clang(path, "-O1", "-c", "-o", str(tmp_path / "out.o"))
+@pytest.mark.parametrize(("path", "flags"), NEON, ids=[path.name for path, _ in NEON])
+def test_clang_assembles_the_neon_kernels(path: Path, flags: list[str], tmp_path: Path) -> None:
+    compile_with_clang(path, *flags, "-O1", "-c", "-o", str(tmp_path / "out.o"))
 
 
 @pytest.mark.parametrize("path", PLAIN, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -98,8 +98,10 @@ void register_plan_builder(py::module_& module) {
         "Whether a tier computes an operation, by its folder of src/cpp/kernels, in a type.");
     module.def(
         "winograd_tile",
-        [](size_t height, size_t width) { return static_cast<size_t>(choose_winograd(height, width)); },
-        arg("height"), arg("width"),
+        [](size_t height, size_t width, const std::string& dtype) {
+            return static_cast<size_t>(choose_winograd(height, width, dtype_from_name(dtype)));
+        },
+        arg("height"), arg("width"), arg("dtype") = "float32",
         "Outputs on each side of the Winograd tiles that suit 3x3 convolutions of such maps.");
     py::class_<PlanBuilder>(module, "PlanBuilder", "Collects tensors, by number, and nodes of a plan.")
         .def(py::init([](const py::object& tier) { return PlanBuilder(tier_argument(tier)); }),

@@ -17,7 +17,7 @@ constexpr bool only_limits(Activation activation) {
 
 /// What a kernel does with its sums before it stores them: y = activation(sum + bias) + residual.
 struct Epilogue {
-    const float* bias = nullptr;  ///< one per output channel, or null
+    const void* bias = nullptr;  ///< one per output channel, of the output's type; or null
     Activation activation = Activation::None;
     Tensor residual;  ///< laid out as the output, or without data; may be the output itself
 };

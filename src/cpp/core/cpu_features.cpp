@@ -26,13 +26,14 @@ CpuFeatures detect() {
     if (__get_cpuid(1, &a, &b, &c, &d) == 0) {
         return found;
     }
-    const bool fma = (c >> 12 & 1) != 0, osxsave = (c >> 27 & 1) != 0, avx = (c >> 28 & 1) != 0;
+    const bool fma = (c >> 12 & 1) != 0, osxsave = (c >> 27 & 1) != 0, avx = (c >> 28 & 1) != 0,
+               f16c = (c >> 29 & 1) != 0;
     if (!fma || !osxsave || !avx || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) {
         return found;
     }
     constexpr uint64_t kYmm = 0x6, kZmm = 0xe6;  // SSE + AVX; the same and opmask + ZMM halves
     const uint64_t saved = saved_register_states();
-    found.avx2 = (saved & kYmm) == kYmm && (b >> 5 & 1) != 0;
+    found.avx2 = f16c && (saved & kYmm) == kYmm && (b >> 5 & 1) != 0;
     const bool avx512 = (b >> 16 & 1) != 0 && (b >> 17 & 1) != 0 && (b >> 30 & 1) != 0 && (b >> 31 & 1) != 0;
     found.avx512 = found.avx2 && (saved & kZmm) == kZmm && avx512;
     found.avx512_vnni = found.avx512 && (c >> 1 & 1) != 0 && (c >> 11 & 1) != 0;

@@ -40,4 +40,33 @@ static inline __attribute__((always_inline)) uint16_t half_of_float(float x) {
     return static_cast<uint16_t>(sign | half);
 }
 
+/// A half-precision number in memory; arithmetic is done in float, or on vectors of it. Conversions round to
+/// the nearest, of two to the even one, on every platform.
+struct Half {
+    uint16_t bits;
+
+    Half() = default;
+    __attribute__((always_inline)) explicit Half(float x) : bits(half_of_float(x)) {}
+    __attribute__((always_inline)) explicit Half(double x) : bits(half_of_float(rounded_to_odd(x))) {}
+    __attribute__((always_inline)) explicit operator float() const { return float_of_half(bits); }
+    __attribute__((always_inline)) explicit operator double() const { return float_of_half(bits); }
+
+  private:
+    /// The float next to x whose last bit is odd, unless x is a float: rounding that again gives what
+    /// rounding x once would.
+    static __attribute__((always_inline)) float rounded_to_odd(double x) {
+        float near = static_cast<float>(x);
+        const double error = x - static_cast<double>(near);
+        uint32_t bits;
+        std::memcpy(&bits, &near, sizeof(bits));
+        if ((bits & 1u) == 0 && (error > 0.0 || error < 0.0)) {
+            bits += (error > 0.0) == ((bits >> 31) == 0) ? 1u : ~0u;
+            std::memcpy(&near, &bits, sizeof(near));
+        }
+        return near;
+    }
+};
+
+static_assert(sizeof(Half) == 2, "a half-precision number has two bytes");
+
 }  // namespace mobileinst

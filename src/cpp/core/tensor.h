@@ -27,15 +27,22 @@ struct Tensor {
     size_t bytes() const { return pixels() * stride; }
 };
 
-/// A tensor of floats, `ld` of them from one pixel to the next. Kernels write to none but their output.
-inline Tensor float_tensor(const float* data, size_t height, size_t width, size_t channels, size_t ld) {
+/// A tensor of elements, `ld` of them from one pixel to the next. Kernels write to none but their output.
+inline Tensor make_tensor(DType dtype, const void* data, size_t height, size_t width, size_t channels,
+                          size_t ld) {
     Tensor tensor;
-    tensor.data = const_cast<float*>(data);
+    tensor.data = const_cast<void*>(data);
+    tensor.dtype = dtype;
     tensor.height = height;
     tensor.width = width;
     tensor.channels = channels;
-    tensor.stride = ld * sizeof(float);
+    tensor.stride = ld * size_of(dtype);
     return tensor;
+}
+
+/// The same of floats.
+inline Tensor float_tensor(const float* data, size_t height, size_t width, size_t channels, size_t ld) {
+    return make_tensor(DType::Float32, data, height, width, channels, ld);
 }
 
 /// A matrix of floats without gaps.

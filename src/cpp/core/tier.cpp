@@ -36,6 +36,8 @@ const char* tier_name(Tier tier) {
             return "ref";
         case Tier::Neon:
             return "neon";
+        case Tier::NeonFp16:
+            return "neon_fp16";
         case Tier::Avx2:
             return "avx2";
         case Tier::Avx512:
@@ -51,6 +53,9 @@ std::vector<Tier> supported_tiers() {
     std::vector<Tier> tiers = {Tier::Ref};
     if (features.neon) {
         tiers.push_back(Tier::Neon);
+    }
+    if (features.fp16) {
+        tiers.push_back(Tier::NeonFp16);
     }
     if (features.avx2) {
         tiers.push_back(Tier::Avx2);
@@ -71,7 +76,7 @@ Tier tier_from_name(const std::string& name) {
             return tier;
         }
     }
-    for (Tier tier : {Tier::Neon, Tier::Avx2, Tier::Avx512, Tier::Avx512Vnni}) {
+    for (Tier tier : {Tier::Neon, Tier::NeonFp16, Tier::Avx2, Tier::Avx512, Tier::Avx512Vnni}) {
         if (name == tier_name(tier)) {
             throw std::invalid_argument("tier '" + name +
                                         "' can't run on this machine; supported: " + join(supported));

@@ -24,16 +24,17 @@ inline double activate_ref(double x, Activation activation) {
     return x;
 }
 
-/// The output at one pixel and channel from its sum.
-inline float apply_epilogue(double sum, const Epilogue& epilogue, size_t pixel, size_t channel) {
+/// The output at one pixel and channel from its sum, of elements T.
+template <typename T>
+inline T apply_epilogue(double sum, const Epilogue& epilogue, size_t pixel, size_t channel) {
     if (epilogue.bias != nullptr) {
-        sum += epilogue.bias[channel];
+        sum += static_cast<double>(static_cast<const T*>(epilogue.bias)[channel]);
     }
     double y = activate_ref(sum, epilogue.activation);
     if (epilogue.residual.data != nullptr) {
-        y += Map<const float>(epilogue.residual).pixel(pixel)[channel];
+        y += static_cast<double>(Map<const T>(epilogue.residual).pixel(pixel)[channel]);
     }
-    return static_cast<float>(y);
+    return static_cast<T>(y);
 }
 
 }  // namespace mobileinst

@@ -86,7 +86,8 @@ ConvRequantisation::ConvRequantisation(const ConvWeights& weights, Activation ac
     const double sum = 127.0 * 256.0 * static_cast<double>(weights.spec().weight_count() / channels);
     const double most = floats ? std::numeric_limits<float>::max() : kLargestShift / sum;
     for (size_t c = 0; c < channels; ++c) {
-        const double bias = weights.bias() == nullptr ? 0.0 : weights.bias()[c];
+        const auto* biases = static_cast<const float*>(weights.bias());
+        const double bias = biases == nullptr ? 0.0 : biases[c];
         offset_[c] = -x.quantisation.zero * weights.sums()[c];
         const double scale = static_cast<double>(x.quantisation.scale) * weights.scales()[c] / to.scale;
         scale_[c] = static_cast<float>(std::min(scale, most));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/half.h"
+
 namespace mobileinst {
 
 ConvWeights::ConvWeights(const ConvSpec& spec, const float* weight, const float* bias, Tier tier,
@@ -13,7 +15,12 @@ ConvWeights::ConvWeights(const ConvSpec& spec, const float* weight, const float*
     kernels.pack(spec, dtype == DType::Int8 ? quantised(weight).data() : weight, packed_.data());
     if (bias != nullptr) {
         bias_ = AlignedBuffer::of_floats(spec.out_channels);
-        std::copy_n(bias, spec.out_channels, bias_.floats());
+        if (dtype == DType::Float16) {
+            std::transform(bias, bias + spec.out_channels, static_cast<Half*>(bias_.data()),
+                           [](float x) { return Half(x); });
+        } else {
+            std::copy_n(bias, spec.out_channels, bias_.floats());
+        }
     }
 }
 

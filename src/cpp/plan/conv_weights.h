@@ -26,7 +26,8 @@ class ConvWeights {
     Tier tier() const { return tier_; }
     DType dtype() const { return dtype_; }
     const void* packed() const { return packed_.data(); }
-    const float* bias() const { return bias_.floats(); }  ///< null if there is none
+    /// Floats, or halves for Float16; null if there is none.
+    const void* bias() const { return bias_.data(); }
     /// Of int8: what an integer of each output channel stands for, and the sum of its integers.
     const std::vector<float>& scales() const { return scales_; }
     const std::vector<int32_t>& sums() const { return sums_; }

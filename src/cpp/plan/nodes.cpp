@@ -24,7 +24,7 @@ struct Operation {
 
 constexpr Operation kOperations[] = {
     {"add", make_elementwise_node},       {"attention", make_attention_node},
-    {"average_pool", make_pool_node},     {"axial_attention", make_axial_attention_node, Types::Floats},
+    {"average_pool", make_pool_node},     {"axial_attention", make_axial_attention_node},
     {"conv", make_conv_node, Types::Any}, {"convert", make_convert_node, Types::Any},
     {"copy", make_elementwise_node},      {"inverted_residual", make_inverted_residual_node},
     {"layer_norm", make_layer_norm_node}, {"max_pool", make_pool_node},

@@ -11,10 +11,10 @@
 namespace mobileinst {
 namespace {
 
-inline Vec<float> silu(Vec<float> x) { return x * sigmoid(x); }
+inline Vec<Element> silu(Vec<Element> x) { return x * sigmoid(x); }
 
 /// silu() of many vectors in memory: once in the program, not in every tile of every kernel.
-[[maybe_unused]] __attribute__((noinline)) void silu_all(Vec<float>* x, int count) {
+[[maybe_unused]] __attribute__((noinline)) void silu_all(Vec<Element>* x, int count) {
     for (int i = 0; i < count; ++i) {
         x[i] = silu(x[i]);
     }
@@ -30,16 +30,16 @@ inline Epilogue with_activation(Activation activation) {
 struct VecEpilogue {
     static constexpr int kMostVectors = 32;
 
-    const float* bias_values;
-    const float* residual;
+    const Element* bias_values;
+    const Element* residual;
     size_t residual_ld;
     Activation activation;
     float low, high;
 
     explicit VecEpilogue(const Epilogue& epilogue)
-        : bias_values(epilogue.bias),
-          residual(static_cast<const float*>(epilogue.residual.data)),
-          residual_ld(epilogue.residual.stride / sizeof(float)),
+        : bias_values(static_cast<const Element*>(epilogue.bias)),
+          residual(static_cast<const Element*>(epilogue.residual.data)),
+          residual_ld(epilogue.residual.stride / sizeof(Element)),
           activation(epilogue.activation),
           low(activation == Activation::None || activation == Activation::Silu
                   ? -std::numeric_limits<float>::infinity()
@@ -51,29 +51,29 @@ struct VecEpilogue {
     /// An activation alone.
     explicit VecEpilogue(Activation activation_) : VecEpilogue(with_activation(activation_)) {}
 
-    Vec<float> bias(size_t channel, size_t count) const {
-        return bias_values == nullptr ? Vec<float>::zero()
-                                      : Vec<float>::load_up_to(bias_values + channel, count);
+    Vec<Element> bias(size_t channel, size_t count) const {
+        return bias_values == nullptr ? Vec<Element>::zero()
+                                      : Vec<Element>::load_up_to(bias_values + channel, count);
     }
 
-    Vec<float> activate(Vec<float> x) const {
+    Vec<Element> activate(Vec<Element> x) const {
         if (activation == Activation::Silu) {
             return silu(x);
         }
         if (activation == Activation::HardSigmoid) {
-            return clamp(x + Vec<float>::fill(3.0f), Vec<float>::fill(low), Vec<float>::fill(high)) *
-                   Vec<float>::fill(1.0f / 6.0f);
+            return clamp(x + Vec<Element>::fill(3.0f), Vec<Element>::fill(low), Vec<Element>::fill(high)) *
+                   Vec<Element>::fill(1.0f / 6.0f);
         }
-        return clamp(x, Vec<float>::fill(low), Vec<float>::fill(high));
+        return clamp(x, Vec<Element>::fill(low), Vec<Element>::fill(high));
     }
 
     /// activate() of vectors [0, count), with no instruction more than the activation needs.
-    inline __attribute__((always_inline)) void activate_all(Vec<float>* x, int count) const {
+    inline __attribute__((always_inline)) void activate_all(Vec<Element>* x, int count) const {
         if (activation == Activation::None) {
             return;
         }
         if (activation == Activation::Relu) {
-            const Vec<float> zero = Vec<float>::zero();
+            const Vec<Element> zero = Vec<Element>::zero();
 #pragma GCC unroll 32
             for (int i = 0; i < count; ++i) {
                 x[i] = at_least(x[i], zero);
@@ -81,7 +81,7 @@ struct VecEpilogue {
             return;
         }
         if (activation == Activation::Silu) {
-            Vec<float> copies[kMostVectors];  // x itself stays in registers, having no address
+            Vec<Element> copies[kMostVectors];  // x itself stays in registers, having no address
 #pragma GCC unroll 32
             for (int i = 0; i < count; ++i) {
                 copies[i] = x[i];
@@ -96,30 +96,30 @@ struct VecEpilogue {
         if (activation == Activation::HardSigmoid) {
 #pragma GCC unroll 32
             for (int i = 0; i < count; ++i) {
-                x[i] = (x[i] + Vec<float>::fill(3.0f));
+                x[i] = (x[i] + Vec<Element>::fill(3.0f));
             }
         }
 #pragma GCC unroll 32
         for (int i = 0; i < count; ++i) {
-            x[i] = clamp(x[i], Vec<float>::fill(0.0f), Vec<float>::fill(6.0f));
+            x[i] = clamp(x[i], Vec<Element>::fill(0.0f), Vec<Element>::fill(6.0f));
         }
         if (activation == Activation::HardSigmoid) {
 #pragma GCC unroll 32
             for (int i = 0; i < count; ++i) {
-                x[i] = x[i] * Vec<float>::fill(1.0f / 6.0f);
+                x[i] = x[i] * Vec<Element>::fill(1.0f / 6.0f);
             }
         }
     }
 
-    /// Finishes a vector of sums and stores it, or its first `count` floats, at that pixel and channel.
-    void store(Vec<float> sum, float* output, size_t pixel, size_t channel, size_t count) const {
+    /// Finishes a vector of sums and stores it, or its first `count` elements, at that pixel and channel.
+    void store(Vec<Element> sum, Element* output, size_t pixel, size_t channel, size_t count) const {
         store_activated(activate(sum), output, pixel, channel, count);
     }
 
     /// The same after activate().
-    void store_activated(Vec<float> y, float* output, size_t pixel, size_t channel, size_t count) const {
+    void store_activated(Vec<Element> y, Element* output, size_t pixel, size_t channel, size_t count) const {
         if (residual != nullptr) {
-            y = y + Vec<float>::load_up_to(residual + pixel * residual_ld + channel, count);
+            y = y + Vec<Element>::load_up_to(residual + pixel * residual_ld + channel, count);
         }
         y.store_up_to(output, count);
     }

@@ -50,10 +50,29 @@ inline Vec<float> exponential(Vec<float> x) {
     return times_power_of_two(p, n);
 }
 
+#if defined(MOBILEINST_HALF)
+/// e^x within a few ULP for x in [-9.68, 11]; clamped outside. As that of floats, with a polynomial of degree
+/// 4, whose truncation error is 4e-5.
+inline Vec<Half> exponential(Vec<Half> x) {
+    x = clamp(x, Vec<Half>::fill(-9.6875f), Vec<Half>::fill(11.0f));
+    const Vec<Half> round = Vec<Half>::fill(1536.0f);  // 1.5 * 2^10
+    const Vec<Half> n = fma(x, Vec<Half>::fill(1.44269504f), round) - round;
+    Vec<Half> r = fma(n, Vec<Half>::fill(-0.693359375f), x);
+    r = fma(n, Vec<Half>::fill(2.12194440e-4f), r);
+    Vec<Half> p = Vec<Half>::fill(1.0f / 24.0f);
+    p = fma(p, r, Vec<Half>::fill(1.0f / 6.0f));
+    p = fma(p, r, Vec<Half>::fill(0.5f));
+    p = fma(p, r, Vec<Half>::fill(1.0f));
+    p = fma(p, r, Vec<Half>::fill(1.0f));
+    return times_power_of_two(p, n);
+}
+#endif
+
 /// 1 / (1 + e^-x).
-inline Vec<float> sigmoid(Vec<float> x) {
-    const Vec<float> one = Vec<float>::fill(1.0f);
-    return divide(one, one + exponential(Vec<float>::zero() - x));
+template <typename T>
+inline Vec<T> sigmoid(Vec<T> x) {
+    const Vec<T> one = Vec<T>::fill(1.0f);
+    return divide(one, one + exponential(Vec<T>::zero() - x));
 }
 
 }  // namespace

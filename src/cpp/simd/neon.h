@@ -65,6 +65,19 @@ inline Vec<float> at_least(Vec<float> x, Vec<float> lo) { return {vmaxq_f32(lo.v
 inline Vec<float> clamp(Vec<float> x, Vec<float> lo, Vec<float> hi) {
     return {vminq_f32(hi.v, vmaxq_f32(lo.v, x.v))};
 }
+/// w * x[LANE] + c, rounded once.
+template <int LANE>
+inline __attribute__((always_inline)) Vec<float> fma_lane(Vec<float> w, Vec<float> x, Vec<float> c) {
+    return {vfmaq_laneq_f32(c.v, w.v, x.v, LANE)};
+}
+/// Four vectors that lie one after the other, by one instruction.
+inline __attribute__((always_inline)) void load_four(const float* p, Vec<float> (&x)[4]) {
+    const float32x4x4_t loaded = vld1q_f32_x4(p);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        x[i].v = loaded.val[i];
+    }
+}
 inline Vec<float> divide(Vec<float> a, Vec<float> b) { return {vdivq_f32(a.v, b.v)}; }
 inline Vec<float> larger_of(Vec<float> a, Vec<float> b) { return {vmaxq_f32(a.v, b.v)}; }
 /// One bit per lane, set where a > b.

@@ -3,7 +3,12 @@
 // Vec<T>: a register of elements, of the instruction set that the including file is compiled for. Everything
 // in simd/ and in the kernels' headers for vectors has internal linkage, and uses no templates of the
 // standard library: a file compiled for AVX2 must not lend its code to files that run on lesser machines.
+//
+// Element is what the file's kernels compute with: Half where the build defines MOBILEINST_HALF for it
+// (cmake/instruction_sets.cmake), else float. Vec<float> is there in any case.
 
+#include "core/dtype.h"
+#include "core/half.h"
 #include "core/tier.h"
 
 #if defined(__AVX512F__)
@@ -16,11 +21,33 @@
 #error "no vectors for this instruction set"
 #endif
 
+#if defined(MOBILEINST_HALF) && defined(__aarch64__)
+#include "simd/neon_fp16.h"
+#elif defined(MOBILEINST_HALF)
+#include "simd/f16c.h"
+#endif
+
 namespace mobileinst {
 namespace {
 
-/// What is counted on in the second-level cache of a core, in floats.
-constexpr size_t kSecondCacheFloats = second_cache_bytes(kVecTier) / sizeof(float);
+#if defined(MOBILEINST_HALF)
+using Element = Half;
+constexpr DType kElementType = DType::Float16;
+#else
+using Element = float;
+constexpr DType kElementType = DType::Float32;
+
+// Elements as floats and back, for sums that need more than half precision.
+inline Vec<float> load_floats(const float* p) { return Vec<float>::load(p); }
+inline Vec<float> load_floats(const float* p, size_t count) { return Vec<float>::load_up_to(p, count); }
+inline void store_floats(Vec<float> x, float* p) { x.store(p); }
+inline void store_floats(Vec<float> x, float* p, size_t count) { x.store_up_to(p, count); }
+#endif
+
+/// Bytes of memory that a vector of elements fills.
+constexpr size_t kVecBytes = Vec<Element>::kWidth * sizeof(Element);
+/// What is counted on in the second-level cache of a core, in elements.
+constexpr size_t kSecondCacheElements = second_cache_bytes(kVecTier) / sizeof(Element);
 
 inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 inline size_t larger(size_t a, size_t b) { return a > b ? a : b; }

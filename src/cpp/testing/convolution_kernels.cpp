@@ -7,6 +7,7 @@
 #include "kernels/convolution/convolution.h"
 #include "kernels/inverted_residual/inverted_residual.h"
 #include "kernels/kernel_table.h"
+#include "testing/elements.h"
 #include "testing/testing.h"
 
 namespace mobileinst {
@@ -102,6 +103,7 @@ void refuse_overlap(const View& out, const View& input, const char* name) {
 /// What all operations take by keyword beside their input and weights.
 struct Options {
     py::object bias, activation, residual, out, tier;
+    DType dtype;
     Execution& execution;
 
     /// Throws py::type_error for a keyword that is none of these.
@@ -112,16 +114,23 @@ struct Options {
         residual = take("residual");
         out = take("out");
         tier = take("tier");
+        dtype = element_type_argument(take("dtype"));
         for (const auto& [name, value] : given) {
             throw py::type_error("unknown argument " + name.cast<std::string>());
         }
     }
 };
 
+/// A bias in the type of the elements.
+Operand bias_of(const FloatArray& bias, DType dtype) {
+    return {float_matrix(bias.data(), 1, static_cast<size_t>(bias.size())), dtype};
+}
+
 /// An epilogue and the arrays that it points into.
 struct EpilogueArrays {
     FloatArray bias;
     View residual;
+    Operand bias_operand, residual_operand;
     Epilogue epilogue;
 
     EpilogueArrays(const Options& options, const std::vector<py::ssize_t>& shape, const View& out) {
@@ -129,7 +138,8 @@ struct EpilogueArrays {
         if (!options.bias.is_none()) {
             bias = checked_array<float>(options.bias, "bias", {shape.back()});
             refuse_overlap(out, {bias, static_cast<size_t>(bias.size())}, "bias");
-            epilogue.bias = bias.data();
+            bias_operand = bias_of(bias, options.dtype);
+            epilogue.bias = bias_operand.data();
         }
         if (!options.residual.is_none()) {
             residual = view_argument(options.residual, "residual", shape);
@@ -137,7 +147,8 @@ struct EpilogueArrays {
             if (residual.data() != out.data() || residual.ld != out.ld) {
                 refuse_overlap(out, residual, "residual");
             }
-            epilogue.residual = residual.tensor();
+            residual_operand = Operand(residual.tensor(), options.dtype);
+            epilogue.residual = residual_operand.tensor();
         }
     }
 };
@@ -158,11 +169,21 @@ py::array convolve(const Options& options, const ConvKernels& kernels, const Con
     refuse_overlap(out, map, name);
     const EpilogueArrays extras(options, shape, out);
     const AlignedBuffer packed = packed_weights(kernels, spec, weight);
-    const ConvArgs args{map.tensor(), out.tensor(), packed.data(),   spec.kernel, spec.stride,
-                        spec.groups,  {},           extras.epilogue, {}};
+    const Operand input(map.tensor(), options.dtype);
+    Result output(out.tensor(), options.dtype);
+    const ConvArgs args{input.tensor(),
+                        output.tensor(),
+                        packed.data(),
+                        spec.kernel,
+                        spec.stride,
+                        spec.groups,
+                        {},
+                        extras.epilogue,
+                        {}};
     AlignedBuffer scratch(kernels.scratch_size(args));
     options.execution(kernels.units(args),
                       [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });
+    output.finish();
     return out.array;
 }
 
@@ -170,8 +191,8 @@ py::array gemm(const Options& options, const py::object& a, const py::object& we
     const View rows = view_argument(a, "a", {kAny, kAny});
     const auto w = checked_array<float>(weight, "weight", {kAny, rows.array.shape(1)});
     const ConvSpec spec{rows.size(1), static_cast<size_t>(w.shape(0)), 1, 1, 1};
-    return convolve(options, kernels_of(tier_argument(options.tier), &KernelTable::gemm), spec, rows, w,
-                    {rows.array.shape(0), w.shape(0)}, "a");
+    return convolve(options, kernels_of(tier_argument(options.tier), &KernelTable::gemm, options.dtype), spec,
+                    rows, w, {rows.array.shape(0), w.shape(0)}, "a");
 }
 
 py::array conv3x3(const Options& options, const py::object& x, const py::object& weight,
@@ -181,8 +202,8 @@ py::array conv3x3(const Options& options, const py::object& x, const py::object&
         winograd_tile ? winograd_argument(*winograd_tile) : choose_winograd(map.size(0), map.size(1));
     const auto w = checked_array<float>(weight, "weight", {kAny, map.array.shape(2), 3, 3});
     const ConvSpec spec{map.size(2), static_cast<size_t>(w.shape(0)), 3, 1, 1};
-    return convolve(options, conv3x3_kernels(tier_argument(options.tier), winograd), spec, map, w,
-                    {map.array.shape(0), map.array.shape(1), w.shape(0)});
+    return convolve(options, conv3x3_kernels(tier_argument(options.tier), winograd, options.dtype), spec, map,
+                    w, {map.array.shape(0), map.array.shape(1), w.shape(0)});
 }
 
 /// Checks that kernels are square and odd and the stride is positive; returns the kernel's size.
@@ -207,8 +228,8 @@ py::array depthwise(const Options& options, const py::object& x, const py::objec
     const size_t channels = map.size(2);
     const ConvSpec spec{channels, channels, kernel_argument(w, stride), static_cast<size_t>(stride),
                         channels};
-    return convolve(options, kernels_of(tier_argument(options.tier), &KernelTable::depthwise), spec, map, w,
-                    strided_shape(map, spec));
+    return convolve(options, kernels_of(tier_argument(options.tier), &KernelTable::depthwise, options.dtype),
+                    spec, map, w, strided_shape(map, spec));
 }
 
 py::array conv_direct(const Options& options, const py::object& x, const py::object& weight,
@@ -226,8 +247,9 @@ py::array conv_direct(const Options& options, const py::object& x, const py::obj
     }
     const ConvSpec spec{map.size(2), static_cast<size_t>(w.shape(0)), kernel_argument(w, stride),
                         static_cast<size_t>(stride), static_cast<size_t>(groups)};
-    return convolve(options, kernels_of(tier_argument(options.tier), &KernelTable::conv_direct), spec, map, w,
-                    strided_shape(map, spec));
+    return convolve(options,
+                    kernels_of(tier_argument(options.tier), &KernelTable::conv_direct, options.dtype), spec,
+                    map, w, strided_shape(map, spec));
 }
 
 py::array inverted_residual(const Options& options, const py::object& x, const py::object& expand,
@@ -235,8 +257,8 @@ py::array inverted_residual(const Options& options, const py::object& x, const p
                             py::ssize_t stride, const py::object& expand_bias_object,
                             const py::object& depthwise_bias_object, const py::object& block_activation) {
     const Tier tier = tier_argument(options.tier);
-    const InvertedResidualKernels& kernels = kernels_of(tier, &KernelTable::inverted_residual);
-    const ConvKernels& gemm = kernels_of(tier, &KernelTable::gemm);
+    const InvertedResidualKernels& kernels = kernels_of(tier, &KernelTable::inverted_residual, options.dtype);
+    const ConvKernels& gemm = kernels_of(tier, &KernelTable::gemm, options.dtype);
     const View map = view_argument(x, "x", {kAny, kAny, kAny});
     const auto filters = checked_array<float>(filters_object, "depthwise", {kAny, 1, kAny, kAny});
     const py::ssize_t hidden = filters.shape(0);
@@ -246,13 +268,15 @@ py::array inverted_residual(const Options& options, const py::object& x, const p
     check_range("kernel", static_cast<long long>(args.kernel), 3, 5);
     check_range("stride", stride, 1, 2);
     args.stride = static_cast<size_t>(stride);
-    args.input = map.tensor();
+    const Operand input(map.tensor(), options.dtype);
+    args.input = input.tensor();
     args.hidden = static_cast<size_t>(hidden);
     args.activation = activation_argument(block_activation);
     const ConvSpec filter{args.hidden, args.hidden, args.kernel, args.stride, args.hidden},
         last{args.hidden, static_cast<size_t>(project.shape(0)), 1, 1, 1};
     AlignedBuffer packed_expand;
     FloatArray expand_bias, depthwise_bias;
+    Operand expand_operand, depthwise_operand;
     if (!expand.is_none()) {
         packed_expand = packed_weights(gemm, {map.size(2), args.hidden, 1, 1, 1},
                                        checked_array<float>(expand, "expand", {hidden, map.array.shape(2)}));
@@ -263,27 +287,31 @@ py::array inverted_residual(const Options& options, const py::object& x, const p
     }
     if (!expand_bias_object.is_none()) {
         expand_bias = checked_array<float>(expand_bias_object, "expand_bias", {hidden});
-        args.expand_bias = expand_bias.data();
+        expand_operand = bias_of(expand_bias, options.dtype);
+        args.expand_bias = expand_operand.data();
     }
     if (!depthwise_bias_object.is_none()) {
         depthwise_bias = checked_array<float>(depthwise_bias_object, "depthwise_bias", {hidden});
-        args.depthwise_bias = depthwise_bias.data();
+        depthwise_operand = bias_of(depthwise_bias, options.dtype);
+        args.depthwise_bias = depthwise_operand.data();
     }
     const std::vector<py::ssize_t> shape = {signed_size(filter.strided(map.size(0))),
                                             signed_size(filter.strided(map.size(1))), project.shape(0)};
     View out = output_argument(options.out, shape);
     refuse_overlap(out, map, "x");
     const EpilogueArrays extras(options, shape, out);
-    const AlignedBuffer packed_filters =
-                            packed_weights(kernels_of(tier, &KernelTable::depthwise), filter, filters),
+    const AlignedBuffer packed_filters = packed_weights(
+                            kernels_of(tier, &KernelTable::depthwise, options.dtype), filter, filters),
                         packed_project = packed_weights(gemm, last, project);
     args.depthwise = packed_filters.data();
     args.project = packed_project.data();
-    args.output = out.tensor();
+    Result output(out.tensor(), options.dtype);
+    args.output = output.tensor();
     args.epilogue = extras.epilogue;
     AlignedBuffer scratch(kernels.scratch_size(args));
     options.execution(args.output.height,
                       [&](size_t begin, size_t end) { kernels.run(args, begin, end, scratch.data()); });
+    output.finish();
     return out.array;
 }
 
@@ -291,7 +319,9 @@ constexpr const char* kCommonDoc =
     "\n\nResult = activation(sum + bias) + residual, float32. By keyword: `bias`; `activation`, None, "
     "'relu', "
     "'relu6' or 'hard_sigmoid'; `residual`; `out`; `tier`, the name of a supported one, None for the active "
-    "one; `parts`, in how many ranges the work is done. Input, `residual` and `out` may have rows (pixels) "
+    "one; `dtype`, 'float32' or 'float16', what arrays are converted to and computed in; `parts`, in how "
+    "many "
+    "ranges the work is done. Input, `residual` and `out` may have rows (pixels) "
     "further apart than they are long. Raises ValueError or TypeError naming the argument that does not fit.";
 
 constexpr const char* kTimingDoc =

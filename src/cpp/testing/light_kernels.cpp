@@ -13,28 +13,34 @@
 #include "kernels/resize/resize.h"
 #include "kernels/transpose/transpose.h"
 #include "masks/mask_product/mask_product.h"
+#include "testing/elements.h"
 #include "testing/testing.h"
 
 namespace mobileinst {
 namespace {
 
-/// A copy of an array's rows in memory of the engine's kind: `padding` poisoned floats follow every row, so
+/// A copy of an array's rows in memory of the engine's kind: `padding` poisoned elements follow every row, so
 /// that reading or writing them shows.
 class Rows {
   public:
-    Rows(size_t rows, size_t channels, size_t padding)
+    Rows(size_t rows, size_t channels, size_t padding, DType dtype = DType::Float32)
         : rows_(rows),
           channels_(channels),
           ld_(channels + padding),
-          buffer_(AlignedBuffer::of_floats(floats_of(rows, ld_))) {
-        std::fill_n(buffer_.floats(), rows * ld_, std::numeric_limits<float>::quiet_NaN());
+          dtype_(dtype),
+          buffer_(AlignedBuffer(elements_of(rows, ld_) * size_of(dtype))) {
+        for (size_t i = 0; i < rows * ld_; ++i) {
+            set(i, std::numeric_limits<float>::quiet_NaN());
+        }
     }
 
-    Rows(const FloatArray& array, size_t padding)
+    Rows(const FloatArray& array, size_t padding, DType dtype = DType::Float32)
         : Rows(static_cast<size_t>(array.size() / array.shape(array.ndim() - 1)),
-               static_cast<size_t>(array.shape(array.ndim() - 1)), padding) {
+               static_cast<size_t>(array.shape(array.ndim() - 1)), padding, dtype) {
         for (size_t row = 0; row < rows_; ++row) {
-            std::copy_n(array.data() + row * channels_, channels_, buffer_.floats() + row * ld_);
+            for (size_t i = 0; i < channels_; ++i) {
+                set(row * ld_ + i, array.data()[row * channels_ + i]);
+            }
         }
     }
 
@@ -42,17 +48,19 @@ class Rows {
     size_t channels() const { return channels_; }
     Tensor tokens() const { return map(1, rows_); }
     Tensor map(size_t height, size_t width) const {
-        return float_tensor(buffer_.floats(), height, width, channels_, ld_);
+        return make_tensor(dtype_, buffer_.data(), height, width, channels_, ld_);
     }
 
     /// The rows as an array of that shape; throws std::logic_error if the padding was written.
     FloatArray array(const std::vector<py::ssize_t>& shape) const {
         FloatArray result(shape);
         for (size_t row = 0; row < rows_; ++row) {
-            const float* source = buffer_.floats() + row * ld_;
-            std::copy_n(source, channels_, result.mutable_data() + row * channels_);
+            for (size_t i = 0; i < channels_; ++i) {
+                result.mutable_data()[row * channels_ + i] = get(row * ld_ + i);
+            }
             for (size_t i = channels_; i < ld_; ++i) {
-                if (source[i] == source[i]) {
+                const float padding = get(row * ld_ + i);
+                if (padding == padding) {
                     throw std::logic_error("a kernel wrote beyond the channels of a pixel");
                 }
             }
@@ -61,14 +69,27 @@ class Rows {
     }
 
   private:
-    static size_t floats_of(size_t rows, size_t ld) {
-        if (rows > std::numeric_limits<size_t>::max() / ld) {
+    static size_t elements_of(size_t rows, size_t ld) {
+        if (rows > std::numeric_limits<size_t>::max() / ld / sizeof(float)) {
             throw std::bad_alloc();
         }
         return rows * ld;
     }
 
+    const Half* halves() const { return static_cast<const Half*>(buffer_.data()); }
+    float get(size_t i) const {
+        return dtype_ == DType::Float32 ? buffer_.floats()[i] : static_cast<float>(halves()[i]);
+    }
+    void set(size_t i, float x) {
+        if (dtype_ == DType::Float32) {
+            buffer_.floats()[i] = x;
+        } else {
+            static_cast<Half*>(buffer_.data())[i] = Half(x);
+        }
+    }
+
     size_t rows_, channels_, ld_;
+    DType dtype_;
     AlignedBuffer buffer_;
 };
 
@@ -76,9 +97,14 @@ class Rows {
 struct Way {
     Tier tier;
     size_t padding, parts;
+    DType dtype;
 
-    Way(const py::object& tier_name, size_t padding_floats, size_t part_count)
-        : tier(tier_argument(tier_name)), padding(padding_floats), parts(part_count) {
+    Way(const py::object& tier_name, size_t padding_floats, size_t part_count,
+        const py::object& dtype_name = py::none())
+        : tier(tier_argument(tier_name)),
+          padding(padding_floats),
+          parts(part_count),
+          dtype(element_type_argument(dtype_name)) {
         check_range("padding", static_cast<long long>(padding_floats), 0, 1024);
         check_range("parts", static_cast<long long>(part_count), 1, 1024);
     }
@@ -100,8 +126,9 @@ std::vector<py::ssize_t> shape_of(const py::array& array) {
 }
 
 FloatArray elementwise(const std::string& op, const py::object& a, const py::object& b, const py::object& c,
-                       const py::object& activation, const py::object& tier, size_t padding, size_t parts) {
-    const Way way(tier, padding, parts);
+                       const py::object& activation, const py::object& tier, size_t padding, size_t parts,
+                       const py::object& dtype) {
+    const Way way(tier, padding, parts, dtype);
     const FloatArray first = checked_array<float>(a, "a", {kAny, kAny});
     const std::vector<py::ssize_t> shape = shape_of(first);
     ElementwiseArgs args;
@@ -116,60 +143,64 @@ FloatArray elementwise(const std::string& op, const py::object& a, const py::obj
                                     "'");
     }
     args.op = found->second;
-    Rows rows_a(first, padding);
-    Rows rows_b(args.op == ElementwiseOp::Copy ? first : checked_array<float>(b, "b", shape), padding);
-    Rows rows_c(args.op == ElementwiseOp::MultiplyAdd ? checked_array<float>(c, "c", shape) : first, padding);
-    Rows output(rows_a.rows(), rows_a.channels(), padding);
+    Rows rows_a(first, padding, way.dtype);
+    Rows rows_b(args.op == ElementwiseOp::Copy ? first : checked_array<float>(b, "b", shape), padding,
+                way.dtype);
+    Rows rows_c(args.op == ElementwiseOp::MultiplyAdd ? checked_array<float>(c, "c", shape) : first, padding,
+                way.dtype);
+    Rows output(rows_a.rows(), rows_a.channels(), padding, way.dtype);
     args.a = rows_a.tokens();
     args.b = rows_b.tokens();
     args.c = rows_c.tokens();
     args.output = output.tokens();
     args.activation = activation_argument(activation);
     way.split(output.rows(), [&](size_t begin, size_t end) {
-        kernels_of(way.tier, &KernelTable::elementwise).run(args, begin, end);
+        kernels_of(way.tier, &KernelTable::elementwise, way.dtype).run(args, begin, end);
     });
     return output.array(shape);
 }
 
 FloatArray resize(const py::object& input, size_t height, size_t width, const py::object& local,
                   const py::object& shift, const py::object& activation, const py::object& tier,
-                  size_t padding, size_t parts) {
-    const Way way(tier, padding, parts);
+                  size_t padding, size_t parts, const py::object& dtype) {
+    const Way way(tier, padding, parts, dtype);
     const FloatArray map = checked_array<float>(input, "input", {kAny, kAny, kAny});
     check_range("height", static_cast<long long>(height), 1, kMaxSide);
     check_range("width", static_cast<long long>(width), 1, kMaxSide);
     const std::vector<py::ssize_t> shape = {static_cast<py::ssize_t>(height), static_cast<py::ssize_t>(width),
                                             map.shape(2)};
-    Rows rows(map, padding);
-    Rows shift_rows(shift.is_none() ? map : checked_array<float>(shift, "shift", shape_of(map)), padding);
-    Rows output(height * width, rows.channels(), padding);
+    Rows rows(map, padding, way.dtype);
+    Rows shift_rows(shift.is_none() ? map : checked_array<float>(shift, "shift", shape_of(map)), padding,
+                    way.dtype);
+    Rows output(height * width, rows.channels(), padding, way.dtype);
     const auto in_height = static_cast<size_t>(map.shape(0)), in_width = static_cast<size_t>(map.shape(1));
     ResizeArgs args;
     args.input = rows.map(in_height, in_width);
     if (!local.is_none()) {
-        output = Rows(checked_array<float>(local, "local", shape), padding);  // in place, as plans do
+        output =
+            Rows(checked_array<float>(local, "local", shape), padding, way.dtype);  // in place, as plans do
         args.local = output.map(height, width);
         args.shift = shift.is_none() ? Tensor{} : shift_rows.map(in_height, in_width);
     }
     args.output = output.map(height, width);
     args.activation = activation_argument(activation);
     way.split(height, [&](size_t begin, size_t end) {
-        kernels_of(way.tier, &KernelTable::resize).run(args, begin, end);
+        kernels_of(way.tier, &KernelTable::resize, way.dtype).run(args, begin, end);
     });
     return output.array(shape);
 }
 
 FloatArray pool(const py::object& input, size_t height, size_t width, bool average, const py::object& tier,
-                size_t padding, size_t parts) {
-    const Way way(tier, padding, parts);
+                size_t padding, size_t parts, const py::object& dtype) {
+    const Way way(tier, padding, parts, dtype);
     const FloatArray map = checked_array<float>(input, "input", {kAny, kAny, kAny});
     check_range("height", static_cast<long long>(height), 1, kMaxSide);
     check_range("width", static_cast<long long>(width), 1, kMaxSide);
-    Rows rows(map, padding), output(height * width, rows.channels(), padding);
+    Rows rows(map, padding, way.dtype), output(height * width, rows.channels(), padding, way.dtype);
     PoolArgs args;
     args.input = rows.map(static_cast<size_t>(map.shape(0)), static_cast<size_t>(map.shape(1)));
     args.output = output.map(height, width);
-    const PoolKernels& kernels = kernels_of(way.tier, &KernelTable::pool);
+    const PoolKernels& kernels = kernels_of(way.tier, &KernelTable::pool, way.dtype);
     way.split(height * width, [&](size_t begin, size_t end) {
         (average ? kernels.average : kernels.maximum)(args, begin, end);
     });
@@ -177,12 +208,12 @@ FloatArray pool(const py::object& input, size_t height, size_t width, bool avera
 }
 
 FloatArray layer_norm(const py::object& input, const py::object& weight, const py::object& bias, float eps,
-                      const py::object& tier, size_t padding, size_t parts) {
-    const Way way(tier, padding, parts);
+                      const py::object& tier, size_t padding, size_t parts, const py::object& dtype) {
+    const Way way(tier, padding, parts, dtype);
     const FloatArray tokens = checked_array<float>(input, "input", {kAny, kAny});
     const FloatArray scale = checked_array<float>(weight, "weight", {tokens.shape(1)});
     const FloatArray shift = checked_array<float>(bias, "bias", {tokens.shape(1)});
-    Rows rows(tokens, padding), output(rows.rows(), rows.channels(), padding);
+    Rows rows(tokens, padding, way.dtype), output(rows.rows(), rows.channels(), padding, way.dtype);
     LayerNormArgs args;
     args.input = rows.tokens();
     args.weight = scale.data();
@@ -190,7 +221,7 @@ FloatArray layer_norm(const py::object& input, const py::object& weight, const p
     args.output = output.tokens();
     args.eps = eps;
     way.split(rows.rows(), [&](size_t begin, size_t end) {
-        kernels_of(way.tier, &KernelTable::layer_norm).run(args, begin, end);
+        kernels_of(way.tier, &KernelTable::layer_norm, way.dtype).run(args, begin, end);
     });
     return output.array(shape_of(tokens));
 }
@@ -253,8 +284,8 @@ struct AxisArrays {
 
 FloatArray axial(const py::object& query, const py::object& key, const py::object& value, size_t heads,
                  float scale, const py::dict& rows, const py::dict& columns, const py::object& tier,
-                 size_t padding, size_t parts) {
-    const Way way(tier, padding, parts);
+                 size_t padding, size_t parts, const py::object& dtype) {
+    const Way way(tier, padding, parts, dtype);
     const FloatArray q = checked_array<float>(query, "query", {kAny, kAny, kAny});
     const FloatArray k = checked_array<float>(key, "key", shape_of(q));
     const FloatArray v = checked_array<float>(value, "value", {q.shape(0), q.shape(1), kAny});
@@ -265,7 +296,8 @@ FloatArray axial(const py::object& query, const py::object& key, const py::objec
     }
     const AxisArrays axes[] = {{rows, q.shape(0), q.shape(2), v.shape(2), way.tier},
                                {columns, q.shape(1), q.shape(2), v.shape(2), way.tier}};
-    Rows q_rows(q, padding), k_rows(k, padding), output(v, padding);  // in place, as plans may do
+    Rows q_rows(q, padding, way.dtype), k_rows(k, padding, way.dtype),
+        output(v, padding, way.dtype);  // in place, as plans may do
     const auto height = static_cast<size_t>(v.shape(0)), width = static_cast<size_t>(v.shape(1));
     AxialAttentionArgs args;
     args.query = q_rows.map(height, width);
@@ -351,23 +383,24 @@ void register_light_kernels(py::module_& kernels) {
     const auto tier = arg("tier") = none;
     const auto padding = arg("padding") = 0;
     const auto parts = arg("parts") = 1;
+    const auto dtype = arg("dtype") = none;  // that arrays are converted to
     const auto activation = arg("activation") = none;
     kernels.def("elementwise", &elementwise, arg("op"), arg("a"), arg("b") = none, arg("c") = none, only,
-                activation, tier, padding, parts,
+                activation, tier, padding, parts, dtype,
                 "'copy', 'add', 'multiply' or 'multiply_add' (a * b + c) of (pixels, channels).");
     kernels.def("resize", &resize, arg("input"), arg("height"), arg("width"), arg("local") = none,
-                arg("shift") = none, only, activation, tier, padding, parts,
+                arg("shift") = none, only, activation, tier, padding, parts, dtype,
                 "R(input), local + R(input), or local * R(input) + R(shift) of maps (H, W, C), R bilinear.");
     kernels.def("pool", &pool, arg("input"), arg("height"), arg("width"), arg("average"), only, tier, padding,
-                parts, "Adaptive average or maximum pooling of a map (H, W, C).");
+                parts, dtype, "Adaptive average or maximum pooling of a map (H, W, C).");
     kernels.def("layer_norm", &layer_norm, arg("input"), arg("weight"), arg("bias"), arg("eps") = 1e-5f, only,
-                tier, padding, parts, "Layer norm over the channels of tokens (N, C).");
+                tier, padding, parts, dtype, "Layer norm over the channels of tokens (N, C).");
     kernels.def("transpose", &transpose, arg("input"), only, tier, padding, "A matrix's rows as columns.");
     kernels.def("attention", &attention, arg("query"), arg("key"), arg("value"), arg("heads"), arg("scale"),
                 only, activation, tier, padding, parts, "Multi-head attention of tokens (N, heads * dim).");
     kernels.def(
         "axial_attention", &axial, arg("query"), arg("key"), arg("value"), arg("heads"), arg("scale"),
-        arg("rows"), arg("columns"), only, tier, padding, parts,
+        arg("rows"), arg("columns"), only, tier, padding, parts, dtype,
         "relu6(value + rows + columns) of maps (H, W, heads * dim), see AxialAttentionArgs; `rows` and "
         "`columns` hold query and key positions (length, C), weight (C, C) and bias (C,).");
     kernels.def("mask_product", &masks, arg("kernels"), arg("features"), only, arg("bias") = none, tier,

@@ -50,6 +50,8 @@ const KernelTable* table_of(Tier tier) {
 #elif defined(__aarch64__)
         case Tier::Neon:
             return &neon_kernels;
+        case Tier::NeonFp16:
+            return &neon_fp16_kernels;
 #endif
         default:
             return nullptr;

@@ -1,5 +1,8 @@
 // NEON of armv8-a.
 
+#include "kernels/attention/vector.h"
+#include "kernels/peak/vector.h"
+#include "tiers/float_kernels.h"
 #include "tiers/map_kernels.h"
 #include "tiers/matrix_kernels.h"
 
@@ -8,8 +11,11 @@ namespace {
 
 constexpr KernelTable make_table() {
     KernelTable table;
+    add_float_kernels(table);
     add_map_kernels(table);
     add_matrix_kernels(table);
+    table.attention[DType::Float32] = &kAttention;
+    table.peak[DType::Float32] = &kPeak;
     return table;
 }
 

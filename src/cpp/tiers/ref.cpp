@@ -2,6 +2,7 @@
 
 #include "kernels/attention/ref.h"
 
+#include "core/half.h"
 #include "kernels/axial_attention/ref.h"
 #include "kernels/convert/loops.h"
 #include "kernels/convolution/int8_ref.h"
@@ -22,22 +23,29 @@
 namespace mobileinst {
 namespace {
 
+/// The entries that all types of elements have.
+template <typename T>
+constexpr void add_kernels(KernelTable& table, DType dtype) {
+    table.axial_attention[dtype] = &kAxialAttentionRef<T>;
+    table.conv3x3[dtype] = &kConv3x3Ref<T>;
+    table.conv_direct[dtype] = &kConvRef<T>;
+    table.depthwise[dtype] = &kConvRef<T>;
+    table.elementwise[dtype] = &kElementwiseRef<T>;
+    table.gemm[dtype] = &kGemmRef<T>;
+    table.inverted_residual[dtype] = &kInvertedResidualRef<T>;
+    table.layer_norm[dtype] = &kLayerNormRef<T>;
+    table.pool[dtype] = &kPoolRef<T>;
+    table.resize[dtype] = &kResizeRef<T>;
+}
+
 constexpr KernelTable make_table() {
     KernelTable table;
     constexpr DType f32 = DType::Float32;
+    add_kernels<float>(table, f32);
+    add_kernels<Half>(table, DType::Float16);
     table.attention[f32] = &kAttentionRef;
-    table.axial_attention[f32] = &kAxialAttentionRef;
-    table.conv3x3[f32] = &kConv3x3Ref;
-    table.conv_direct[f32] = &kConvRef;
-    table.depthwise[f32] = &kConvRef;
-    table.elementwise[f32] = &kElementwiseRef;
-    table.gemm[f32] = &kGemmRef;
-    table.inverted_residual[f32] = &kInvertedResidualRef;
-    table.layer_norm[f32] = &kLayerNormRef;
     table.peak[f32] = &kPeakRef;
-    table.pool[f32] = &kPoolRef;
     table.preprocess[f32] = &kPreprocessRef;
-    table.resize[f32] = &kResizeRef;
     table.transpose[f32] = &kTransposeRef;
     table.overlap[f32] = &kOverlapRef;
     table.run_length[f32] = &kRunLengthRef;

@@ -48,15 +48,15 @@ struct HeadScratch {
 
     HeadScratch(const AttentionView& args, float* scratch)
         : keys(scratch),
-          values(keys + packed_floats(args.keys, args.key_dim)),
-          scores(values + packed_floats(args.value_dim, args.keys)),
+          values(keys + packed_elements(args.keys, args.key_dim)),
+          scores(values + packed_elements(args.value_dim, args.keys)),
           shares(scores + block_rows(args) * padded_keys(args)) {}
 };
 
 size_t attention_scratch_size(const AttentionArgs& args_) {
     const AttentionView args(args_);
     return sizeof(float) *
-           (packed_floats(args.keys, args.key_dim) + packed_floats(args.value_dim, args.keys) +
+           (packed_elements(args.keys, args.key_dim) + packed_elements(args.value_dim, args.keys) +
             block_rows(args) * (padded_keys(args) + 1));
 }
 
@@ -95,7 +95,7 @@ void pack_values(const AttentionView& args, size_t head, float* packed) {
     for (size_t first = 0; first < args.value_dim; first += kPanelColumns) {
         const size_t columns = panel_columns(args.value_dim, first);
         const float* value = args.value.data + head * args.value_dim + first;
-        if (Vec<float>::kWidth == 4 && args.value_dim - first >= kPanelColumns) {
+        if (kVecTier == Tier::Neon && args.value_dim - first >= kPanelColumns) {
             pack_whole_values(value, args.value.ld, args.keys, packed);
             packed += args.keys * kPanelColumns;
             continue;

@@ -87,13 +87,11 @@ AxialTokens axial_tokens(const AxialAttentionArgs& args, size_t axis) {
 AxialSource axial_source(const AxialAttentionArgs& args, size_t block, size_t* channel) {
     const AxialTokens rows = axial_tokens(args, kRowAxis), columns = axial_tokens(args, kColumnAxis);
     const AxialSource sources[] = {
-        {Map<const float>(args.query),
+        {args.query,
          {rows.query, columns.query},
          {args.query_positions[kRowAxis], args.query_positions[kColumnAxis]}},
-        {Map<const float>(args.key),
-         {rows.key, columns.key},
-         {args.key_positions[kRowAxis], args.key_positions[kColumnAxis]}},
-        {Map<const float>(args.value), {rows.value, columns.value}, {nullptr, nullptr}}};
+        {args.key, {rows.key, columns.key}, {args.key_positions[kRowAxis], args.key_positions[kColumnAxis]}},
+        {args.value, {rows.value, columns.value}, {nullptr, nullptr}}};
     size_t source = 0;
     while (source < 2 && block >= axial_blocks(sources[source].map.channels)) {
         block -= axial_blocks(sources[source++].map.channels);
@@ -129,7 +127,8 @@ void axial_attention(Tier tier, const AxialAttentionArgs& args, size_t step, siz
                      void* scratch) {
     switch (step) {
         case kSqueeze:
-            return kernels_of(tier, &KernelTable::axial_attention).squeeze(args, begin, end);
+            return kernels_of(tier, &KernelTable::axial_attention, args.value.dtype)
+                .squeeze(args, begin, end);
         case kAttend:
             return per_axis(args.heads, begin, end, [&](size_t axis, size_t first, size_t last) {
                 kernels_of(tier, &KernelTable::attention).run(attention_of(args, axis), first, last, scratch);
@@ -139,7 +138,7 @@ void axial_attention(Tier tier, const AxialAttentionArgs& args, size_t step, siz
                 encode(tier, args, axis, first, last);
             });
         default:
-            return kernels_of(tier, &KernelTable::axial_attention).spread(args, begin, end);
+            return kernels_of(tier, &KernelTable::axial_attention, args.value.dtype).spread(args, begin, end);
     }
 }
 

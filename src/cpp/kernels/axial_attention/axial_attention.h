@@ -13,7 +13,8 @@ enum AxialAxis : size_t { kRowAxis = 0, kColumnAxis = 1, kAxes = 2 };
 
 /// SeaFormer's squeezed axial attention (docs/spec.md): y = relu6(v + rows + columns). Rows: q, k, v
 /// averaged over the width, positions added to q and k, attention, ReLU6, 1x1 convolution; columns likewise.
-/// Channels are laid out [head][dim]. Output may be the value map itself.
+/// Channels are laid out [head][dim]. Output may be the value map itself. Whatever the type of the maps,
+/// tokens are floats.
 struct AxialAttentionArgs {
     Tensor query, key;  ///< (height, width, heads * key_dim)
     Tensor value;       ///< (height, width, heads * value_dim)
@@ -23,7 +24,7 @@ struct AxialAttentionArgs {
     /// Per axis, interpolated to its length: (length, heads * key_dim).
     const float* query_positions[kAxes] = {nullptr, nullptr};
     const float* key_positions[kAxes] = {nullptr, nullptr};
-    /// Per axis the convolution, packed by KernelTable::gemm, and its bias or null.
+    /// Per axis the convolution of floats, packed by KernelTable::gemm, and its bias or null.
     const void* encode[kAxes] = {nullptr, nullptr};
     const float* encode_bias[kAxes] = {nullptr, nullptr};
     /// axial_workspace_size() bytes that all calls of a run share, aligned to 64 bytes.
@@ -55,7 +56,7 @@ struct AxialAttentionKernels {
 
 /// One of the maps that are squeezed, and where to.
 struct AxialSource {
-    Map<const float> map;
+    Tensor map;
     float* squeezed[kAxes];
     const float* positions[kAxes];  ///< null for the value
 };

@@ -21,16 +21,17 @@ void squeeze_vectors(const AxialAttentionArgs& args, const AxialSource& source, 
         }
         mean.store_up_to(source.squeezed[axis] + at, lanes(i));
     };
-    for (size_t y = 0; y < args.value.height; ++y) {
-        const float* pixel = source.map.data + y * args.value.width * source.map.ld + channel;
+    const Map<const Element> map(source.map);
+    for (size_t y = 0; y < map.height; ++y) {
+        const Element* pixel = map.pixel(y * map.width) + channel;
         float* column = source.squeezed[kColumnAxis] + channel;
         Vec<float> sums[kVecs];
         for (size_t i = 0; i < kVecs; ++i) {
             sums[i] = Vec<float>::zero();
         }
-        for (size_t x = 0; x < args.value.width; ++x, pixel += source.map.ld, column += source.map.channels) {
+        for (size_t x = 0; x < map.width; ++x, pixel += map.ld, column += map.channels) {
             for (size_t i = 0; i < kVecs; ++i) {
-                const Vec<float> v = Vec<float>::load_up_to(pixel + i * Vec<float>::kWidth, lanes(i));
+                const Vec<float> v = load_floats(pixel + i * Vec<float>::kWidth, lanes(i));
                 sums[i] = sums[i] + v;
                 const Vec<float> above =
                     y == 0 ? Vec<float>::zero()
@@ -68,22 +69,22 @@ void axial_squeeze(const AxialAttentionArgs& args, size_t begin, size_t end) {
 }
 
 void axial_spread(const AxialAttentionArgs& args, size_t begin, size_t end) {
-    const Map<const float> values(args.value);
-    const Map<float> outputs(args.output);
+    const Map<const Element> values(args.value);
+    const Map<Element> outputs(args.output);
     const size_t channels = values.channels;
     const float* columns = axial_tokens(args, kColumnAxis).encoded;
     const Vec<float> low = Vec<float>::zero(), high = Vec<float>::fill(6.0f);
     for (size_t y = begin; y < end; ++y) {
         const float* row = axial_tokens(args, kRowAxis).encoded + y * channels;
         for (size_t x = 0; x < args.value.width; ++x) {
-            const float* value = values.pixel(y * values.width + x);
-            float* output = outputs.pixel(y * values.width + x);
+            const Element* value = values.pixel(y * values.width + x);
+            Element* output = outputs.pixel(y * values.width + x);
             for (size_t c = 0; c < channels; c += Vec<float>::kWidth) {
                 const size_t count = smaller(Vec<float>::kWidth, channels - c);
-                const Vec<float> sum = Vec<float>::load_up_to(value + c, count) +
+                const Vec<float> sum = load_floats(value + c, count) +
                                        Vec<float>::load_up_to(row + c, count) +
                                        Vec<float>::load_up_to(columns + x * channels + c, count);
-                clamp(sum, low, high).store_up_to(output + c, count);
+                store_floats(clamp(sum, low, high), output + c, count);
             }
         }
     }

@@ -18,7 +18,10 @@ size_t cost(size_t height, size_t width, Winograd winograd) {
 
 }  // namespace
 
-Winograd choose_winograd(size_t height, size_t width) {
+Winograd choose_winograd(size_t height, size_t width, DType dtype) {
+    if (dtype == DType::Float16) {
+        return Winograd::F4x4;
+    }
     Winograd best = Winograd::F6x6;
     for (const Winograd other : {Winograd::F4x4, Winograd::F8x8}) {
         best = cost(height, width, other) < cost(height, width, best) ? other : best;

@@ -14,12 +14,12 @@ struct WinogradF4 {
     static constexpr size_t kInputs = 6;
 
     /// One dimension of the input transform, in place.
-    static inline __attribute__((always_inline)) void transform_input(Vec<float> (&d)[kInputs]) {
-        const Vec<float> two = Vec<float>::fill(2.0f), minus_two = Vec<float>::fill(-2.0f),
-                         four = Vec<float>::fill(4.0f), minus_four = Vec<float>::fill(-4.0f),
-                         minus_five = Vec<float>::fill(-5.0f);
-        const Vec<float> even1 = fma(minus_four, d[2], d[4]), odd1 = fma(minus_four, d[1], d[3]);
-        const Vec<float> even2 = d[4] - d[2], odd2 = d[3] - d[1];
+    static inline __attribute__((always_inline)) void transform_input(Vec<Element> (&d)[kInputs]) {
+        const Vec<Element> two = Vec<Element>::fill(2.0f), minus_two = Vec<Element>::fill(-2.0f),
+                           four = Vec<Element>::fill(4.0f), minus_four = Vec<Element>::fill(-4.0f),
+                           minus_five = Vec<Element>::fill(-5.0f);
+        const Vec<Element> even1 = fma(minus_four, d[2], d[4]), odd1 = fma(minus_four, d[1], d[3]);
+        const Vec<Element> even2 = d[4] - d[2], odd2 = d[3] - d[1];
         d[0] = fma(four, d[0], fma(minus_five, d[2], d[4]));
         d[5] = fma(four, d[1], fma(minus_five, d[3], d[5]));
         d[1] = even1 + odd1;
@@ -29,11 +29,11 @@ struct WinogradF4 {
     }
 
     /// One dimension of the output transform: six values to the first four, in place.
-    static inline __attribute__((always_inline)) void transform_output(Vec<float> (&m)[kInputs]) {
-        const Vec<float> two = Vec<float>::fill(2.0f), four = Vec<float>::fill(4.0f),
-                         eight = Vec<float>::fill(8.0f);
-        const Vec<float> sum1 = m[1] + m[2], difference1 = m[1] - m[2];
-        const Vec<float> sum2 = m[3] + m[4], difference2 = m[3] - m[4];
+    static inline __attribute__((always_inline)) void transform_output(Vec<Element> (&m)[kInputs]) {
+        const Vec<Element> two = Vec<Element>::fill(2.0f), four = Vec<Element>::fill(4.0f),
+                           eight = Vec<Element>::fill(8.0f);
+        const Vec<Element> sum1 = m[1] + m[2], difference1 = m[1] - m[2];
+        const Vec<Element> sum2 = m[3] + m[4], difference2 = m[3] - m[4];
         m[0] = (m[0] + sum1) + sum2;
         m[1] = fma(two, difference2, difference1);
         m[2] = fma(four, sum2, sum1);
@@ -42,8 +42,8 @@ struct WinogradF4 {
 
     /// transform_output() plus `bias`: one addition, to the value at point 1, which goes into all outputs
     /// with factor 1.
-    static inline __attribute__((always_inline)) void transform_output(Vec<float> (&m)[kInputs],
-                                                                       Vec<float> bias) {
+    static inline __attribute__((always_inline)) void transform_output(Vec<Element> (&m)[kInputs],
+                                                                       Vec<Element> bias) {
         m[1] = m[1] + bias;
         transform_output(m);
     }

@@ -13,21 +13,23 @@ namespace mobileinst {
 namespace {
 
 size_t direct_packed_size(const ConvSpec& spec) {
-    return spec.kernel * spec.kernel * packed_floats(spec.out_channels / spec.groups, spec.in_channels) *
-           sizeof(float);
+    return spec.kernel * spec.kernel * packed_elements(spec.out_channels / spec.groups, spec.in_channels) *
+           sizeof(Element);
 }
 
 void direct_pack(const ConvSpec& spec, const float* weight, void* packed) {
     const size_t groups = spec.groups, taps = spec.kernel * spec.kernel;
     const size_t group_in = spec.in_channels / groups, group_out = spec.out_channels / groups;
-    float* to = static_cast<float*>(packed);
+    Element* to = static_cast<Element*>(packed);
     for (size_t group = 0; group < groups; ++group, weight += group_out * group_in * taps) {
         for (size_t first = 0; first < group_out; first += kPanelColumns) {
             const size_t columns = panel_columns(group_out, first);
             for (size_t i = 0; i < taps * group_in; ++i) {
                 const size_t tap = i / group_in, c = i % group_in;
                 for (size_t j = 0; j < columns; ++j) {
-                    *to++ = first + j < group_out ? weight[((first + j) * group_in + c) * taps + tap] : 0.0f;
+                    *to++ = first + j < group_out
+                                ? static_cast<Element>(weight[((first + j) * group_in + c) * taps + tap])
+                                : Element{};
                 }
             }
         }
@@ -36,10 +38,10 @@ void direct_pack(const ConvSpec& spec, const float* weight, void* packed) {
 
 /// One panel of one group in one output row.
 struct DirectRow {
-    const ConvView<float>& args;
+    const ConvView<Element>& args;
     const VecEpilogue& epilogue;
-    const float* input;         // row of kernel row `first_row`, first channel of the group
-    const float* panel;         // weights of kernel row `first_row`
+    const Element* input;       // row of kernel row `first_row`, first channel of the group
+    const Element* panel;       // weights of kernel row `first_row`
     size_t first_row, end_row;  // kernel rows inside the image
     size_t slot, group_in;      // of the output row
     size_t channel, count;      // first output channel, output channels of the panel that exist
@@ -56,13 +58,13 @@ struct DirectRow {
 /// PIXELS outputs beginning at x, with kernel columns [first, end), for the channels of a panel.
 template <int PIXELS, int VECTORS>
 __attribute__((noinline)) void direct_tile(const DirectRow& row, size_t x, size_t first, size_t end) {
-    const ConvView<float>& args = row.args;
-    constexpr size_t kColumns = VECTORS * Vec<float>::kWidth;
-    Vec<float> acc[PIXELS][VECTORS];
+    const ConvView<Element>& args = row.args;
+    constexpr size_t kColumns = VECTORS * Vec<Element>::kWidth;
+    Vec<Element> acc[PIXELS][VECTORS];
 #pragma GCC unroll 4
     for (int v = 0; v < VECTORS; ++v) {
-        const Vec<float> bias =
-            row.epilogue.bias(row.channel + v * Vec<float>::kWidth, row.count - v * Vec<float>::kWidth);
+        const Vec<Element> bias =
+            row.epilogue.bias(row.channel + v * Vec<Element>::kWidth, row.count - v * Vec<Element>::kWidth);
 #pragma GCC unroll 16
         for (int p = 0; p < PIXELS; ++p) {
             acc[p][v] = bias;
@@ -70,8 +72,8 @@ __attribute__((noinline)) void direct_tile(const DirectRow& row, size_t x, size_
     }
     const size_t ld = args.input.ld, group_in = row.group_in, step = args.stride * ld;
     const size_t in_row = args.input.width * ld, panel_row = args.kernel * group_in * kColumns;
-    const float* in = row.input + (x * args.stride + first - args.kernel / 2) * ld;
-    const float* panel = row.panel + first * group_in * kColumns;
+    const Element* in = row.input + (x * args.stride + first - args.kernel / 2) * ld;
+    const Element* panel = row.panel + first * group_in * kColumns;
     const size_t runs = ld == group_in ? 1 : end - first;  // pixels without gaps make one long run
     const size_t length = (end - first) * group_in / runs;
     for (size_t ky = row.first_row; ky < row.end_row; ++ky) {
@@ -91,7 +93,7 @@ template <int VECTORS>
 inline size_t direct_tiles_assembled(const DirectRow& row, size_t x, size_t pixels) {
     constexpr int kPixels = 4;
     if constexpr (kTileAssembly<kPixels, VECTORS>) {
-        const ConvView<float>& args = row.args;
+        const ConvView<Element>& args = row.args;
         const size_t few = (kPixels - 1) * divide_up(pixels, kPixels);  // what tiles of one pixel less hold
         const size_t tiles = pixels > few ? pixels - few : 0;
         TileTarget target;
@@ -118,7 +120,7 @@ inline void direct_tile_of(size_t pixels, const DirectRow& row, size_t x) {
 
 template <int VECTORS>
 void direct_panel_row(const DirectRow& row) {
-    const ConvView<float>& args = row.args;
+    const ConvView<Element>& args = row.args;
     const size_t pad = args.kernel / 2, width = args.output.width;
     // Outputs [begin, end) have windows inside the row.
     const size_t begin = smaller(divide_up(pad, args.stride), width);
@@ -150,18 +152,18 @@ inline void direct_panel_row_of(size_t vectors, const DirectRow& row) {
     direct_panel_row<VECTORS>(row);
 }
 
-void direct_row(const ConvView<float>& args, const VecEpilogue& epilogue, size_t y, size_t slot) {
+void direct_row(const ConvView<Element>& args, const VecEpilogue& epilogue, size_t y, size_t slot) {
     const size_t pad = args.kernel / 2, top = y * args.stride;
     const size_t first_row = top < pad ? pad - top : 0,
                  end_row = smaller(args.kernel, args.input.height + pad - top);
     const size_t group_in = args.input.channels / args.groups, group_out = args.output.channels / args.groups;
-    const float* packed = args.packed;
+    const Element* packed = args.packed;
     for (size_t group = 0; group < args.groups; ++group) {
-        const float* input =
+        const Element* input =
             args.input.data + (top + first_row - pad) * args.input.width * args.input.ld + group * group_in;
         for (size_t channel = 0; channel < group_out; channel += kPanelColumns) {
             const size_t columns = panel_columns(group_out, channel);
-            const float* panel = packed + first_row * args.kernel * group_in * columns;
+            const Element* panel = packed + first_row * args.kernel * group_in * columns;
             const DirectRow row{args,
                                 epilogue,
                                 input,
@@ -172,14 +174,14 @@ void direct_row(const ConvView<float>& args, const VecEpilogue& epilogue, size_t
                                 group_in,
                                 group * group_out + channel,
                                 smaller(kPanelColumns, group_out - channel)};
-            direct_panel_row_of<static_cast<int>(kPanelVectors)>(columns / Vec<float>::kWidth, row);
+            direct_panel_row_of<static_cast<int>(kPanelVectors)>(columns / Vec<Element>::kWidth, row);
             packed += args.kernel * args.kernel * group_in * columns;
         }
     }
 }
 
 void direct_run(const ConvArgs& args, size_t begin, size_t end, void* /*scratch*/) {
-    const ConvView<float> view(args);
+    const ConvView<Element> view(args);
     const VecEpilogue epilogue(args.epilogue);
     for (size_t y = begin; y < end; ++y) {
         direct_row(view, epilogue, y, args.output_ring.slot(y));

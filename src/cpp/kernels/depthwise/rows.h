@@ -16,7 +16,7 @@ namespace {
 
 /// Whether a row is computed one vector of channels after the other rather than all channels of a few pixels:
 /// where a vector is a whole cache line, for otherwise lines come from the second-level cache several times.
-constexpr bool kByVectors = Vec<float>::kWidth == 16;
+constexpr bool kByVectors = kVecBytes == 64;
 
 template <int VALUE>
 struct Constant {
@@ -27,7 +27,7 @@ struct Constant {
 struct Interior {
     size_t begin, end;
 
-    explicit Interior(const ConvView<float>& args) {
+    explicit Interior(const ConvView<Element>& args) {
         const size_t pad = args.kernel / 2, width = args.output.width;
         begin = smaller(divide_up(pad, args.stride), width);
         end = args.input.width > pad ? larger((args.input.width - 1 - pad) / args.stride + 1, begin) : begin;
@@ -40,10 +40,10 @@ struct Interior {
 /// Input rows of one output row: taps [first, end) of the kernel lie inside the image.
 struct RowWindow {
     size_t first, end;
-    const float* rows[kLargestKernel];  // of these taps
+    const Element* rows[kLargestKernel];  // of these taps
 
     /// `ring` says where the rows of args.input lie.
-    RowWindow(const ConvView<float>& args, size_t y, RowRing ring = {}) {
+    RowWindow(const ConvView<Element>& args, size_t y, RowRing ring = {}) {
         const size_t pad = args.kernel / 2, top = y * args.stride;
         first = top < pad ? pad - top : 0;
         end = smaller(args.kernel, args.input.height + pad - top);
@@ -61,29 +61,29 @@ template <int KERNEL, int STRIDE, int PIXELS, int LEFT, int RIGHT, int VECTORS, 
 inline __attribute__((always_inline)) void convolve_strip(const Strip& strip, const VecEpilogue& epilogue,
                                                           Load&& load, Store&& store) {
     constexpr int kInputs = (PIXELS - 1) * STRIDE + KERNEL;
-    Vec<float> start[VECTORS], acc[PIXELS][VECTORS];
+    Vec<Element> start[VECTORS], acc[PIXELS][VECTORS];
 #pragma GCC unroll 4
     for (int v = 0; v < VECTORS; ++v) {
-        start[v] = load(strip.bias + v * Vec<float>::kWidth);
+        start[v] = load(strip.bias + v * Vec<Element>::kWidth);
     }
     start_rows(start, acc);
-    const float* weights = strip.weights;
+    const Element* weights = strip.weights;
     for (size_t row = 0; row < strip.row_count; ++row) {
-        const float* in = strip.rows[row] + strip.offset;
-        Vec<float> w[KERNEL][VECTORS];
+        const Element* in = strip.rows[row] + strip.offset;
+        Vec<Element> w[KERNEL][VECTORS];
 #pragma GCC unroll 8
         for (int kx = 0; kx < KERNEL; ++kx) {
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; ++v) {
-                w[kx][v] = Vec<float>::load(weights + (kx * VECTORS + v) * Vec<float>::kWidth);
+                w[kx][v] = Vec<Element>::load(weights + (kx * VECTORS + v) * Vec<Element>::kWidth);
             }
         }
-        const float* pixel = in;
+        const Element* pixel = in;
 #pragma GCC unroll 20
         for (int i = LEFT; i < kInputs - RIGHT; ++i) {
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; ++v) {
-                const Vec<float> value = load(pixel + v * Vec<float>::kWidth);
+                const Vec<Element> value = load(pixel + v * Vec<Element>::kWidth);
 #pragma GCC unroll 8
                 for (int p = 0; p < PIXELS; ++p) {
                     if (i >= p * STRIDE && i < p * STRIDE + KERNEL) {
@@ -93,26 +93,26 @@ inline __attribute__((always_inline)) void convolve_strip(const Strip& strip, co
             }
             pixel = next_address(pixel, in, i + 1 - LEFT, strip.input_ld);
         }
-        weights += KERNEL * VECTORS * Vec<float>::kWidth;
+        weights += KERNEL * VECTORS * Vec<Element>::kWidth;
     }
     epilogue.activate_all(&acc[0][0], PIXELS * VECTORS);
     if (strip.residual != nullptr) {
-        const float* from = strip.residual;
+        const Element* from = strip.residual;
 #pragma GCC unroll 8
         for (int p = 0; p < PIXELS; ++p) {
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; ++v) {
-                acc[p][v] = acc[p][v] + load(from + v * Vec<float>::kWidth);
+                acc[p][v] = acc[p][v] + load(from + v * Vec<Element>::kWidth);
             }
             from = next_address(from, strip.residual, p + 1, strip.residual_ld);
         }
     }
-    float* to = strip.output;
+    Element* to = strip.output;
 #pragma GCC unroll 8
     for (int p = 0; p < PIXELS; ++p) {
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; ++v) {
-            store(acc[p][v], to + v * Vec<float>::kWidth);
+            store(acc[p][v], to + v * Vec<Element>::kWidth);
         }
         to = next_address(to, strip.output, p + 1, strip.output_ld);
     }
@@ -121,7 +121,7 @@ inline __attribute__((always_inline)) void convolve_strip(const Strip& strip, co
 /// The strip whose first output is (y, x), from a channel on that begins a group of as many vectors. LEFT
 /// columns of the first window lie outside the image.
 template <int KERNEL, int STRIDE, int LEFT>
-inline Strip make_strip(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window,
+inline Strip make_strip(const ConvView<Element>& args, const VecEpilogue& epilogue, const RowWindow& window,
                         size_t y, size_t x, size_t channel, size_t vectors) {
     const size_t pixel = y * args.output.width + x;
     const auto column = static_cast<ptrdiff_t>(x * STRIDE + LEFT) - KERNEL / 2;
@@ -129,7 +129,7 @@ inline Strip make_strip(const ConvView<float>& args, const VecEpilogue& epilogue
         window.rows,
         window.end - window.first,
         column * static_cast<ptrdiff_t>(args.input.ld) + static_cast<ptrdiff_t>(channel),
-        args.packed + (channel * KERNEL + window.first * vectors * Vec<float>::kWidth) * KERNEL,
+        args.packed + (channel * KERNEL + window.first * vectors * Vec<Element>::kWidth) * KERNEL,
         epilogue.bias_values == nullptr ? kNoBias : epilogue.bias_values + channel,
         args.output.data + pixel * args.output.ld + channel,
         epilogue.residual == nullptr ? nullptr : epilogue.residual + pixel * epilogue.residual_ld + channel,
@@ -141,55 +141,55 @@ inline Strip make_strip(const ConvView<float>& args, const VecEpilogue& epilogue
 /// PIXELS outputs beginning at x for the channels from c on. LEFT columns of the first window and RIGHT of
 /// the last lie outside the image.
 template <int KERNEL, int STRIDE, int PIXELS, int LEFT, int RIGHT>
-void inner_pixels(const ConvView<float>& args, const VecEpilogue& epilogue_, const RowWindow& window,
+void inner_pixels(const ConvView<Element>& args, const VecEpilogue& epilogue_, const RowWindow& window,
                   size_t y, size_t x, size_t c) {
     const VecEpilogue epilogue = epilogue_;
     constexpr int kGroup = kStripVectors<KERNEL>;
     const size_t channels = args.input.channels;
-    const auto load = [](const float* p) { return Vec<float>::load(p); };
-    const auto store = [](Vec<float> v, float* p) { v.store(p); };
+    const auto load = [](const Element* p) { return Vec<Element>::load(p); };
+    const auto store = [](Vec<Element> v, Element* p) { v.store(p); };
     const auto strip_at = [&](int vectors) {
         return make_strip<KERNEL, STRIDE, LEFT>(args, epilogue, window, y, x, c,
                                                 static_cast<size_t>(vectors));
     };
-    for (Strip strip = strip_at(kGroup); c + kGroup * Vec<float>::kWidth <= channels;
-         c += kGroup * Vec<float>::kWidth) {
+    for (Strip strip = strip_at(kGroup); c + kGroup * Vec<Element>::kWidth <= channels;
+         c += kGroup * Vec<Element>::kWidth) {
         convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT, kGroup>(strip, epilogue, load, store);
-        strip.advance(kGroup * Vec<float>::kWidth, KERNEL * KERNEL);
+        strip.advance(kGroup * Vec<Element>::kWidth, KERNEL * KERNEL);
     }
     if (c == channels) {
         return;
     }
     Strip strip = strip_at(1);  // what is left over is packed vector by vector
-    for (; c + Vec<float>::kWidth <= channels; c += Vec<float>::kWidth) {
+    for (; c + Vec<Element>::kWidth <= channels; c += Vec<Element>::kWidth) {
         convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT, 1>(strip, epilogue, load, store);
-        strip.advance(Vec<float>::kWidth, KERNEL * KERNEL);
+        strip.advance(Vec<Element>::kWidth, KERNEL * KERNEL);
     }
     if (c < channels) {
         const size_t count = channels - c;
         convolve_strip<KERNEL, STRIDE, PIXELS, LEFT, RIGHT, 1>(
-            strip, epilogue, [count](const float* p) { return Vec<float>::load_first(p, count); },
-            [count](Vec<float> v, float* p) { v.store_first(p, count); });
+            strip, epilogue, [count](const Element* p) { return Vec<Element>::load_first(p, count); },
+            [count](Vec<Element> v, Element* p) { v.store_first(p, count); });
     }
 }
 
 /// One output whose window may reach over the borders; any kernel and stride.
-void border_pixel(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window, size_t y,
-                  size_t x) {
+void border_pixel(const ConvView<Element>& args, const VecEpilogue& epilogue, const RowWindow& window,
+                  size_t y, size_t x) {
     const size_t pad = args.kernel / 2, left = x * args.stride;
     const size_t first = left < pad ? pad - left : 0,
                  end = smaller(args.kernel, args.input.width + pad - left);
     const size_t pixel = y * args.output.width + x;
-    const float* input = window.rows[0] + (left + first - pad) * args.input.ld;
-    for (size_t c = 0; c < args.input.channels; c += Vec<float>::kWidth) {
+    const Element* input = window.rows[0] + (left + first - pad) * args.input.ld;
+    for (size_t c = 0; c < args.input.channels; c += Vec<Element>::kWidth) {
         const size_t count = args.input.channels - c;
         const PackedVector weights(args, c);
-        Vec<float> acc = epilogue.bias(c, count);
-        const float* row = input + c;
+        Vec<Element> acc = epilogue.bias(c, count);
+        const Element* row = input + c;
         for (size_t ky = window.first; ky < window.end; ++ky) {
             for (size_t kx = first; kx < end; ++kx) {
-                const Vec<float> w = Vec<float>::load(weights.tap(ky * args.kernel + kx));
-                acc = fma(Vec<float>::load_up_to(row + (kx - first) * args.input.ld, count), w, acc);
+                const Vec<Element> w = Vec<Element>::load(weights.tap(ky * args.kernel + kx));
+                acc = fma(Vec<Element>::load_up_to(row + (kx - first) * args.input.ld, count), w, acc);
             }
             row += args.input.width * args.input.ld;
         }
@@ -198,7 +198,7 @@ void border_pixel(const ConvView<float>& args, const VecEpilogue& epilogue, cons
 }
 
 template <int KERNEL, int STRIDE, int PIXELS>
-inline void inner_pixels_of(size_t pixels, const ConvView<float>& args, const VecEpilogue& epilogue,
+inline void inner_pixels_of(size_t pixels, const ConvView<Element>& args, const VecEpilogue& epilogue,
                             const RowWindow& window, size_t y, size_t x, size_t c) {
     if constexpr (PIXELS > 1) {
         if (pixels < PIXELS) {
@@ -222,9 +222,9 @@ struct EvenStrips {
 
 /// All whole groups of channels by assembly; returns how many channels that are.
 template <int KERNEL, int STRIDE>
-size_t assembled_row(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window,
+size_t assembled_row(const ConvView<Element>& args, const VecEpilogue& epilogue, const RowWindow& window,
                      size_t y, size_t x, const EvenStrips& strips) {
-    constexpr size_t kVectors = kStripVectors<KERNEL>, kGroup = kVectors * Vec<float>::kWidth;
+    constexpr size_t kVectors = kStripVectors<KERNEL>, kGroup = kVectors * Vec<Element>::kWidth;
     const size_t groups = args.input.channels / kGroup;
     if (groups > 0) {
         assembled_strips<KERNEL, STRIDE>(
@@ -236,7 +236,7 @@ size_t assembled_row(const ConvView<float>& args, const VecEpilogue& epilogue, c
 
 /// The interior of a row whose window lies inside the image, one vector of channels after the other.
 template <int KERNEL, int STRIDE>
-void inner_row_by_vectors(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window,
+void inner_row_by_vectors(const ConvView<Element>& args, const VecEpilogue& epilogue, const RowWindow& window,
                           size_t y, const Interior& interior) {
     VectorRow row;
     const auto first = static_cast<ptrdiff_t>(interior.begin * STRIDE) - KERNEL / 2;
@@ -252,7 +252,7 @@ void inner_row_by_vectors(const ConvView<float>& args, const VecEpilogue& epilog
 }
 
 template <int KERNEL, int STRIDE>
-void inner_row(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window, size_t y,
+void inner_row(const ConvView<Element>& args, const VecEpilogue& epilogue, const RowWindow& window, size_t y,
                const Interior& interior) {
     if (interior.begin == interior.end) {
         return;
@@ -280,7 +280,7 @@ void inner_row(const ConvView<float>& args, const VecEpilogue& epilogue, const R
 
 /// A whole row of a map that has an interior, by strips at its ends of which some columns lie outside.
 template <int KERNEL, int STRIDE>
-void whole_row(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window, size_t y,
+void whole_row(const ConvView<Element>& args, const VecEpilogue& epilogue, const RowWindow& window, size_t y,
                const Interior& interior) {
     constexpr int kPad = KERNEL / 2, kEnd = (kPad + STRIDE - 1) / STRIDE;  // outputs at an end
     inner_pixels<KERNEL, STRIDE, kEnd, kPad, 0>(args, epilogue, window, y, 0, 0);
@@ -299,7 +299,7 @@ void whole_row(const ConvView<float>& args, const VecEpilogue& epilogue, const R
 
 /// Calls f(kernel, stride), as constants, if there is a loop made for them; false if there is none.
 template <typename F>
-inline bool with_loop(const ConvView<float>& args, F&& f) {
+inline bool with_loop(const ConvView<Element>& args, F&& f) {
     if (args.kernel == 3 && args.stride == 1) {
         f(Constant<3>(), Constant<1>());
     } else if (args.kernel == 3 && args.stride == 2) {
@@ -315,15 +315,15 @@ inline bool with_loop(const ConvView<float>& args, F&& f) {
 }
 
 /// The interior of a row by the loop made for that kernel and stride; false if there is none.
-inline bool inner_row_of(const ConvView<float>& args, const VecEpilogue& epilogue, const RowWindow& window,
+inline bool inner_row_of(const ConvView<Element>& args, const VecEpilogue& epilogue, const RowWindow& window,
                          size_t y, const Interior& interior) {
     return with_loop(args, [&](auto kernel, auto stride) {
         inner_row<kernel.value, stride.value>(args, epilogue, window, y, interior);
     });
 }
 
-inline void depthwise_row(const ConvView<float>& args, const VecEpilogue& epilogue, const Interior& interior,
-                          const RowWindow& window, size_t y) {
+inline void depthwise_row(const ConvView<Element>& args, const VecEpilogue& epilogue,
+                          const Interior& interior, const RowWindow& window, size_t y) {
     if (interior.begin < interior.end && with_loop(
                                              args,
                                              [&](auto kernel, auto stride) {

@@ -24,17 +24,17 @@ template <int KERNEL>
 constexpr size_t kLeastAssembledPixels = kNeon ? (KERNEL == 3 ? 3 : 5) : 0;
 
 /// Stands for a bias that there is not.
-alignas(64) constexpr float kNoBias[4 * Vec<float>::kWidth] = {};
+alignas(64) constexpr Element kNoBias[4 * Vec<Element>::kWidth] = {};
 
 /// Where a group of vectors of channels comes from and goes to, for a few neighbouring outputs.
 struct Strip {
-    const float* const* rows;  // of the input that the windows see
+    const Element* const* rows;  // of the input that the windows see
     size_t row_count;
-    ptrdiff_t offset;       // from a row's begin to the first tap that is used
-    const float* weights;   // first tap that is used
-    const float* bias;      // as many vectors as the group has
-    float* output;          // first output
-    const float* residual;  // of the first output, or null
+    ptrdiff_t offset;         // from a row's begin to the first tap that is used
+    const Element* weights;   // first tap that is used
+    const Element* bias;      // as many vectors as the group has
+    Element* output;          // first output
+    const Element* residual;  // of the first output, or null
     size_t input_ld, output_ld, residual_ld;
 
     /// To the group that begins `channels` further on, with that many taps.
@@ -54,19 +54,19 @@ constexpr size_t strip_vectors(size_t kernel) {
 
 /// The packed weights of the vector of channels that begins at channel c.
 struct PackedVector {
-    const float* first;
+    const Element* first;
     size_t step;
 
-    PackedVector(const ConvView<float>& args, size_t c) {
+    PackedVector(const ConvView<Element>& args, size_t c) {
         const size_t taps = args.kernel * args.kernel,
-                     group = strip_vectors(args.kernel) * Vec<float>::kWidth;
+                     group = strip_vectors(args.kernel) * Vec<Element>::kWidth;
         const size_t in_group = c % group;
         const bool whole = c - in_group + group <= args.input.channels;
         first = args.packed + (whole ? (c - in_group) * taps + in_group : c * taps);
-        step = whole ? group : Vec<float>::kWidth;
+        step = whole ? group : Vec<Element>::kWidth;
     }
 
-    const float* tap(size_t i) const { return first + i * step; }
+    const Element* tap(size_t i) const { return first + i * step; }
 };
 
 /// Defined where kLeastAssembledPixels is not 0.

@@ -13,10 +13,10 @@ constexpr size_t kLargestKernel = 5;  // that has loops of its own
 
 /// Outputs of a row whose windows lie inside the image; no residual.
 struct VectorRow {
-    const float* rows[kLargestKernel];  // first tap of the first output, in each row of the window
+    const Element* rows[kLargestKernel];  // first tap of the first output, in each row of the window
     size_t input_ld;
-    const float* weights;
-    float* output;  // the first
+    const Element* weights;
+    Element* output;  // the first
     size_t output_ld;
     size_t channels;
 };
@@ -24,26 +24,26 @@ struct VectorRow {
 /// PIXELS outputs from `pixel` on, of the vector of channels at c.
 template <int KERNEL, int STRIDE, int PIXELS, typename Load, typename Store>
 inline __attribute__((always_inline)) void convolve_pixels(const VectorRow& row, size_t pixel, size_t c,
-                                                           Vec<float> bias, const VecEpilogue& epilogue,
+                                                           Vec<Element> bias, const VecEpilogue& epilogue,
                                                            Load&& load, Store&& store) {
     constexpr int kInputs = (PIXELS - 1) * STRIDE + KERNEL;
-    Vec<float> acc[PIXELS];
+    Vec<Element> acc[PIXELS];
 #pragma GCC unroll 8
     for (int p = 0; p < PIXELS; ++p) {
         acc[p] = bias;
     }
-    const float* weights = row.weights + c * KERNEL * KERNEL;
+    const Element* weights = row.weights + c * KERNEL * KERNEL;
 #pragma GCC unroll 8
     for (int ky = 0; ky < KERNEL; ++ky) {
-        Vec<float> w[KERNEL];
+        Vec<Element> w[KERNEL];
 #pragma GCC unroll 8
         for (int kx = 0; kx < KERNEL; ++kx) {
-            w[kx] = in_register(Vec<float>::load(weights + (ky * KERNEL + kx) * Vec<float>::kWidth));
+            w[kx] = in_register(Vec<Element>::load(weights + (ky * KERNEL + kx) * Vec<Element>::kWidth));
         }
-        const float* in = row.rows[ky] + pixel * STRIDE * row.input_ld + c;
+        const Element* in = row.rows[ky] + pixel * STRIDE * row.input_ld + c;
 #pragma GCC unroll 16
         for (int i = 0; i < kInputs; ++i) {
-            const Vec<float> value = in_register(load(in));
+            const Vec<Element> value = in_register(load(in));
             in += row.input_ld;
 #pragma GCC unroll 8
             for (int p = 0; p < PIXELS; ++p) {
@@ -54,7 +54,7 @@ inline __attribute__((always_inline)) void convolve_pixels(const VectorRow& row,
         }
     }
     epilogue.activate_all(acc, PIXELS);
-    float* to = row.output + pixel * row.output_ld + c;
+    Element* to = row.output + pixel * row.output_ld + c;
 #pragma GCC unroll 8
     for (int p = 0; p < PIXELS; ++p) {
         store(acc[p], to);
@@ -70,22 +70,22 @@ __attribute__((noinline)) void convolve_row(const VectorRow& row_, size_t pixel,
     const VectorRow row = row_;
     const VecEpilogue epilogue = epilogue_;
     size_t c = 0;
-    for (; c + Vec<float>::kWidth <= row.channels; c += Vec<float>::kWidth) {
-        const Vec<float> bias = epilogue.bias(c, Vec<float>::kWidth);
+    for (; c + Vec<Element>::kWidth <= row.channels; c += Vec<Element>::kWidth) {
+        const Vec<Element> bias = epilogue.bias(c, Vec<Element>::kWidth);
         for (size_t p = pixel; p < end; p += PIXELS) {
             convolve_pixels<KERNEL, STRIDE, PIXELS>(
-                row, p, c, bias, epilogue, [](const float* from) { return Vec<float>::load(from); },
-                [](Vec<float> v, float* to) { v.store(to); });
+                row, p, c, bias, epilogue, [](const Element* from) { return Vec<Element>::load(from); },
+                [](Vec<Element> v, Element* to) { v.store(to); });
         }
     }
     if (c < row.channels) {
         const size_t count = row.channels - c;
-        const Vec<float> bias = epilogue.bias(c, count);
+        const Vec<Element> bias = epilogue.bias(c, count);
         for (size_t p = pixel; p < end; p += PIXELS) {
             convolve_pixels<KERNEL, STRIDE, PIXELS>(
                 row, p, c, bias, epilogue,
-                [count](const float* from) { return Vec<float>::load_first(from, count); },
-                [count](Vec<float> v, float* to) { v.store_first(to, count); });
+                [count](const Element* from) { return Vec<Element>::load_first(from, count); },
+                [count](Vec<Element> v, Element* to) { v.store_first(to, count); });
         }
     }
 }

@@ -6,8 +6,11 @@
 namespace mobileinst {
 namespace {
 
+template <typename T>
 double elementwise_value_ref(const ElementwiseArgs& args, size_t pixel, size_t channel) {
-    const auto at = [&](const Tensor& map) -> double { return Map<const float>(map).pixel(pixel)[channel]; };
+    const auto at = [&](const Tensor& map) -> double {
+        return static_cast<double>(Map<const T>(map).pixel(pixel)[channel]);
+    };
     switch (args.op) {
         case ElementwiseOp::Copy:
             return at(args.a);
@@ -21,17 +24,19 @@ double elementwise_value_ref(const ElementwiseArgs& args, size_t pixel, size_t c
     return at(args.a);
 }
 
+template <typename T>
 void elementwise_run_ref(const ElementwiseArgs& args, size_t begin, size_t end) {
-    const Map<float> output(args.output);
+    const Map<T> output(args.output);
     for (size_t pixel = begin; pixel < end; ++pixel) {
         for (size_t channel = 0; channel < output.channels; ++channel) {
-            const double y = activate_ref(elementwise_value_ref(args, pixel, channel), args.activation);
-            output.pixel(pixel)[channel] = static_cast<float>(y);
+            const double y = activate_ref(elementwise_value_ref<T>(args, pixel, channel), args.activation);
+            output.pixel(pixel)[channel] = static_cast<T>(y);
         }
     }
 }
 
-constexpr ElementwiseKernels kElementwiseRef = {elementwise_run_ref};
+template <typename T>
+constexpr ElementwiseKernels kElementwiseRef = {elementwise_run_ref<T>};
 
 }  // namespace
 }  // namespace mobileinst

@@ -6,47 +6,47 @@
 namespace mobileinst {
 namespace {
 
-/// ElementwiseArgs of floats.
+/// ElementwiseArgs of elements.
 struct ElementwiseView {
-    Map<const float> a, b, c;
-    Map<float> output;
+    Map<const Element> a, b, c;
+    Map<Element> output;
 
     explicit ElementwiseView(const ElementwiseArgs& args)
         : a(args.a), b(args.b), c(args.c), output(args.output) {}
 };
 
 template <ElementwiseOp kOp>
-inline Vec<float> combine(const ElementwiseView& args, size_t pixel, size_t channel, size_t count) {
-    const Vec<float> a = Vec<float>::load_up_to(args.a.pixel(pixel) + channel, count);
+inline Vec<Element> combine(const ElementwiseView& args, size_t pixel, size_t channel, size_t count) {
+    const Vec<Element> a = Vec<Element>::load_up_to(args.a.pixel(pixel) + channel, count);
     if constexpr (kOp == ElementwiseOp::Copy) {
         return a;
     } else {
-        const Vec<float> b = Vec<float>::load_up_to(args.b.pixel(pixel) + channel, count);
+        const Vec<Element> b = Vec<Element>::load_up_to(args.b.pixel(pixel) + channel, count);
         if constexpr (kOp == ElementwiseOp::Add) {
             return a + b;
         } else if constexpr (kOp == ElementwiseOp::Multiply) {
             return a * b;
         } else {
-            return fma(a, b, Vec<float>::load_up_to(args.c.pixel(pixel) + channel, count));
+            return fma(a, b, Vec<Element>::load_up_to(args.c.pixel(pixel) + channel, count));
         }
     }
 }
 
-/// VECTORS vectors from a channel on, each of the first `count` floats.
+/// VECTORS vectors from a channel on, each of the first `count` elements.
 template <ElementwiseOp kOp, int VECTORS>
 inline __attribute__((always_inline)) void elementwise_channels(const ElementwiseView& args,
                                                                 const VecEpilogue& epilogue, size_t pixel,
                                                                 size_t channel, size_t count) {
-    Vec<float> y[VECTORS];
+    Vec<Element> y[VECTORS];
 #pragma GCC unroll 4
     for (int i = 0; i < VECTORS; ++i) {
-        y[i] = combine<kOp>(args, pixel, channel + i * Vec<float>::kWidth, count);
+        y[i] = combine<kOp>(args, pixel, channel + i * Vec<Element>::kWidth, count);
     }
     epilogue.activate_all(y, VECTORS);
-    float* output = args.output.pixel(pixel) + channel;
+    Element* output = args.output.pixel(pixel) + channel;
 #pragma GCC unroll 4
     for (int i = 0; i < VECTORS; ++i) {
-        y[i].store_up_to(output + i * Vec<float>::kWidth, count);
+        y[i].store_up_to(output + i * Vec<Element>::kWidth, count);
     }
 }
 
@@ -56,11 +56,12 @@ void elementwise_run_op(const ElementwiseArgs& args_, size_t begin, size_t end) 
     const VecEpilogue epilogue(args_.activation);
     for (size_t pixel = begin; pixel < end; ++pixel) {
         size_t channel = 0;
-        for (; channel + 4 * Vec<float>::kWidth <= args.output.channels; channel += 4 * Vec<float>::kWidth) {
-            elementwise_channels<kOp, 4>(args, epilogue, pixel, channel, Vec<float>::kWidth);
+        for (; channel + 4 * Vec<Element>::kWidth <= args.output.channels;
+             channel += 4 * Vec<Element>::kWidth) {
+            elementwise_channels<kOp, 4>(args, epilogue, pixel, channel, Vec<Element>::kWidth);
         }
-        for (; channel + Vec<float>::kWidth <= args.output.channels; channel += Vec<float>::kWidth) {
-            elementwise_channels<kOp, 1>(args, epilogue, pixel, channel, Vec<float>::kWidth);
+        for (; channel + Vec<Element>::kWidth <= args.output.channels; channel += Vec<Element>::kWidth) {
+            elementwise_channels<kOp, 1>(args, epilogue, pixel, channel, Vec<Element>::kWidth);
         }
         if (channel < args.output.channels) {
             elementwise_channels<kOp, 1>(args, epilogue, pixel, channel, args.output.channels - channel);

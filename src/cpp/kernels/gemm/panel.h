@@ -15,38 +15,38 @@
 namespace mobileinst {
 namespace {
 
-constexpr size_t kPanelColumns = kPanelVectors * Vec<float>::kWidth;
+constexpr size_t kPanelColumns = kPanelVectors * Vec<Element>::kWidth;
 
 /// What sums begin with where there is no bias.
-alignas(64) constexpr float kZeroColumns[kPanelColumns] = {};
+alignas(64) constexpr Element kZeroColumns[kPanelColumns] = {};
 
 /// Floats of packed weights (n, k).
-inline size_t packed_floats(size_t n, size_t k) { return round_up(n, Vec<float>::kWidth) * k; }
+inline size_t packed_elements(size_t n, size_t k) { return round_up(n, Vec<Element>::kWidth) * k; }
 
 /// Columns that the panel beginning at `column` holds, zeros included.
 inline size_t panel_columns(size_t n, size_t column) {
-    return smaller(kPanelColumns, round_up(n - column, Vec<float>::kWidth));
+    return smaller(kPanelColumns, round_up(n - column, Vec<Element>::kWidth));
 }
 
 /// Where a tile's sums go: rows of C from (row, column) on, with the epilogue.
 struct EpilogueRows {
     const VecEpilogue* epilogue;
-    float* c;
+    Element* c;
     size_t ldc, row, column, columns;
 
-    Vec<float> start(size_t vector) const {
-        const size_t done = vector * Vec<float>::kWidth;
+    Vec<Element> start(size_t vector) const {
+        const size_t done = vector * Vec<Element>::kWidth;
         return epilogue->bias(column + done, columns - done);
     }
 
     template <int ROWS, int VECTORS>
-    inline __attribute__((always_inline)) void store(Vec<float> (&acc)[ROWS][VECTORS]) const {
+    inline __attribute__((always_inline)) void store(Vec<Element> (&acc)[ROWS][VECTORS]) const {
         epilogue->activate_all(&acc[0][0], ROWS * VECTORS);
         // Told apart here so that the usual case has no branch per vector.
-        if (columns >= VECTORS * Vec<float>::kWidth) {
-            store_columns(acc, Vec<float>::kWidth);
+        if (columns >= VECTORS * Vec<Element>::kWidth) {
+            store_columns(acc, Vec<Element>::kWidth);
         } else {
-            store_columns(acc, columns - (VECTORS - 1) * Vec<float>::kWidth);
+            store_columns(acc, columns - (VECTORS - 1) * Vec<Element>::kWidth);
         }
     }
 
@@ -55,10 +55,10 @@ struct EpilogueRows {
         const Activation activation = epilogue->activation;
         *target = {epilogue->bias_values == nullptr ? kZeroColumns : epilogue->bias_values + column,
                    c,
-                   ldc * sizeof(float),
+                   ldc * sizeof(Element),
                    epilogue->residual == nullptr ? nullptr
                                                  : epilogue->residual + row * epilogue->residual_ld + column,
-                   epilogue->residual_ld * sizeof(float),
+                   epilogue->residual_ld * sizeof(Element),
                    static_cast<size_t>((activation != Activation::None ? 1 : 0) +
                                        (activation == Activation::Relu6 ? 2 : 0) +
                                        (epilogue->residual != nullptr ? 4 : 0))};
@@ -72,30 +72,30 @@ struct EpilogueRows {
   private:
     /// The last vector has `last` columns.
     template <int ROWS, int VECTORS>
-    inline __attribute__((always_inline)) void store_columns(Vec<float> (&acc)[ROWS][VECTORS],
+    inline __attribute__((always_inline)) void store_columns(Vec<Element> (&acc)[ROWS][VECTORS],
                                                              size_t last) const {
         if (epilogue->residual != nullptr) {
-            const float* from = epilogue->residual + row * epilogue->residual_ld + column;
+            const Element* from = epilogue->residual + row * epilogue->residual_ld + column;
 #pragma GCC unroll 16
             for (int r = 0; r < ROWS; ++r) {
                 from = settled(from);
 #pragma GCC unroll 4
                 for (int v = 0; v < VECTORS; ++v) {
                     acc[r][v] =
-                        acc[r][v] + Vec<float>::load_up_to(from + v * Vec<float>::kWidth,
-                                                           v + 1 < VECTORS ? Vec<float>::kWidth : last);
+                        acc[r][v] + Vec<Element>::load_up_to(from + v * Vec<Element>::kWidth,
+                                                             v + 1 < VECTORS ? Vec<Element>::kWidth : last);
                 }
                 from += epilogue->residual_ld;
             }
         }
-        float* to = c;
+        Element* to = c;
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; ++r) {
             to = settled(to);
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; ++v) {
-                acc[r][v].store_up_to(to + v * Vec<float>::kWidth,
-                                      v + 1 < VECTORS ? Vec<float>::kWidth : last);
+                acc[r][v].store_up_to(to + v * Vec<Element>::kWidth,
+                                      v + 1 < VECTORS ? Vec<Element>::kWidth : last);
             }
             to += ldc;
         }
@@ -104,27 +104,27 @@ struct EpilogueRows {
 
 /// Where a tile's sums go when they are intermediate: whole vectors, as they are.
 struct RawRows {
-    float* c;
+    Element* c;
     size_t ldc;
 
-    Vec<float> start(size_t) const { return Vec<float>::zero(); }
+    Vec<Element> start(size_t) const { return Vec<Element>::zero(); }
 
     template <int ROWS, int VECTORS>
-    inline __attribute__((always_inline)) void store(Vec<float> (&acc)[ROWS][VECTORS]) const {
-        float* to = c;
+    inline __attribute__((always_inline)) void store(Vec<Element> (&acc)[ROWS][VECTORS]) const {
+        Element* to = c;
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; ++r) {
             to = settled(to);
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; ++v) {
-                acc[r][v].store(to + v * Vec<float>::kWidth);
+                acc[r][v].store(to + v * Vec<Element>::kWidth);
             }
             to += ldc;
         }
     }
 
     bool describe(TileTarget* target) const {
-        *target = {kZeroColumns, c, ldc * sizeof(float), nullptr, 0, 0};
+        *target = {kZeroColumns, c, ldc * sizeof(Element), nullptr, 0, 0};
         return true;
     }
 
@@ -133,15 +133,15 @@ struct RawRows {
 
 /// `tiles` tiles below each other.
 template <int ROWS, int VECTORS, typename Output>
-inline __attribute__((always_inline)) void gemm_tiles_inline(const float* a, size_t lda, size_t tiles,
-                                                             const float* panel, size_t k, Output output) {
-    Vec<float> start[VECTORS];
+inline __attribute__((always_inline)) void gemm_tiles_inline(const Element* a, size_t lda, size_t tiles,
+                                                             const Element* panel, size_t k, Output output) {
+    Vec<Element> start[VECTORS];
 #pragma GCC unroll 4
     for (int v = 0; v < VECTORS; ++v) {
         start[v] = output.start(v);
     }
     for (; tiles > 0; --tiles) {
-        Vec<float> acc[ROWS][VECTORS];
+        Vec<Element> acc[ROWS][VECTORS];
         sum_tile(a, lda, panel, k, start, acc);
         output.store(acc);
         a += ROWS * lda;
@@ -150,7 +150,7 @@ inline __attribute__((always_inline)) void gemm_tiles_inline(const float* a, siz
 }
 
 template <int ROWS, int VECTORS, typename Output>
-__attribute__((noinline)) void gemm_tiles(const float* a, size_t lda, size_t tiles, const float* panel,
+__attribute__((noinline)) void gemm_tiles(const Element* a, size_t lda, size_t tiles, const Element* panel,
                                           size_t k, Output output) {
     gemm_tiles_inline<ROWS, VECTORS>(a, lda, tiles, panel, k, output);
 }
@@ -158,14 +158,14 @@ __attribute__((noinline)) void gemm_tiles(const float* a, size_t lda, size_t til
 /// The tile that begins `row` rows below. `output` is not passed by value: it would go over the stack, and
 /// loads from there waited until all that the tile before had stored was in the cache.
 template <int ROWS, int VECTORS, typename Output>
-__attribute__((noinline)) void gemm_tile(const float* a, size_t lda, const float* panel, size_t k,
+__attribute__((noinline)) void gemm_tile(const Element* a, size_t lda, const Element* panel, size_t k,
                                          const Output& output, size_t row) {
     gemm_tiles_inline<ROWS, VECTORS>(a, lda, 1, panel, k, output.below(row));
 }
 
 template <int ROWS, int VECTORS, typename Output>
-inline void gemm_tiles_of(size_t rows, const float* a, size_t lda, size_t tiles, const float* panel, size_t k,
-                          const Output& output) {
+inline void gemm_tiles_of(size_t rows, const Element* a, size_t lda, size_t tiles, const Element* panel,
+                          size_t k, const Output& output) {
     if constexpr (ROWS > 1) {
         if (rows < ROWS) {
             return gemm_tiles_of<ROWS - 1, VECTORS>(rows, a, lda, tiles, panel, k, output);
@@ -187,7 +187,7 @@ inline void gemm_tiles_of(size_t rows, const float* a, size_t lda, size_t tiles,
 }
 
 template <int VECTORS, typename Output>
-inline void gemm_panel_rows(const float* a, size_t lda, size_t rows, const float* panel, size_t k,
+inline void gemm_panel_rows(const Element* a, size_t lda, size_t rows, const Element* panel, size_t k,
                             const Output& output) {
     constexpr int kRows = static_cast<int>(kTileRows<VECTORS>);
     // Even tiles, no thin one at the end: some of `high` rows, then some of one row less.
@@ -201,7 +201,7 @@ inline void gemm_panel_rows(const float* a, size_t lda, size_t rows, const float
 
 /// All rows against one panel of `vectors` vectors, VECTORS at most.
 template <int VECTORS, typename Output>
-inline void gemm_panel_of(const float* a, size_t lda, size_t rows, const float* panel, size_t vectors,
+inline void gemm_panel_of(const Element* a, size_t lda, size_t rows, const Element* panel, size_t vectors,
                           size_t k, const Output& output) {
     if constexpr (VECTORS > 1) {
         if (vectors < VECTORS) {
@@ -212,8 +212,8 @@ inline void gemm_panel_of(const float* a, size_t lda, size_t rows, const float* 
 }
 
 template <typename Output>
-inline void gemm_panel(const float* a, size_t lda, size_t rows, const float* panel, size_t vectors, size_t k,
-                       const Output& output) {
+inline void gemm_panel(const Element* a, size_t lda, size_t rows, const Element* panel, size_t vectors,
+                       size_t k, const Output& output) {
     gemm_panel_of<static_cast<int>(kPanelVectors)>(a, lda, rows, panel, vectors, k, output);
 }
 

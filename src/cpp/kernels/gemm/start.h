@@ -8,10 +8,10 @@ namespace mobileinst {
 
 /// Where tiles in assembly, which some tiers have, begin and what they do with the sums. Steps are in bytes.
 struct TileTarget {
-    const float* start;  // (16,) of each row's sums
-    float* c;
+    const void* start;  // a panel's columns, of each row's sums
+    void* c;
     size_t c_step;
-    const float* residual;
+    const void* residual;
     size_t residual_step;
     size_t mode;  // bits: 1 a lower limit of 0, 2 an upper one of 6, 4 a residual
 };
@@ -20,8 +20,8 @@ namespace {
 
 /// Every row's sums begin with the same vectors.
 template <int ROWS, int VECTORS>
-inline __attribute__((always_inline)) void start_rows(const Vec<float> (&start)[VECTORS],
-                                                      Vec<float> (&acc)[ROWS][VECTORS]) {
+inline __attribute__((always_inline)) void start_rows(const Vec<Element> (&start)[VECTORS],
+                                                      Vec<Element> (&acc)[ROWS][VECTORS]) {
 #pragma GCC unroll 4
     for (int v = 0; v < VECTORS; ++v) {
 #pragma GCC unroll 16

@@ -4,18 +4,26 @@
 
 #include "kernels/gemm/start.h"
 
-// tiles_neon.S. Rows of A are `row_step` bytes apart.
+namespace mobileinst {
+
+/// `tiles` > 0 tiles of so many rows and four vectors of columns below each other, from start to end. Rows of
+/// A are `row_step` bytes apart.
+using TilesFunction = void(const void* a, size_t row_step, size_t tiles, const void* panel, size_t k,
+                           const TileTarget* target);
+/// The same where a row of A is `runs` runs of `length` values, each `gap` bytes after the end of the one
+/// before.
+using TilesOfRunsFunction = void(const void* a, size_t row_step, size_t tiles, const void* panel,
+                                 size_t length, const TileTarget* target, size_t runs, size_t gap);
+
+}  // namespace mobileinst
+
 extern "C" {
-/// `tiles` > 0 tiles of four or three rows and 16 columns below each other, from start to end.
-void mobileinst_gemm_tiles_4(const float* a, size_t row_step, size_t tiles, const float* panel, size_t k,
-                             const mobileinst::TileTarget* target);
-void mobileinst_gemm_tiles_3(const float* a, size_t row_step, size_t tiles, const float* panel, size_t k,
-                             const mobileinst::TileTarget* target);
-/// The same by four rows, where a row of A is `runs` runs of `length` values, each `gap` bytes after the end
-/// of the one before.
-void mobileinst_gemm_tiles_of_runs_4(const float* a, size_t row_step, size_t tiles, const float* panel,
-                                     size_t length, const mobileinst::TileTarget* target, size_t runs,
-                                     size_t gap);
+// tiles_neon.S
+mobileinst::TilesFunction mobileinst_gemm_tiles_4, mobileinst_gemm_tiles_3;
+mobileinst::TilesOfRunsFunction mobileinst_gemm_tiles_of_runs_4;
+// tiles_neon_fp16.S
+mobileinst::TilesFunction mobileinst_gemm_tiles_4_fp16, mobileinst_gemm_tiles_3_fp16;
+mobileinst::TilesOfRunsFunction mobileinst_gemm_tiles_of_runs_4_fp16;
 }
 
 namespace mobileinst {
@@ -36,66 +44,70 @@ constexpr bool kLoopsOverTiles = true;
 
 /// A row of a panel.
 template <int VECTORS>
-inline __attribute__((always_inline)) void load_row(const float* panel, float32x4_t (&w)[VECTORS]) {
+inline __attribute__((always_inline)) void load_row(const Element* panel, Vec<Element> (&w)[VECTORS]) {
     if constexpr (VECTORS == 4) {
-        const float32x4x4_t row = vld1q_f32_x4(panel);
-#pragma GCC unroll 4
-        for (int v = 0; v < 4; ++v) {
-            w[v] = row.val[v];
-        }
+        load_four(panel, w);
     } else {
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; ++v) {
-            w[v] = vld1q_f32(panel + v * 4);
+            w[v] = Vec<Element>::load(panel + v * Vec<Element>::kWidth);
         }
     }
 }
 
 /// acc[r] += x[r][LANE] * w, for one row of a panel.
 template <int LANE, int ROWS, int VECTORS>
-inline __attribute__((always_inline)) void multiply_lane(const Vec<float> (&x)[ROWS], const float* panel,
-                                                         Vec<float> (&acc)[ROWS][VECTORS]) {
-    float32x4_t w[VECTORS];
-    load_row(panel + LANE * VECTORS * 4, w);
+inline __attribute__((always_inline)) void multiply_lane(const Vec<Element> (&x)[ROWS], const Element* panel,
+                                                         Vec<Element> (&acc)[ROWS][VECTORS]) {
+    Vec<Element> w[VECTORS];
+    load_row(panel + LANE * VECTORS * Vec<Element>::kWidth, w);
 #pragma GCC unroll 4
     for (int v = 0; v < VECTORS; ++v) {
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; ++r) {
-            acc[r][v].v = vfmaq_laneq_f32(acc[r][v].v, w[v], x[r].v, LANE);
+            acc[r][v] = fma_lane<LANE>(w[v], x[r], acc[r][v]);
         }
+    }
+}
+
+/// The same for all lanes from LANE on and as many rows of a panel.
+template <int LANE, int ROWS, int VECTORS>
+inline __attribute__((always_inline)) void multiply_lanes(const Vec<Element> (&x)[ROWS], const Element* panel,
+                                                          Vec<Element> (&acc)[ROWS][VECTORS]) {
+    multiply_lane<LANE>(x, panel, acc);
+    if constexpr (LANE + 1 < Vec<Element>::kWidth) {
+        multiply_lanes<LANE + 1>(x, panel, acc);
     }
 }
 
 /// acc[r][v] += sum over i < k of a[r * lda + i] * panel[i][v], a panel row being VECTORS vectors.
 template <int ROWS, int VECTORS>
-inline __attribute__((always_inline)) void multiply_tile(const float* a, size_t lda, const float* panel,
-                                                         size_t k, Vec<float> (&acc)[ROWS][VECTORS]) {
-    const float* rows[ROWS];
+inline __attribute__((always_inline)) void multiply_tile(const Element* a, size_t lda, const Element* panel,
+                                                         size_t k, Vec<Element> (&acc)[ROWS][VECTORS]) {
+    const Element* rows[ROWS];
 #pragma GCC unroll 16
     for (int r = 0; r < ROWS; ++r) {
         rows[r] = a + r * lda;
     }
-    Vec<float> x[ROWS];
+    constexpr size_t kWidth = Vec<Element>::kWidth;
+    Vec<Element> x[ROWS];
     size_t i = 0;
-    for (; i + 4 <= k; i += 4) {
+    for (; i + kWidth <= k; i += kWidth) {
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; ++r) {
-            x[r] = Vec<float>::load(rows[r]);
-            rows[r] += 4;
+            x[r] = Vec<Element>::load(rows[r]);
+            rows[r] += kWidth;
         }
-        multiply_lane<0>(x, panel, acc);
-        multiply_lane<1>(x, panel, acc);
-        multiply_lane<2>(x, panel, acc);
-        multiply_lane<3>(x, panel, acc);
-        panel += 4 * VECTORS * 4;
+        multiply_lanes<0>(x, panel, acc);
+        panel += kWidth * VECTORS * kWidth;
     }
     for (; i < k; ++i) {
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; ++r) {
-            x[r] = Vec<float>::broadcast(rows[r]++);
+            x[r] = Vec<Element>::broadcast(rows[r]++);
         }
         multiply_lane<0>(x, panel, acc);
-        panel += VECTORS * 4;
+        panel += VECTORS * kWidth;
     }
 }
 
@@ -104,39 +116,42 @@ template <int ROWS, int VECTORS>
 constexpr bool kTileAssembly = (ROWS == 3 || ROWS == 4) && VECTORS == 4;
 
 template <int ROWS>
-inline void assembled_tiles(const float* a, size_t lda, size_t tiles, const float* panel, size_t k,
+inline void assembled_tiles(const Element* a, size_t lda, size_t tiles, const Element* panel, size_t k,
                             const TileTarget& target) {
-    if constexpr (ROWS == 4) {
-        mobileinst_gemm_tiles_4(a, lda * sizeof(float), tiles, panel, k, &target);
-    } else {
-        mobileinst_gemm_tiles_3(a, lda * sizeof(float), tiles, panel, k, &target);
+    constexpr bool kFour = ROWS == 4;
+    TilesFunction* function = kFour ? mobileinst_gemm_tiles_4 : mobileinst_gemm_tiles_3;
+    if constexpr (kElementType == DType::Float16) {
+        function = kFour ? mobileinst_gemm_tiles_4_fp16 : mobileinst_gemm_tiles_3_fp16;
     }
+    function(a, lda * sizeof(Element), tiles, panel, k, &target);
 }
 
 /// The same by ROWS = 4 rows where a row of A is `runs` runs of `length` values that begin `step` values
 /// apart.
 template <int ROWS>
-inline void assembled_tiles_of_runs(const float* a, size_t lda, size_t runs, size_t step, size_t length,
-                                    size_t tiles, const float* panel, const TileTarget& target) {
+inline void assembled_tiles_of_runs(const Element* a, size_t lda, size_t runs, size_t step, size_t length,
+                                    size_t tiles, const Element* panel, const TileTarget& target) {
     static_assert(ROWS == 4, "no assembly for other tiles");
-    mobileinst_gemm_tiles_of_runs_4(a, lda * sizeof(float), tiles, panel, length, &target, runs,
-                                    (step - length) * sizeof(float));
+    TilesOfRunsFunction* function = kElementType == DType::Float16 ? mobileinst_gemm_tiles_of_runs_4_fp16
+                                                                   : mobileinst_gemm_tiles_of_runs_4;
+    function(a, lda * sizeof(Element), tiles, panel, length, &target, runs,
+             (step - length) * sizeof(Element));
 }
 
 /// acc[r] = start + sum over i < k of a[r * lda + i] * panel[i].
 template <int ROWS, int VECTORS>
-inline __attribute__((always_inline)) void sum_tile(const float* a, size_t lda, const float* panel, size_t k,
-                                                    const Vec<float> (&start)[VECTORS],
-                                                    Vec<float> (&acc)[ROWS][VECTORS]) {
+inline __attribute__((always_inline)) void sum_tile(const Element* a, size_t lda, const Element* panel,
+                                                    size_t k, const Vec<Element> (&start)[VECTORS],
+                                                    Vec<Element> (&acc)[ROWS][VECTORS]) {
     if constexpr (kTileAssembly<ROWS, VECTORS>) {
-        float sums[ROWS * VECTORS * 4];
-        assembled_tiles<ROWS>(a, lda, 1, panel, k,
-                              {reinterpret_cast<const float*>(start), sums, VECTORS * 16, nullptr, 0, 0});
+        constexpr size_t kWidth = Vec<Element>::kWidth;
+        Element sums[ROWS * VECTORS * kWidth];
+        assembled_tiles<ROWS>(a, lda, 1, panel, k, {start, sums, VECTORS * kVecBytes, nullptr, 0, 0});
 #pragma GCC unroll 4
         for (int r = 0; r < ROWS; ++r) {
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; ++v) {
-                acc[r][v] = Vec<float>::load(sums + (r * VECTORS + v) * 4);
+                acc[r][v] = Vec<Element>::load(sums + (r * VECTORS + v) * kWidth);
             }
         }
     } else {

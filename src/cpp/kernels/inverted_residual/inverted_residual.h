@@ -21,9 +21,9 @@ struct InvertedResidualArgs {
     /// Weights packed by KernelTable::gemm (hidden, in_channels); null if the block has no expansion, and
     /// then hidden = in_channels.
     const void* expand = nullptr;
-    const float* expand_bias = nullptr;
-    const void* depthwise = nullptr;  ///< packed by KernelTable::depthwise
-    const float* depthwise_bias = nullptr;
+    const void* expand_bias = nullptr;  ///< biases are of the type of the elements
+    const void* depthwise = nullptr;    ///< packed by KernelTable::depthwise
+    const void* depthwise_bias = nullptr;
     const void* project = nullptr;             ///< packed by KernelTable::gemm (out_channels, hidden)
     Activation activation = Activation::None;  ///< after expansion and depthwise convolution
     Epilogue epilogue;                         ///< of the projection

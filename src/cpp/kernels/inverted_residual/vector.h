@@ -14,12 +14,12 @@
 namespace mobileinst {
 namespace {
 
-/// InvertedResidualArgs of floats.
+/// InvertedResidualArgs of elements.
 struct Block {
-    Map<const float> input;
-    Map<float> output;
+    Map<const Element> input;
+    Map<Element> output;
     size_t hidden, kernel, stride;
-    const float *expand, *depthwise, *project;
+    const Element *expand, *depthwise, *project;
     RowRing input_ring, output_ring;
     bool resumes;
 
@@ -29,9 +29,9 @@ struct Block {
           hidden(args.hidden),
           kernel(args.kernel),
           stride(args.stride),
-          expand(static_cast<const float*>(args.expand)),
-          depthwise(static_cast<const float*>(args.depthwise)),
-          project(static_cast<const float*>(args.project)),
+          expand(static_cast<const Element*>(args.expand)),
+          depthwise(static_cast<const Element*>(args.depthwise)),
+          project(static_cast<const Element*>(args.project)),
           input_ring(args.input_ring),
           output_ring(args.output_ring),
           resumes(args.resumes) {}
@@ -47,11 +47,11 @@ struct BlockEpilogues {
           project(args.epilogue) {}
 };
 
-/// Floats from one column of the ring to the next: not many times a cache line's, where neighbouring columns
-/// would share few of the first-level cache's sets.
+/// Elements from one column of the ring to the next: not many times a cache line's, where neighbouring
+/// columns would share few of the first-level cache's sets.
 inline size_t ring_ld(size_t hidden) {
-    constexpr size_t kLine = 16;
-    const size_t ld = round_up(hidden, Vec<float>::kWidth);
+    constexpr size_t kLine = 64 / sizeof(Element);
+    const size_t ld = round_up(hidden, Vec<Element>::kWidth);
     return ld % (8 * kLine) == 0 ? ld + kLine : ld;
 }
 
@@ -82,7 +82,7 @@ inline size_t strip_columns(const Block& args) {
     }
     const size_t per_column = (args.kernel * args.stride + 1) * ring_ld(args.hidden);
     // Narrower strips expand more columns twice.
-    const size_t most = larger(kSecondCacheFloats / 4 * 3 / per_column, 16);
+    const size_t most = larger(kSecondCacheElements / 4 * 3 / per_column, 16);
     return divide_up(width, divide_up(width, most));
 }
 
@@ -91,27 +91,27 @@ size_t inverted_residual_scratch_size(const InvertedResidualArgs& args_) {
     const ColumnStrip strip(args, 0, strip_columns(args));
     const size_t filtered = strip.columns * strip.hidden_ld;
     const size_t ring = args.expand == nullptr ? 0 : args.kernel * strip.ring_row();
-    return (ring + filtered) * sizeof(float);
+    return (ring + filtered) * sizeof(Element);
 }
 
-void zero_borders(const Block& args, const ColumnStrip& strip, float* ring) {
+void zero_borders(const Block& args, const ColumnStrip& strip, Element* ring) {
     for (size_t slot = 0; slot < args.kernel; ++slot) {
-        float* row = ring + slot * strip.ring_row();
+        Element* row = ring + slot * strip.ring_row();
         for (size_t i = 0; i < strip.outside_left * strip.hidden_ld; ++i) {
-            row[i] = 0.0f;
+            row[i] = Element{};
         }
         for (size_t i = strip.ring_row() - strip.outside_right() * strip.hidden_ld; i < strip.ring_row();
              ++i) {
-            row[i] = 0.0f;
+            row[i] = Element{};
         }
     }
 }
 
 inline void expand_row(const Block& args, const ColumnStrip& strip, const VecEpilogue& epilogue, size_t row,
-                       float* ring) {
-    Map<const float> from = args.input;
+                       Element* ring) {
+    Map<const Element> from = args.input;
     from.data = args.input.pixel(args.input_ring.slot(row) * args.input.width + strip.first);
-    Map<float> to;
+    Map<Element> to;
     to.data = ring + row % args.kernel * strip.ring_row() + strip.outside_left * strip.hidden_ld;
     to.ld = strip.hidden_ld;
     to.channels = args.hidden;
@@ -119,12 +119,12 @@ inline void expand_row(const Block& args, const ColumnStrip& strip, const VecEpi
 }
 
 inline void project_row(const Block& args, const ColumnStrip& strip, const VecEpilogue& epilogue, size_t y,
-                        const float* filtered) {
-    Map<const float> from;
+                        const Element* filtered) {
+    Map<const Element> from;
     from.data = filtered;
     from.ld = strip.hidden_ld;
     from.channels = args.hidden;
-    Map<float> to = args.output;
+    Map<Element> to = args.output;
     to.data = args.output.pixel(args.output_ring.slot(y) * args.output.width + strip.x);
     VecEpilogue row_epilogue = epilogue;
     if (epilogue.residual != nullptr) {
@@ -135,8 +135,8 @@ inline void project_row(const Block& args, const ColumnStrip& strip, const VecEp
 }
 
 /// The depthwise part as a problem of its own that writes row 0 of `filtered`.
-inline ConvView<float> filter_args(const Block& args, const ColumnStrip& strip, float* filtered) {
-    ConvView<float> depthwise;
+inline ConvView<Element> filter_args(const Block& args, const ColumnStrip& strip, Element* filtered) {
+    ConvView<Element> depthwise;
     depthwise.packed = args.depthwise;
     depthwise.output.data = filtered;
     depthwise.output.ld = strip.hidden_ld;
@@ -154,9 +154,9 @@ inline size_t rows_seen(const Block& args, size_t y) {
 }
 
 void run_strip(const Block& args, const BlockEpilogues& epilogues, const ColumnStrip& strip, size_t begin,
-               size_t end, float* ring) {
-    float* filtered = ring + args.kernel * strip.ring_row();
-    ConvView<float> depthwise = filter_args(args, strip, filtered);
+               size_t end, Element* ring) {
+    Element* filtered = ring + args.kernel * strip.ring_row();
+    ConvView<Element> depthwise = filter_args(args, strip, filtered);
     const size_t pad = args.kernel / 2;
     depthwise.input.data =
         ring + pad * strip.hidden_ld;  // the kernel's left half reaches back over these columns
@@ -182,9 +182,9 @@ void run_strip(const Block& args, const BlockEpilogues& epilogues, const ColumnS
 
 /// Without expansion the input itself is filtered.
 void run_unexpanded(const Block& args, const BlockEpilogues& epilogues, size_t begin, size_t end,
-                    float* filtered) {
+                    Element* filtered) {
     const ColumnStrip strip(args, 0, args.output.width);
-    ConvView<float> depthwise = filter_args(args, strip, filtered);
+    ConvView<Element> depthwise = filter_args(args, strip, filtered);
     depthwise.input = args.input;
     depthwise.output.width = args.output.width;
     const Interior interior(depthwise);
@@ -197,7 +197,7 @@ void run_unexpanded(const Block& args, const BlockEpilogues& epilogues, size_t b
 void inverted_residual_run(const InvertedResidualArgs& args_, size_t begin, size_t end, void* memory) {
     const Block args(args_);
     const BlockEpilogues epilogues(args_);
-    float* scratch = static_cast<float*>(memory);
+    Element* scratch = static_cast<Element*>(memory);
     if (args.expand == nullptr) {
         return run_unexpanded(args, epilogues, begin, end, scratch);
     }

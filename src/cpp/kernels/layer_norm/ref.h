@@ -7,29 +7,33 @@
 namespace mobileinst {
 namespace {
 
+template <typename T>
 void layer_norm_run_ref(const LayerNormArgs& args, size_t begin, size_t end) {
-    const Map<const float> input(args.input);
-    const Map<float> output(args.output);
+    const Map<const T> input(args.input);
+    const Map<T> output(args.output);
     for (size_t row = begin; row < end; ++row) {
-        const float* x = input.pixel(row);
+        const T* x = input.pixel(row);
         double mean = 0.0, variance = 0.0;
         for (size_t c = 0; c < input.channels; ++c) {
-            mean += x[c];
+            mean += static_cast<double>(x[c]);
         }
         mean /= static_cast<double>(input.channels);
         for (size_t c = 0; c < input.channels; ++c) {
-            variance += (x[c] - mean) * (x[c] - mean);
+            const double centred = static_cast<double>(x[c]) - mean;
+            variance += centred * centred;
         }
         variance /= static_cast<double>(input.channels);
         const double scale = 1.0 / std::sqrt(variance + args.eps);
-        float* y = output.pixel(row);
+        T* y = output.pixel(row);
         for (size_t c = 0; c < input.channels; ++c) {
-            y[c] = static_cast<float>((x[c] - mean) * scale * args.weight[c] + args.bias[c]);
+            const double centred = static_cast<double>(x[c]) - mean;
+            y[c] = static_cast<T>(centred * scale * args.weight[c] + args.bias[c]);
         }
     }
 }
 
-constexpr LayerNormKernels kLayerNormRef = {layer_norm_run_ref};
+template <typename T>
+constexpr LayerNormKernels kLayerNormRef = {layer_norm_run_ref<T>};
 
 }  // namespace
 }  // namespace mobileinst

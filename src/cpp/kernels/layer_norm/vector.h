@@ -10,19 +10,19 @@ namespace mobileinst {
 namespace {
 
 void normalise_row(const LayerNormArgs& args, size_t row) {
-    const float* x = Map<const float>(args.input).pixel(row);
-    float* y = Map<float>(args.output).pixel(row);
+    const Element* x = Map<const Element>(args.input).pixel(row);
+    Element* y = Map<Element>(args.output).pixel(row);
     const size_t channels = args.input.channels, whole = channels / Vec<float>::kWidth * Vec<float>::kWidth;
     const float count = static_cast<float>(channels);
 
     Vec<float> sums = Vec<float>::zero();
 #pragma GCC unroll 4
     for (size_t c = 0; c < whole; c += Vec<float>::kWidth) {
-        sums = sums + Vec<float>::load(x + c);
+        sums = sums + load_floats(x + c);
     }
     float sum = sum_of_lanes(sums);
     for (size_t c = whole; c < channels; ++c) {
-        sum += x[c];
+        sum += static_cast<float>(x[c]);
     }
     const float mean = sum / count;
     const Vec<float> mean_v = Vec<float>::fill(mean);
@@ -30,25 +30,27 @@ void normalise_row(const LayerNormArgs& args, size_t row) {
     Vec<float> squares = Vec<float>::zero();
 #pragma GCC unroll 4
     for (size_t c = 0; c < whole; c += Vec<float>::kWidth) {
-        const Vec<float> centred = Vec<float>::load(x + c) - mean_v;
+        const Vec<float> centred = load_floats(x + c) - mean_v;
         squares = fma(centred, centred, squares);
     }
     float square = sum_of_lanes(squares);
     for (size_t c = whole; c < channels; ++c) {
-        square += (x[c] - mean) * (x[c] - mean);
+        const float centred = static_cast<float>(x[c]) - mean;
+        square += centred * centred;
     }
     const Vec<float> scale = Vec<float>::fill(1.0f / sqrtf(square / count + args.eps));
     const float *weights = args.weight, *biases = args.bias;
 #pragma GCC unroll 4
     for (size_t c = 0; c < whole; c += Vec<float>::kWidth) {
-        const Vec<float> centred = (Vec<float>::load(x + c) - mean_v) * scale;
-        fma(centred, Vec<float>::load(weights + c), Vec<float>::load(biases + c)).store(y + c);
+        const Vec<float> centred = (load_floats(x + c) - mean_v) * scale;
+        store_floats(fma(centred, Vec<float>::load(weights + c), Vec<float>::load(biases + c)), y + c);
     }
     if (whole < channels) {
         const size_t n = channels - whole;
-        const Vec<float> centred = (Vec<float>::load_first(x + whole, n) - mean_v) * scale;
-        fma(centred, Vec<float>::load_first(weights + whole, n), Vec<float>::load_first(biases + whole, n))
-            .store_first(y + whole, n);
+        const Vec<float> centred = (load_floats(x + whole, n) - mean_v) * scale;
+        const Vec<float> normalised = fma(centred, Vec<float>::load_first(weights + whole, n),
+                                          Vec<float>::load_first(biases + whole, n));
+        store_floats(normalised, y + whole, n);
     }
 }
 

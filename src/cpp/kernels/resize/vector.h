@@ -8,14 +8,14 @@ namespace mobileinst {
 namespace {
 
 /// NEON's 32 registers hold the values of four vectors of channels, AVX2's 16 do not.
-constexpr bool kManyRegisters = Vec<float>::kWidth == 4;
+constexpr bool kManyRegisters = kVecTier == Tier::Neon;
 
 enum class ResizeMode { Plain, Add, MultiplyAdd };
 
-/// ResizeArgs of floats.
+/// ResizeArgs of elements.
 struct ResizeView {
-    Map<const float> input, shift, local;
-    Map<float> output;
+    Map<const Element> input, shift, local;
+    Map<Element> output;
 
     explicit ResizeView(const ResizeArgs& args)
         : input(args.input), shift(args.shift), local(args.local), output(args.output) {}
@@ -23,41 +23,41 @@ struct ResizeView {
 
 /// The shares of the four pixels that an output pixel reads.
 struct Shares {
-    Vec<float> top_left, top_right, bottom_left, bottom_right;
+    Vec<Element> top_left, top_right, bottom_left, bottom_right;
 
     Shares(const LinearTap& y, const LinearTap& x)
-        : top_left(Vec<float>::fill((1 - y.weight) * (1 - x.weight))),
-          top_right(Vec<float>::fill((1 - y.weight) * x.weight)),
-          bottom_left(Vec<float>::fill(y.weight * (1 - x.weight))),
-          bottom_right(Vec<float>::fill(y.weight * x.weight)) {}
+        : top_left(Vec<Element>::fill((1 - y.weight) * (1 - x.weight))),
+          top_right(Vec<Element>::fill((1 - y.weight) * x.weight)),
+          bottom_left(Vec<Element>::fill(y.weight * (1 - x.weight))),
+          bottom_right(Vec<Element>::fill(y.weight * x.weight)) {}
 };
 
 /// The four pixels that an output pixel reads.
 struct Corners {
-    const float *top_left, *top_right, *bottom_left, *bottom_right;
+    const Element *top_left, *top_right, *bottom_left, *bottom_right;
 
-    Corners(const Map<const float>& map, const LinearTap& y, const LinearTap& x)
+    Corners(const Map<const Element>& map, const LinearTap& y, const LinearTap& x)
         : top_left(map.pixel(y.low * map.width + x.low)),
           top_right(map.pixel(y.low * map.width + x.high)),
           bottom_left(map.pixel(y.high * map.width + x.low)),
           bottom_right(map.pixel(y.high * map.width + x.high)) {}
 
-    Vec<float> mix(const Shares& shares, size_t channel, size_t count) const {
+    Vec<Element> mix(const Shares& shares, size_t channel, size_t count) const {
         return mix_others(shares, channel, count,
-                          Vec<float>::load_up_to(top_left + channel, count) * shares.top_left);
+                          Vec<Element>::load_up_to(top_left + channel, count) * shares.top_left);
     }
 
     /// The same added to `start`.
-    Vec<float> mix(const Shares& shares, size_t channel, size_t count, Vec<float> start) const {
+    Vec<Element> mix(const Shares& shares, size_t channel, size_t count, Vec<Element> start) const {
         return mix_others(shares, channel, count,
-                          fma(Vec<float>::load_up_to(top_left + channel, count), shares.top_left, start));
+                          fma(Vec<Element>::load_up_to(top_left + channel, count), shares.top_left, start));
     }
 
   private:
-    Vec<float> mix_others(const Shares& shares, size_t channel, size_t count, Vec<float> sum) const {
-        sum = fma(Vec<float>::load_up_to(top_right + channel, count), shares.top_right, sum);
-        sum = fma(Vec<float>::load_up_to(bottom_left + channel, count), shares.bottom_left, sum);
-        return fma(Vec<float>::load_up_to(bottom_right + channel, count), shares.bottom_right, sum);
+    Vec<Element> mix_others(const Shares& shares, size_t channel, size_t count, Vec<Element> sum) const {
+        sum = fma(Vec<Element>::load_up_to(top_right + channel, count), shares.top_right, sum);
+        sum = fma(Vec<Element>::load_up_to(bottom_left + channel, count), shares.bottom_left, sum);
+        return fma(Vec<Element>::load_up_to(bottom_right + channel, count), shares.bottom_right, sum);
     }
 };
 
@@ -66,8 +66,8 @@ template <ResizeMode kMode>
 struct ResizedPixel {
     Corners input, shift;
     Shares shares;
-    const float* local;
-    float* output;
+    const Element* local;
+    Element* output;
 
     ResizedPixel(const ResizeView& args, const LinearTap& y, const LinearTap& x, size_t pixel)
         : input(args.input, y, x),
@@ -76,28 +76,28 @@ struct ResizedPixel {
           local(kMode == ResizeMode::Plain ? nullptr : args.local.pixel(pixel)),
           output(args.output.pixel(pixel)) {}
 
-    /// VECTORS vectors from channel c on, each of the first `count` floats.
+    /// VECTORS vectors from channel c on, each of the first `count` elements.
     template <int VECTORS>
     inline __attribute__((always_inline)) void run(const VecEpilogue& epilogue, size_t c,
                                                    size_t count) const {
-        Vec<float> v[VECTORS];
+        Vec<Element> v[VECTORS];
 #pragma GCC unroll 4
         for (int i = 0; i < VECTORS; ++i) {
-            const size_t channel = c + i * Vec<float>::kWidth;
+            const size_t channel = c + i * Vec<Element>::kWidth;
             if constexpr (kMode == ResizeMode::Add) {
-                v[i] = input.mix(shares, channel, count, Vec<float>::load_up_to(local + channel, count));
+                v[i] = input.mix(shares, channel, count, Vec<Element>::load_up_to(local + channel, count));
             } else {
                 v[i] = input.mix(shares, channel, count);
             }
             if constexpr (kMode == ResizeMode::MultiplyAdd) {
-                v[i] = fma(v[i], Vec<float>::load_up_to(local + channel, count),
+                v[i] = fma(v[i], Vec<Element>::load_up_to(local + channel, count),
                            shift.mix(shares, channel, count));
             }
         }
         epilogue.activate_all(v, VECTORS);
 #pragma GCC unroll 4
         for (int i = 0; i < VECTORS; ++i) {
-            v[i].store_up_to(output + c + i * Vec<float>::kWidth, count);
+            v[i].store_up_to(output + c + i * Vec<Element>::kWidth, count);
         }
     }
 };
@@ -108,12 +108,12 @@ void resize_pixel(const ResizeView& args, const VecEpilogue& epilogue, const Lin
     const ResizedPixel<kMode> resized(args, y, x, pixel);
     size_t c = 0;
     if constexpr (kManyRegisters) {
-        for (; c + 4 * Vec<float>::kWidth <= args.output.channels; c += 4 * Vec<float>::kWidth) {
-            resized.template run<4>(epilogue, c, Vec<float>::kWidth);
+        for (; c + 4 * Vec<Element>::kWidth <= args.output.channels; c += 4 * Vec<Element>::kWidth) {
+            resized.template run<4>(epilogue, c, Vec<Element>::kWidth);
         }
     }
-    for (; c + Vec<float>::kWidth <= args.output.channels; c += Vec<float>::kWidth) {
-        resized.template run<1>(epilogue, c, Vec<float>::kWidth);
+    for (; c + Vec<Element>::kWidth <= args.output.channels; c += Vec<Element>::kWidth) {
+        resized.template run<1>(epilogue, c, Vec<Element>::kWidth);
     }
     if (c < args.output.channels) {
         resized.template run<1>(epilogue, c, args.output.channels - c);

@@ -48,7 +48,7 @@ class AxialAttentionNode final : public Node {
             args_.query_positions[axis] = parameters_[axis].query_positions.values.floats();
             args_.key_positions[axis] = parameters_[axis].key_positions.values.floats();
             args_.encode[axis] = parameters_[axis].encode->packed();
-            args_.encode_bias[axis] = parameters_[axis].encode->bias();
+            args_.encode_bias[axis] = static_cast<const float*>(parameters_[axis].encode->bias());
         }
     }
 
@@ -93,9 +93,10 @@ class AxialAttentionNode final : public Node {
         expect(axis.query_positions.shape == positions && axis.key_positions.shape == positions,
                "positions of (side of the map, key channels)", {k});
         const ConvSpec& encode = axis.encode->spec();
-        expect(axis.encode->kind() == ConvKind::Gemm && axis.encode->tier() == tier_ &&
-                   encode.in_channels == v.channels && encode.out_channels == v.channels,
-               "1x1 convolutions from and to the value's channels", {v});
+        expect(axis.encode->kind() == ConvKind::Gemm && axis.encode->dtype() == DType::Float32 &&
+                   axis.encode->tier() == tier_ && encode.in_channels == v.channels &&
+                   encode.out_channels == v.channels,
+               "1x1 convolutions of floats from and to the value's channels", {v});
     }
 
     Tier tier_;
