@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from .. import __version__
 from ..io.terminal import one_line, prepare_streams
@@ -51,7 +51,7 @@ def _told(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-class _OneLineHandler(logging.StreamHandler[TextIO]):
+class _OneLineHandler(logging.Handler):
     """Log messages as errors are shown: one line on standard error, whichever that is at the time."""
 
     def emit(self, record: logging.LogRecord) -> None:
