@@ -1,4 +1,4 @@
-# How many files an installation compiles at once: no more than fit into memory. The largest need some 350 MB each (by
+# How many files an installation compiles at once: no more than fit into memory. The largest need some 380 MB each (by
 # GCC 12), the rest of an installation 150, and Ninja's own number, the processors and two more, would take all memory of a small machine.
 # A plain CMake build is told by `cmake --build --parallel`.
 
