@@ -282,7 +282,7 @@ def test_weights_are_packed_once_for_all_maps_with_the_same_tiles(monkeypatch: p
     pack = _native.ConvWeights
 
     def count(weight: NDArray[np.float32], *rest: object) -> object:
-        packed.append((weight.shape[2], int(str(rest[-1]))))
+        packed.append((weight.shape[2], int(str(rest[-2]))))
         return pack(weight, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(_native, "ConvWeights", count)
