@@ -41,7 +41,7 @@ _KERNELS = {
     "window_max": "pooling",
 }
 #: Tiers of processors with half-precision arithmetic. Others round floats: the same results, but slower.
-HALF_TIERS = ("neon_fp16",)
+HALF_TIERS = ("neon_fp16", "neon_dot")
 #: Nodes that integers may compute, where the tier has kernels; 3x3 convolutions are faster by Winograd's.
 _INT8_LAYERS = ("gemm", "depthwise", "conv_direct")
 _INT8_MAXIMA = ("max_pool", "window_max")

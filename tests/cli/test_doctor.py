@@ -112,9 +112,12 @@ def test_features_that_all_cores_have(tmp_path: Path) -> None:
     assert hardware.detected_features(tmp_path) == ("sse2",)
 
 
-def test_used_features_are_those_of_the_tier() -> None:
+def test_used_features_are_those_of_the_tier(tmp_path: Path) -> None:
     for tier in _native.supported_tiers():
         assert hardware.used_features(tier) or tier == "ref"
+    pi = hardware.detected_features(machine("Raspberry Pi 5", tmp_path))
+    for tier in ("neon", "neon_fp16", "neon_dot"):
+        assert set(hardware.used_features(tier)) <= set(pi)
 
 
 @pytest.mark.parametrize("name", BOARDS)

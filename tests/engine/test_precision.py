@@ -118,6 +118,16 @@ def test_a_precision_that_can_not_be_had_is_refused(monkeypatch: pytest.MonkeyPa
     assert choose_precision(None, "ref", ranges).name == "int8"
 
 
+def test_the_tiers_that_have_int8() -> None:
+    tiers = _native.supported_tiers()
+    arithmetic = {"neon", "fp16", "dotprod"}
+    assert ("neon_dot" in tiers) == (arithmetic <= set(_native.cpu_features()))
+    for tier in tiers:
+        has = tier in ("ref", "neon_dot", "avx512_vnni")
+        assert ("int8" in offered_precisions(tier)) == has
+        assert (choose_precision("auto", tier, {"image": (-1.0, 1.0)}).name == "int8") == has
+
+
 def test_a_tier_without_the_kernels_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_native, "has_kernels", lambda operation, dtype, tier=None: dtype == "float32")
     with pytest.raises(ValueError, match="the instruction set 'ref' has no kernels for int8"):

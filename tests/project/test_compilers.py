@@ -15,7 +15,11 @@ CROSS = Path("/usr/aarch64-linux-gnu/include")
 FILES = ("core/*", "plan/*", "tiers/*", "*/*/*", "xnnpack/missing")
 OTHERS = sorted(path for name in FILES for path in SOURCES.glob(f"{name}.cpp"))
 #: What tiers of aarch64 are compiled with, as in cmake/instruction_sets.cmake.
-FLAGS = {"neon": [], "neon_fp16": ["-march=armv8.2-a+fp16", "-DMOBILEINST_HALF"]}
+FLAGS = {
+    "neon": [],
+    "neon_fp16": ["-march=armv8.2-a+fp16", "-DMOBILEINST_HALF"],
+    "neon_dot": ["-march=armv8.2-a+dotprod"],
+}
 NEON = [
     (path, flags)
     for tier, flags in FLAGS.items()

@@ -38,6 +38,8 @@ const char* tier_name(Tier tier) {
             return "neon";
         case Tier::NeonFp16:
             return "neon_fp16";
+        case Tier::NeonDot:
+            return "neon_dot";
         case Tier::Avx2:
             return "avx2";
         case Tier::Avx512:
@@ -56,6 +58,9 @@ std::vector<Tier> supported_tiers() {
     }
     if (features.fp16) {
         tiers.push_back(Tier::NeonFp16);
+    }
+    if (features.fp16 && features.dotprod) {
+        tiers.push_back(Tier::NeonDot);
     }
     if (features.avx2) {
         tiers.push_back(Tier::Avx2);
@@ -76,7 +81,8 @@ Tier tier_from_name(const std::string& name) {
             return tier;
         }
     }
-    for (Tier tier : {Tier::Neon, Tier::NeonFp16, Tier::Avx2, Tier::Avx512, Tier::Avx512Vnni}) {
+    for (Tier tier :
+         {Tier::Neon, Tier::NeonFp16, Tier::NeonDot, Tier::Avx2, Tier::Avx512, Tier::Avx512Vnni}) {
         if (name == tier_name(tier)) {
             throw std::invalid_argument("tier '" + name +
                                         "' can't run on this machine; supported: " + join(supported));

@@ -52,6 +52,8 @@ const KernelTable* table_of(Tier tier) {
             return &neon_kernels;
         case Tier::NeonFp16:
             return &neon_fp16_kernels;
+        case Tier::NeonDot:
+            return &neon_dot_kernels;
 #endif
         default:
             return nullptr;

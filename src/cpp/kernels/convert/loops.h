@@ -82,21 +82,28 @@ void dequantise_to_half(const ConvertArgs& args, size_t begin, size_t end) {
         args, begin, end, [=](int8_t x) { return half_of_float(static_cast<float>(x - q.zero) * q.scale); });
 }
 
-constexpr ConvertKernels convert_loops() {
+/// From and to integers.
+constexpr ConvertKernels int8_loops() {
     constexpr auto f32 = static_cast<size_t>(DType::Float32), f16 = static_cast<size_t>(DType::Float16),
                    s8 = static_cast<size_t>(DType::Int8);
     ConvertKernels kernels;
     kernels.of[f32][s8] = quantise;
     kernels.of[s8][f32] = dequantise;
     kernels.of[s8][s8] = requantise;
-    kernels.of[f16][f32] = widen_half;
-    kernels.of[f32][f16] = narrow_to_half;
     kernels.of[f16][s8] = quantise_half;
     kernels.of[s8][f16] = dequantise_to_half;
     return kernels;
 }
 
-constexpr ConvertKernels kConvert = convert_loops();
+constexpr ConvertKernels all_loops() {
+    constexpr auto f32 = static_cast<size_t>(DType::Float32), f16 = static_cast<size_t>(DType::Float16);
+    ConvertKernels kernels = int8_loops();
+    kernels.of[f16][f32] = widen_half;
+    kernels.of[f32][f16] = narrow_to_half;
+    return kernels;
+}
+
+constexpr ConvertKernels kConvert = all_loops(), kConvertInt8 = int8_loops();
 
 }  // namespace
 }  // namespace mobileinst
