@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.definitions import ACTIVATIONS, CHANNELS, SIZES, TIERS, Array, Poisoned, spaced
+from mobileinst import _native
+from tests.support.definitions import ACTIVATIONS, CHANNELS, SIZES, Array, Poisoned, spaced
 from tests.support.kernel_bindings import kernels
+
+TIERS = [tier for tier in _native.supported_tiers() if _native.has_kernels("gemm", "float16", tier)]
 
 ROUNDING = 2.0**-11  # of one result, relative
 LEAST = 2.0**-24  # the smallest half
