@@ -84,10 +84,10 @@ FLOAT32 = Precision()
 
 
 def choose_precision(name: str | None, tier: str | None, ranges: Mapping[str, Range]) -> Precision:
-    """The policy of that name, or of MOBILEINST_PRECISION, or else the default, for a tier or that in use.
+    """The policy of that name, or of MOBILEINST_PRECISION, or else the default; for a tier or that in use.
 
-    "auto" is fp16 where the processor has arithmetic of it, else int8 where the tier has kernels of it and the
-    weights ranges.
+    "auto" is fp16 where the processor has arithmetic of it, else int8 where the tier has kernels of it and
+    the weights ranges.
 
     Raises:
         ValueError: for an unknown name, and for a precision that the tier or the weights lack.
