@@ -80,28 +80,5 @@ inline Vec<float> load_floats(const Half* p) { return {Vec<Half>::load(p).v}; }
 /// Floats rounded to eight halves.
 inline void store_floats(Vec<float> x, Half* p) { Vec<Half>{x.v}.store(p); }
 
-/// As many halves as a vector holds floats, or only the first `count` (the others 0) where there are fewer.
-inline Vec<float> load_floats(const Half* p, size_t count) {
-    if (count >= Vec<float>::kWidth) {
-        return load_floats(p);
-    }
-    Half lanes[Vec<float>::kWidth] = {};
-    for (size_t i = 0; i < count; ++i) {
-        lanes[i] = p[i];
-    }
-    return load_floats(lanes);
-}
-/// Floats rounded to halves, or only the first `count` where there are fewer.
-inline void store_floats(Vec<float> x, Half* p, size_t count) {
-    if (count >= Vec<float>::kWidth) {
-        return store_floats(x, p);
-    }
-    Half lanes[Vec<float>::kWidth];
-    store_floats(x, lanes);
-    for (size_t i = 0; i < count; ++i) {
-        p[i] = lanes[i];
-    }
-}
-
 }  // namespace
 }  // namespace mobileinst

@@ -91,28 +91,5 @@ inline void store_floats(Vec<float> x, Half* p) {
     vst1_u16(&p->bits, vreinterpret_u16_f16(vcvt_f16_f32(x.v)));
 }
 
-/// As many halves as a vector holds floats, or only the first `count` (the others 0) where there are fewer.
-inline Vec<float> load_floats(const Half* p, size_t count) {
-    if (count >= Vec<float>::kWidth) {
-        return load_floats(p);
-    }
-    Half lanes[Vec<float>::kWidth] = {};
-    for (size_t i = 0; i < count; ++i) {
-        lanes[i] = p[i];
-    }
-    return load_floats(lanes);
-}
-/// Floats rounded to halves, or only the first `count` where there are fewer.
-inline void store_floats(Vec<float> x, Half* p, size_t count) {
-    if (count >= Vec<float>::kWidth) {
-        return store_floats(x, p);
-    }
-    Half lanes[Vec<float>::kWidth];
-    store_floats(x, lanes);
-    for (size_t i = 0; i < count; ++i) {
-        p[i] = lanes[i];
-    }
-}
-
 }  // namespace
 }  // namespace mobileinst
