@@ -42,8 +42,8 @@ _KERNELS = {
 }
 #: Tiers of processors with half-precision arithmetic. Others round floats: the same results, but slower.
 HALF_TIERS = ("neon_fp16", "neon_dot")
-#: Nodes that integers may compute, where the tier has kernels; 3x3 convolutions are faster by Winograd's.
-_INT8_LAYERS = ("gemm", "depthwise", "conv_direct")
+#: Convolutions that integers may compute, where the tier has kernels.
+_INT8_LAYERS = ("gemm", "conv3x3", "depthwise", "conv_direct")
 _INT8_MAXIMA = ("max_pool", "window_max")
 #: Nodes that a value passes unchanged: they take the type that their readers want.
 _PASSING = ("concat", *VIEWS)

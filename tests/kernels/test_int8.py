@@ -37,13 +37,14 @@ def convolve(
     stride: int = 1,
     groups: int = 1,
     gap: int = 0,
+    quantisation: tuple[float, int] = X,
 ) -> NDArray[np.float32]:
-    """A convolution of integers of X; y: the output's quantisation, or None for floats."""
+    """A convolution of integers of a quantisation; y: the output's, or None for floats."""
     height, width, channels = x.shape
     builder = _native.PlanBuilder(tier)
     values = np.zeros((height * width, channels + gap), np.float32)
     values[:, :channels] = x.reshape(-1, channels)
-    source = builder.reshape(builder.constant(values, "int8", X), height, width)
+    source = builder.reshape(builder.constant(values, "int8", quantisation), height, width)
     source = builder.slice(source, 0, channels)
     shape = ((height - 1) // stride + 1, (width - 1) // stride + 1, weight.shape[0] + gap)
     dtype = "float32" if y is None else "int8"
@@ -80,6 +81,12 @@ CASES = [
     (10, 8, 3, 24, 3, 2, 1),
     (7, 6, 20, 33, 3, 2, 1),
     (6, 9, 8, 6, 3, 1, 2),
+    (1, 1, 1, 1, 3, 1, 1),
+    (3, 5, 3, 7, 3, 1, 1),
+    (4, 8, 32, 64, 3, 1, 1),
+    (9, 13, 37, 100, 3, 1, 1),
+    (30, 37, 70, 33, 3, 1, 1),
+    (2, 70, 16, 17, 3, 1, 1),
     (8, 8, 16, 16, 1, 2, 1),
     *(
         (height, width, channels, channels, kernel, stride, channels)
@@ -129,6 +136,21 @@ def test_every_tier_gives_the_bits_of_the_plain_kernel(case: tuple[int, ...], mo
         for threads in (1, 3):
             found = convolve(tier, x, weight, threads=threads, **options)
             np.testing.assert_array_equal(found, expected, err_msg=f"{tier} {threads}")
+
+
+@pytest.mark.parametrize("inputs", [112, 128], ids=["transformed", "directly"])
+def test_the_largest_sums_of_3x3_filters(inputs: int) -> None:
+    """Weights and inputs as large as they get; by Winograd's transforms where their sums allow it."""
+    weight = np.ones((3, inputs, 3, 3), np.float32)
+    weight[1] = -1
+    weight[2] = np.sign(random(inputs, 3, 3))
+    x = np.full((9, 6, inputs), 1e3, np.float32)
+    x[4:] = -1e3
+    expected = convolve("ref", x, weight, y=None, quantisation=(1.0, -128))
+    assert expected.max() == 255 * 9 * inputs
+    for tier in TIERS:
+        found = convolve(tier, x, weight, y=None, quantisation=(1.0, -128))
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("activation", [None, "relu", "relu6", "silu", "hard_sigmoid"])

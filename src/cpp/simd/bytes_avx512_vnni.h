@@ -40,6 +40,40 @@ struct Sums {
 
     static Sums load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
     void store(int32_t* p) const { _mm512_storeu_si512(p, v); }
+    /// A power of two.
+    template <int FACTOR>
+    Sums times() const {
+        return {_mm512_maskz_slli_epi32(0xffff, v, __builtin_ctz(FACTOR))};
+    }
+    /// Multiples of 9 << shift that may have wrapped round, divided by that; |result| < 2^(31 - shift).
+    Sums divided(int shift) const {
+        constexpr uint32_t kNinth = 954437177u;  // 9 * kNinth = 1 modulo 2^32
+        const __m512i ninth = _mm512_mullo_epi32(v, _mm512_set1_epi32(static_cast<int32_t>(kNinth)));
+        return {_mm512_maskz_srai_epi32(0xffff, ninth, static_cast<unsigned>(shift))};
+    }
+    friend Sums operator+(Sums a, Sums b) { return {_mm512_add_epi32(a.v, b.v)}; }
+    friend Sums operator-(Sums a, Sums b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+};
+
+/// 32 integers of 16 bits.
+struct Shorts {
+    __m512i v;
+
+    static Shorts fill(int32_t x) { return {_mm512_set1_epi16(static_cast<int16_t>(x))}; }
+    /// The first `count` of 32 bytes, with what is behind them 0.
+    static Shorts load_bytes(const int8_t* p, size_t count) {
+        const __m256i bytes = count >= 32
+                                  ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))
+                                  : _mm256_maskz_loadu_epi8(static_cast<__mmask32>(first_bytes(count)), p);
+        return {_mm512_maskz_cvtepi8_epi16(~0u, bytes)};
+    }
+    void store(int16_t* p) const { _mm512_storeu_si512(p, v); }
+    template <int FACTOR>
+    Shorts times() const {
+        return {_mm512_maskz_slli_epi16(~0u, v, __builtin_ctz(FACTOR))};
+    }
+    friend Shorts operator+(Shorts a, Shorts b) { return {_mm512_add_epi16(a.v, b.v)}; }
+    friend Shorts operator-(Shorts a, Shorts b) { return {_mm512_sub_epi16(a.v, b.v)}; }
 };
 
 using Floats = __m512;
@@ -51,6 +85,12 @@ constexpr int32_t kByteShift = 128;
 inline __attribute__((always_inline)) Sums dot(Sums sums, Bytes values, Bytes weights) {
     // Not by the intrinsic, around which GCC 12 copies sums from register to register and spills them.
     asm("vpdpbusd %2, %1, %0" : "+v"(sums.v) : "v"(values.v), "v"(weights.v));
+    return sums;
+}
+
+/// Adds two products of neighbouring 16-bit integers to each sum, which wraps round.
+inline __attribute__((always_inline)) Sums dot_pairs(Sums sums, Bytes values, Bytes weights) {
+    asm("vpdpwssd %2, %1, %0" : "+v"(sums.v) : "v"(values.v), "v"(weights.v));
     return sums;
 }
 
@@ -106,6 +146,28 @@ inline __attribute__((always_inline)) Bytes rounded(const Floats (&v)[4]) {
     const __m512i high = _mm512_maskz_packs_epi32(~0u, _mm512_maskz_cvtps_epi32(0xffff, v[2]),
                                                   _mm512_maskz_cvtps_epi32(0xffff, v[3]));
     return {_mm512_maskz_packs_epi16(~0ull, low, high)};
+}
+
+/// The first `count` of 16 values as integers, rounded and saturated.
+inline __attribute__((always_inline)) void store_rounded(Floats v, int8_t* to, size_t count) {
+    const __m128i bytes = _mm512_maskz_cvtsepi32_epi8(0xffff, _mm512_maskz_cvtps_epi32(0xffff, v));
+    if (count >= 16) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+    } else {
+        _mm_mask_storeu_epi8(to, static_cast<__mmask16>(first_bytes(count)), bytes);
+    }
+}
+
+/// The first `count` of 16 values, limited.
+inline __attribute__((always_inline)) void store_limited(Floats v, float low, float high, float* to,
+                                                         size_t count) {
+    const Floats above = _mm512_maskz_max_ps(0xffff, v, _mm512_set1_ps(low));
+    const Floats y = _mm512_maskz_min_ps(0xffff, above, _mm512_set1_ps(high));
+    if (count >= 16) {
+        _mm512_storeu_ps(to, y);
+    } else {
+        _mm512_mask_storeu_ps(to, static_cast<__mmask16>(first_bytes(count)), y);
+    }
 }
 
 /// The table of a Requantisation.

@@ -1,5 +1,6 @@
 // AVX-512 with VNNI and VBMI: products of 8-bit integers. Everything else is AVX-512's.
 
+#include "kernels/conv3x3/int8.h"
 #include "kernels/conv_direct/int8.h"
 #include "kernels/depthwise/int8.h"
 #include "kernels/gemm/int8.h"
@@ -13,6 +14,7 @@ constexpr KernelTable make_table() {
     KernelTable table;
     table.base = &avx512_kernels;
     constexpr DType s8 = DType::Int8;
+    table.conv3x3[s8] = &kConv3x3Int8;
     table.conv_direct[s8] = &kConvDirectInt8;
     table.depthwise[s8] = &kDepthwiseInt8;
     table.gemm[s8] = &kGemmInt8;

@@ -51,6 +51,7 @@ constexpr KernelTable make_table() {
     table.run_length[f32] = &kRunLengthRef;
     table.convert = &kConvert;
     constexpr DType s8 = DType::Int8;
+    table.conv3x3[s8] = &kConv3x3Int8Ref;
     table.conv_direct[s8] = &kConvInt8Ref;
     table.depthwise[s8] = &kConvInt8Ref;
     table.gemm[s8] = &kGemmInt8Ref;

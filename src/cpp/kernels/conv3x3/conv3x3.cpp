@@ -19,7 +19,7 @@ size_t cost(size_t height, size_t width, Winograd winograd) {
 }  // namespace
 
 Winograd choose_winograd(size_t height, size_t width, DType dtype) {
-    if (dtype == DType::Float16) {
+    if (dtype != DType::Float32) {
         return Winograd::F4x4;
     }
     Winograd best = Winograd::F6x6;

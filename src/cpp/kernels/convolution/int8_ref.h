@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/conv3x3/conv3x3.h"
 #include "kernels/convolution/requantise.h"
 #include "kernels/convolution/view.h"
 
@@ -56,6 +57,7 @@ constexpr ConvKernels kGemmInt8Ref = {
     conv_int8_packed_size_ref, conv_int8_pack_ref, no_scratch, output_pixels, conv_int8_pixels_ref, 1};
 constexpr ConvKernels kConvInt8Ref = {
     conv_int8_packed_size_ref, conv_int8_pack_ref, no_scratch, output_rows, conv_int8_rows_ref, 1};
+constexpr Conv3x3Variants kConv3x3Int8Ref = {kConvInt8Ref, kConvInt8Ref, kConvInt8Ref};
 
 }  // namespace
 }  // namespace mobileinst

@@ -111,6 +111,54 @@ struct Int8Target {
     }
 };
 
+/// Adds the products of a tile's rows, `k` bytes each (a multiple of 4), with a panel to the sums.
+template <typename Product, int ROWS, int VECTORS>
+inline __attribute__((always_inline)) void add_products(const uint8_t* a, size_t k, const int8_t* panel,
+                                                        Sums (&sums)[ROWS][VECTORS]) {
+    // A pointer per three rows, the others reached by x86's scaled index: a pointer per row would spill.
+    constexpr int kGroups = (ROWS + 2) / 3;
+    const uint8_t* group[kGroups];
+#pragma GCC unroll 6
+    for (int g = 0; g < kGroups; ++g) {
+        group[g] = a + static_cast<size_t>(g) * 3 * k;
+    }
+    for (const int8_t* end = panel + k * VECTORS * 16; panel != end; panel += VECTORS * 64) {
+        Bytes w[VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; ++v) {
+            w[v] = Bytes::load(panel + v * 64);
+        }
+#pragma GCC unroll 16
+        for (int r = 0; r < ROWS; ++r) {
+            int32_t four;
+            std::memcpy(&four, group[r / 3] + static_cast<size_t>(r % 3) * k, sizeof(four));
+            const Bytes x{_mm512_set1_epi32(four)};
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; ++v) {
+                sums[r][v] = Product::add(sums[r][v], x, w[v]);
+            }
+        }
+#pragma GCC unroll 6
+        for (int g = 0; g < kGroups; ++g) {
+            group[g] += 4;
+        }
+    }
+}
+
+/// Of four bytes each.
+struct ByteProduct {
+    static inline __attribute__((always_inline)) Sums add(Sums sums, Bytes x, Bytes w) {
+        return dot(sums, x, w);
+    }
+};
+
+/// Of two 16-bit integers each.
+struct PairProduct {
+    static inline __attribute__((always_inline)) Sums add(Sums sums, Bytes x, Bytes w) {
+        return dot_pairs(sums, x, w);
+    }
+};
+
 /// The first `rows` of a tile of copied rows, `k` bytes each (a multiple of 4), against a panel.
 template <Int8Mode MODE, int VECTORS>
 __attribute__((noinline)) void int8_tile(const uint8_t* a, size_t k, const int8_t* panel, size_t rows,
@@ -125,38 +173,35 @@ __attribute__((noinline)) void int8_tile(const uint8_t* a, size_t k, const int8_
             sums[r][v] = start;
         }
     }
-    // A pointer per three rows, the others reached by x86's scaled index: a pointer per row would spill.
-    constexpr int kGroups = (kRows + 2) / 3;
-    const uint8_t* group[kGroups];
-#pragma GCC unroll 6
-    for (int g = 0; g < kGroups; ++g) {
-        group[g] = a + static_cast<size_t>(g) * 3 * k;
-    }
-    for (const int8_t* end = panel + k * VECTORS * 16; panel != end; panel += VECTORS * 64) {
-        Bytes w[VECTORS];
-#pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; ++v) {
-            w[v] = Bytes::load(panel + v * 64);
-        }
-#pragma GCC unroll 16
-        for (int r = 0; r < kRows; ++r) {
-            int32_t four;
-            std::memcpy(&four, group[r / 3] + static_cast<size_t>(r % 3) * k, sizeof(four));
-            const Bytes x{_mm512_set1_epi32(four)};
-#pragma GCC unroll 4
-            for (int v = 0; v < VECTORS; ++v) {
-                sums[r][v] = dot(sums[r][v], x, w[v]);
-            }
-        }
-#pragma GCC unroll 6
-        for (int g = 0; g < kGroups; ++g) {
-            group[g] += 4;
-        }
-    }
+    add_products<ByteProduct>(a, k, panel, sums);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
         if (static_cast<size_t>(r) < rows) {
             target.store<MODE, VECTORS>(sums[r], pixel + static_cast<size_t>(r));
+        }
+    }
+}
+
+/// The sums of all rows of a tile of 16-bit integers, `k` bytes a row, against a panel: rows of `ld` sums.
+template <int VECTORS>
+__attribute__((noinline)) void pair_tile(const int16_t* a, size_t k, const int16_t* panel, int32_t* output,
+                                         size_t ld) {
+    constexpr int kRows = kInt8Rows<VECTORS>;
+    Sums sums[kRows][VECTORS];
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; ++v) {
+#pragma GCC unroll 16
+        for (int r = 0; r < kRows; ++r) {
+            sums[r][v] = {_mm512_setzero_si512()};
+        }
+    }
+    add_products<PairProduct>(reinterpret_cast<const uint8_t*>(a), k, reinterpret_cast<const int8_t*>(panel),
+                              sums);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; ++v) {
+            sums[r][v].store(output + static_cast<size_t>(r) * ld + v * 16);
         }
     }
 }
