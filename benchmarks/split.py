@@ -2,7 +2,8 @@
 
 For each object in each frame of the whole video's results: whether the joined results have a mask there (an
 IoU of at least 0.5), and whether it has the id that stands for this object (ids are paired one to one so that
-most object-frames agree). Sources are videos or folders of images.
+most object-frames agree); and how many frames are equal, to the bit of every mask, score and id. Sources are
+videos or folders of images.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import numpy as np
 from benchmarks.support.command import check_outputs, make_parser, run
 from benchmarks.support.results import make_result, write_result
 from mobileinst import Instances, Segmenter
+from mobileinst.batch.candidates import Prober, find_candidates
 from mobileinst.batch.join import Joiner
 from mobileinst.batch.options import Options
-from mobileinst.batch.pieces import cut, track_piece
+from mobileinst.batch.pieces import OVERLAP, cut
 from mobileinst.io.tables import markdown_table
 from mobileinst.tracking import Tracker
 from mobileinst.tracking.assignment import linear_assignment
@@ -40,11 +42,11 @@ def joined(
     plan = cut(source, options, overlap)
     if plan is None:
         return [], 0
-    joiner = Joiner()
+    joiner = Joiner(segmenter.classes, options.tracker(), Prober(source, segmenter, options))
 
     def frames() -> Iterator[Instances]:
         for piece in plan.pieces:
-            results = track_piece(source, piece, segmenter, options, lambda *_: None)
+            results = find_candidates(source, piece, segmenter, options, lambda *_: None)
             yield from joiner.add(piece, results)
 
     return list(frames()), len(plan.pieces)
@@ -74,11 +76,16 @@ def agreement(expected: Sequence[Instances], found: Sequence[Instances]) -> dict
     return {"objects": sum(len(a) for a in expected), "found": sum(seen.values()), "right": int(right)}
 
 
+def identical(expected: Sequence[Instances], found: Sequence[Instances]) -> int:
+    """How many frames have the same results."""
+    return sum(a.to_dict() == b.to_dict() for a, b in zip(expected, found, strict=True))
+
+
 def main() -> None:
     parser = make_parser(__doc__, outputs=True)
     parser.add_argument("sources", nargs="+")
     parser.add_argument("--seconds", type=float, nargs="+", default=[5.0], help="lengths of pieces")
-    parser.add_argument("--overlap", type=int, nargs="+", default=[20], help="keyframes of overlap")
+    parser.add_argument("--overlap", type=int, nargs="+", default=[OVERLAP], help="keyframes of overlap")
     options = parser.parse_args()
     check_outputs(options)
     segmenter = Segmenter(threads=1)
@@ -92,10 +99,12 @@ def main() -> None:
                 if not pieces:
                     continue
                 row = {"source": Path(name).name, "frames": len(expected), "seconds": seconds}
-                row |= {"overlap": overlap, "pieces": pieces, **agreement(expected, found)}
+                row |= {"overlap": overlap, "pieces": pieces}
+                row |= {**agreement(expected, found), "equal frames": identical(expected, found)}
                 rows.append(row)
                 print(json.dumps(row), file=sys.stderr, flush=True)
     columns = ["source", "frames", "seconds", "overlap", "pieces", "objects", "found", "right"]
+    columns.append("equal frames")
     table = markdown_table(
         [*columns, "share right"],
         (

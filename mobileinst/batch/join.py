@@ -1,15 +1,14 @@
-"""Pieces that were tracked apart become one: kernel association at the seams (ours, after the paper's).
+"""Pieces whose candidates were found apart become one: a tracker runs over all of them in their order (ours).
 
-Ids of a piece are its own. In the overlap with the piece before, both trackers chose from the same
-candidates, so the kernels of two tracks of one object are equal there, and the paper's association (cosine
-similarity, one to one) finds the pairs. A track that begins later may continue one that was lost before the
-seam, by the rule of `Tracker(return_cosine=)`.
+It is the tracker of the whole video and is given the same candidates, so it gives the same tracks. Of what it
+asks the network a piece can't know one thing: the masks of the kernels of tracks that come from before it.
+They are computed now, on the keyframes where they matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,112 +16,85 @@ from numpy.typing import NDArray
 
 from ..results import Instances
 from ..tracking import Tracker, cosine_similarity
-from ..tracking.assignment import linear_assignment
-from .pieces import Piece, PieceResults
+from .candidates import Candidates, PieceResults
+from .pieces import Piece
 
-Kernels = dict[int, NDArray[np.float32]]
-
-#: Least cosine of two tracks' kernels in one frame of an overlap that makes them one.
-SAME_COSINE = 0.6
-
-
-@dataclass
-class _Known:
-    """A joined track: its last kernel, and the frame that it was last shown in."""
-
-    kernel: NDArray[np.float32]
-    shown: int
+#: Least cosine of two kernels that are one candidate's, computed by neighbours: machines may round otherwise.
+SAME_COSINE = 0.99
 
 
 @dataclass
 class Joiner:
-    """Gives the tracks of pieces, fed in order, ids that hold for the whole source.
+    """Gives the candidates of pieces, fed in order, their tracks.
 
     Args:
-        keyframe_every, forget_after: as the pieces were tracked.
+        classes: class names, which labels are indices into.
+        tracker: one that has seen nothing.
+        probe: as `mobileinst.batch.candidates.Prober`.
     """
 
-    keyframe_every: int = 3
-    forget_after: int = 30
-    return_cosine: float = Tracker().return_cosine
-    _known: dict[int, _Known] = field(default_factory=dict)
-    _next: int = 1
-    #: Of the last piece: kernels by keyframe and joined id.
-    _before: dict[int, Kernels] = field(default_factory=dict)
+    classes: Sequence[str]
+    tracker: Tracker
+    probe: Callable[[Piece, int, NDArray[np.float32]], NDArray[np.bool_] | None]
 
     def add(self, piece: Piece, results: PieceResults) -> Iterator[Instances]:
-        """The instances of the frames that the piece shows, with joined ids."""
-        kernels = _by_keyframe(results)
-        names = self._link(piece, kernels)
-        latest: Kernels = {}
-        for number, instances in enumerate(results.instances, start=piece.first):
-            latest.update(kernels.get(number, {}))
-            if number < piece.shown:
+        """The instances of the frames that the piece shows."""
+        keyframes = {keyframe.frame: keyframe for keyframe in results.keyframes}
+        for number, found in enumerate(results.instances):
+            if number < piece.shown - piece.first:
                 continue
-            fresh = [track for track in instances.ids.tolist() if track not in names]
-            names.update(self._name(fresh, [latest[track] for track in fresh], number, set(names.values())))
-            for track in instances.ids.tolist():
-                self._known[names[track]] = _Known(latest[track], number)
-            yield _renamed(instances, names)
-        self._before = {
-            frame: {names[track]: kernel for track, kernel in seen.items() if track in names}
-            for frame, seen in kernels.items()
-        }
+            if number in keyframes:
+                self._update(piece, keyframes[number], results)
+            yield self._tracked(found)
 
-    def _link(self, piece: Piece, kernels: dict[int, Kernels]) -> dict[int, int]:
-        """Joined ids of the tracks that both pieces saw in their overlap; the latest keyframe says most."""
-        names: dict[int, int] = {}
-        for frame in sorted((frame for frame in kernels if frame < piece.shown), reverse=True):
-            ours = {track: k for track, k in kernels[frame].items() if track not in names}
-            theirs = {
-                track: k for track, k in self._before.get(frame, {}).items() if track not in names.values()
-            }
-            names.update(_pairs(ours, theirs, SAME_COSINE))
-        return names
+    def _update(self, piece: Piece, keyframe: Candidates, results: PieceResults) -> None:
+        predicted = self._predicted(piece, keyframe, results)
+        visible = self.tracker.update(keyframe.detections, keyframe.thresholds, predicted)
+        last = dict(zip(keyframe.shown.tolist(), keyframe.last, strict=True))
+        for track in visible:
+            track.mask = last.get(track.detection, track.mask)
 
-    def _name(
-        self, tracks: Sequence[int], kernels: Sequence[NDArray[np.float32]], frame: int, taken: set[int]
-    ) -> dict[int, int]:
-        """Joined ids of tracks that are shown for the first time: those of lost tracks, or new ones."""
-        oldest = frame - (self.forget_after + 1) * self.keyframe_every
-        lost = {
-            name: known.kernel
-            for name, known in self._known.items()
-            if name not in taken and known.shown >= oldest
-        }
-        names = _pairs(dict(zip(tracks, kernels, strict=True)), lost, self.return_cosine)
-        for track in sorted(set(tracks) - set(names)):
-            names[track] = self._next
-            self._next += 1
-        return names
+    def _predicted(
+        self, piece: Piece, keyframe: Candidates, results: PieceResults
+    ) -> NDArray[np.bool_] | None:
+        """What the kernel of each track masks in the keyframe, bool (tracks, h, w); empty where it doesn't
+        matter."""
+        detections, kernels = keyframe.detections, self.tracker.kernels()
+        if not self.tracker.iou_weight or not len(kernels) or not len(detections):
+            return None
+        predicted = np.zeros((len(kernels), *detections.masks.shape[1:]), np.bool_)
+        known = np.zeros(len(kernels), np.bool_)
+        if len(keyframe.tried):
+            cosine = cosine_similarity(kernels, results.kernels(keyframe.tried))
+            known = np.asarray(cosine.max(1) >= SAME_COSINE)
+            predicted[known] = keyframe.predicted[cosine.argmax(1)[known]]
+        wanted = ~known & self._may_go_on(keyframe)
+        if wanted.any():
+            probed = self.probe(piece, keyframe.frame, kernels[wanted])
+            if probed is not None:
+                predicted[wanted] = probed
+        return predicted
+
+    def _may_go_on(self, keyframe: Candidates) -> NDArray[np.bool_]:
+        """Which tracks may be shown in the keyframe, if their masks in it allow, bool (tracks,)."""
+        tracker = self.tracker
+        kernels = keyframe.detections.kernels[keyframe.sure()]
+        least = max(tracker.min_cosine, tracker.return_cosine)
+        returning: NDArray[np.bool_] = (cosine_similarity(tracker.kernels(), kernels) >= least).any(1)
+        return returning | np.array([track.missed == 0 for track in tracker.tracks], np.bool_)
+
+    def _tracked(self, found: Instances) -> Instances:
+        rows = {candidate: row for row, candidate in enumerate(found.ids.tolist())}
+        tracks = [track for track in self.tracker.visible if track.detection in rows]
+        chosen = found[[rows[track.detection] for track in tracks]]
+        chosen.ids = np.array([track.id for track in tracks], np.int64)
+        chosen.scores = np.array([track.score for track in tracks], np.float32)
+        chosen.labels = np.array([track.label for track in tracks], np.int64)
+        chosen.names = [self.classes[track.label] for track in tracks]
+        return chosen
 
 
-def join(pieces: Sequence[tuple[Piece, Path]], classes: Sequence[str], joiner: Joiner) -> Iterator[Instances]:
+def join(pieces: Sequence[tuple[Piece, Path]], joiner: Joiner) -> Iterator[Instances]:
     """The instances of a whole source, frame by frame; one piece's results are held at a time."""
     for piece, path in pieces:
-        yield from joiner.add(piece, PieceResults.load(path, classes))
-
-
-def _by_keyframe(results: PieceResults) -> dict[int, Kernels]:
-    kernels: dict[int, Kernels] = {}
-    for frame, track, kernel in results.seen:
-        kernels.setdefault(results.first + frame, {})[track] = kernel
-    return kernels
-
-
-def _pairs(ours: Kernels, theirs: Kernels, least: float) -> dict[int, int]:
-    """One-to-one pairs of the greatest summed cosine similarity, each of at least `least`."""
-    if not ours or not theirs:
-        return {}
-    rows, columns = list(ours), list(theirs)
-    cosine = cosine_similarity(np.stack([ours[r] for r in rows]), np.stack([theirs[c] for c in columns]))
-    allowed = cosine >= least
-    chosen = zip(*linear_assignment(np.where(allowed, -cosine, 0)), strict=True)
-    return {rows[r]: columns[c] for r, c in chosen if allowed[r, c]}
-
-
-def _renamed(instances: Instances, names: dict[int, int]) -> Instances:
-    ids = np.array([names[track] for track in instances.ids.tolist()], np.int64)
-    renamed = instances[np.argsort(ids, kind="stable")]
-    renamed.ids = np.sort(ids)
-    return renamed
+        yield from joiner.add(piece, PieceResults.load(path))

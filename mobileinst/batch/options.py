@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 
 from .. import __version__
 from ..export import export_formats
+from ..io.files import fitting_name
+from ..tracking import Tracker
 from ..weights import Weights
 
 #: The output that is made from the JSON lines, as `mobileinst report` does.
@@ -38,10 +41,21 @@ class Options:
     labels: bool = True
     split: float | None = None
 
+    def tracker(self) -> Tracker:
+        """A Tracker for one source."""
+        return Tracker(forget_after=self.forget_after, iou_weight=self.iou_weight)
+
     def files(self, stem: Path) -> dict[str, Path]:
-        """The path of each output of a source, below `stem`'s folder."""
+        """The path of each output of a source, below `stem`'s folder.
+
+        A name that is too long for a file is cut, and ends in a hash of the whole.
+        """
         suffixes = {name: chosen.suffix for name, chosen in export_formats("track").items()}
         suffixes[REPORT] = ".html"
+        longest = max(suffixes.values(), key=len)
+        if fitting_name(stem.name, longest) != stem.name + longest:
+            end = f"~{hashlib.sha256(os.fsencode(stem.name)).hexdigest()[:8]}"
+            stem = stem.with_name(fitting_name(stem.name, end + longest).removesuffix(longest))
         return {name: stem.with_name(stem.name + suffixes[name]) for name in self.outputs}
 
 

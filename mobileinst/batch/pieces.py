@@ -1,8 +1,8 @@
-"""Pieces of a long video (ours): where it is cut, how a piece is read, and what a worker makes of one.
+"""Pieces of a long video (ours): where it is cut, and how a piece is read.
 
 Every piece begins at one of the tracker's keyframes, so that each frame is a keyframe exactly if it is one in
-the whole video, and finds the same candidates. A piece begins some frames before it is shown: in this overlap
-both neighbours track, and `mobileinst.batch.join` finds out which of their tracks are the same.
+the whole video, and has the same candidates. A piece begins a keyframe before it is shown, so that it has
+most of the kernels that may go on in it (`mobileinst.batch.candidates`).
 """
 
 from __future__ import annotations
@@ -12,23 +12,19 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..parallel.pool import Report
-from ..results import Instances
-from ..segmenter import Segmenter
-from ..tracking import Detections, Track, Tracker
 from ..video import FolderSource, FrameSource, VideoError, VideoSource, read_image
 from ..video.frames import reason
 from ..video.streams import Matrix, av_errors, upright, video_stream
 from .options import Options
 
-#: Keyframes that a piece tracks before it is shown (docs/bulk.md has what other numbers give).
-OVERLAP = 10
+#: Keyframes that a piece computes before it is shown: results are the same for any number. The last one saves
+#: the joining a frame's work, others rarely anything.
+OVERLAP = 1
 
 
 @dataclass(frozen=True)
@@ -164,93 +160,3 @@ def _decode(source: VideoSource, piece: Piece) -> Iterator[NDArray[np.uint8]]:
                 return
             if frame.pts is not None and frame.pts >= piece.first_stamp:
                 yield upright(frame, matrices)
-
-
-class KernelRecorder(Tracker):
-    """A Tracker that keeps the kernels of the tracks that each keyframe saw: (keyframe, id, kernel)."""
-
-    def reset(self) -> None:
-        """Forget everything, the kernels too."""
-        super().reset()
-        self.frame = -1
-        self.seen: list[tuple[int, int, NDArray[np.float32]]] = []
-
-    def next_frame(self, size: tuple[int, int], keyframe_every: int) -> bool:
-        """As Tracker.next_frame."""
-        self.frame += 1
-        return super().next_frame(size, keyframe_every)
-
-    def update(
-        self,
-        detections: Detections,
-        thresholds: NDArray[np.float32],
-        predicted: NDArray[np.bool_] | None = None,
-    ) -> list[Track]:
-        """As Tracker.update."""
-        visible = super().update(detections, thresholds, predicted)
-        self.seen.extend((self.frame, track.id, track.kernel) for track in visible)
-        return visible
-
-
-def track_piece(
-    source: FrameSource, piece: Piece, segmenter: Segmenter, options: Options, report: Report
-) -> PieceResults:
-    """Track a piece by itself."""
-    recorder = KernelRecorder(forget_after=options.forget_after, iou_weight=options.iou_weight)
-    found = []
-    stream = segmenter.track(
-        read_piece(source, piece),
-        keyframe_every=options.keyframe_every,
-        score_threshold=options.score_threshold,
-        tracker=recorder,
-    )
-    for number, instances in enumerate(stream):
-        found.append(instances)
-        report(number + 1, piece.end - piece.first)
-    return PieceResults(piece.first, found, recorder.seen)
-
-
-@dataclass(frozen=True)
-class PieceResults:
-    """What a piece's tracking gave: instances of its frames, and (keyframe, id, kernel) of its tracks, where
-    keyframes count from the piece's own first frame."""
-
-    first: int
-    instances: Sequence[Instances]
-    seen: Sequence[tuple[int, int, NDArray[np.float32]]]
-
-    def save(self, path: Path) -> None:
-        """Write it as an .npz file."""
-        runs = [run for instances in self.instances for run in instances.run_lengths]
-        columns: dict[str, Any] = {
-            name: np.concatenate([getattr(instances, name) for instances in self.instances])
-            for name in ("ids", "scores", "labels")
-        }
-        np.savez_compressed(
-            path,
-            **columns,
-            first=np.int64(self.first),
-            sizes=np.array([instances.size for instances in self.instances], np.int64),
-            counts=np.array([len(instances) for instances in self.instances], np.int64),
-            run_counts=np.array([len(run) for run in runs], np.int64),
-            runs=np.concatenate([*runs, np.zeros(0, np.uint32)]),
-            seen=np.array([[frame, track] for frame, track, _ in self.seen], np.int64).reshape(-1, 2),
-            kernels=np.array([kernel for _, _, kernel in self.seen], np.float32),
-        )
-
-    @classmethod
-    def load(cls, path: Path, classes: Sequence[str]) -> PieceResults:
-        """Read what `save` wrote; `classes` are the model's."""
-        with np.load(path, allow_pickle=False) as file:
-            data = {name: file[name] for name in file.files}
-        runs = np.split(data["runs"], np.cumsum(data["run_counts"])[:-1]) if len(data["run_counts"]) else []
-        found, at = [], 0
-        for (height, width), count in zip(data["sizes"].tolist(), data["counts"].tolist(), strict=True):
-            part = slice(at, at + count)
-            labels = data["labels"][part]
-            names = [classes[label] for label in labels]
-            scores, ids = data["scores"][part], data["ids"][part]
-            found.append(Instances((height, width), runs[part], scores, labels, names, ids))
-            at += count
-        pairs = zip(data["seen"].tolist(), data["kernels"], strict=True)
-        return cls(int(data["first"]), found, [(frame, track, kernel) for (frame, track), kernel in pairs])

@@ -1,4 +1,4 @@
-"""What workers do for a source in pieces: cut it, track each piece, and join them into its outputs."""
+"""What workers do for a source in pieces: cut it, find candidates in each, and join them into its outputs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from ..parallel.pool import Failed, Finished, Pool, Progressed, Report
 from ..results import Instances
 from ..segmenter import Segmenter
 from ..video import Frame, FrameSource, VideoError
+from .candidates import Prober, find_candidates
 from .join import Joiner, join
-from .pieces import Piece, cut, track_piece
+from .pieces import Piece, cut
 from .work import Clock, Job, Tracked, TrackJob, attempt_folder, track_into
 
-#: Files in the attempts' folders: seconds of all frames, and what a piece's tracking gave.
+#: Files in the attempts' folders: seconds of all frames, and what a piece gave.
 TIMES, RESULTS = "times.npy", "piece.npz"
 #: Outputs that need the frames' pixels.
 DRAWN = ("video", "picture")
@@ -47,7 +48,7 @@ class SplitJob(Job):
 
 @dataclass(frozen=True)
 class TrackedPiece:
-    """A piece whose results lie in `RESULTS` in an attempt's folder."""
+    """A piece whose candidates lie in `RESULTS` in an attempt's folder."""
 
     piece: Piece
     folder: str
@@ -57,14 +58,14 @@ class TrackedPiece:
 
 @dataclass(frozen=True)
 class PieceJob(Job):
-    """Track one piece of a source."""
+    """Find the candidates of one piece of a source."""
 
     piece: Piece
 
     def run(self, segmenter: Segmenter, report: Report) -> TrackedPiece:
         start = Clock()
         with attempt_folder(self.attempts, self.name) as folder:
-            track_piece(self.source(), self.piece, segmenter, self.options, report).save(folder / RESULTS)
+            find_candidates(self.source(), self.piece, segmenter, self.options, report).save(folder / RESULTS)
             return TrackedPiece(self.piece, str(folder), start.seconds(), start.processor())
 
 
@@ -78,11 +79,12 @@ class JoinJob(Job):
     def run(self, segmenter: Segmenter, report: Report) -> Tracked:
         start = Clock()
         source = self.source()
+        prober = Prober(source, segmenter, self.options)
         if not set(DRAWN) & set(self.options.outputs):
             source = Times(source, np.load(Path(self.plan.folder) / TIMES).tolist())
-        joiner = Joiner(self.options.keyframe_every, self.options.forget_after)
+        joiner = Joiner(segmenter.classes, self.options.tracker(), prober)
         files = [(tracked.piece, Path(tracked.folder) / RESULTS) for tracked in self.tracked]
-        replay = Replay(source.name, join(files, segmenter.classes, joiner))
+        replay = Replay(source.name, join(files, joiner))
         with attempt_folder(self.attempts, self.name) as folder:
             joined = track_into(folder, source, cast(Segmenter, replay), self.options, start, report)
         joined.seconds += sum(tracked.seconds for tracked in self.tracked)

@@ -25,7 +25,6 @@ from ..parallel.pool import Report
 from ..pipeline import track
 from ..report import write_report
 from ..segmenter import Segmenter
-from ..tracking import Tracker
 from ..video import FrameSource, open_source
 from ..weights import Weights
 from .options import REPORT, Options
@@ -123,7 +122,7 @@ def track_into(
         source,
         segmenter,
         {name: path for name, path in files.items() if name != REPORT},
-        tracker=Tracker(forget_after=options.forget_after, iou_weight=options.iou_weight),
+        tracker=options.tracker(),
         keyframe_every=options.keyframe_every,
         score_threshold=options.score_threshold,
         max_frames=options.max_frames,

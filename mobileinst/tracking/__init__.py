@@ -9,6 +9,7 @@ from .association import (
     eligible,
     kernel_association,
     pair,
+    similarity,
 )
 from .tracker import Track, Tracker
 
@@ -23,4 +24,5 @@ __all__ = [
     "eligible",
     "kernel_association",
     "pair",
+    "similarity",
 ]

@@ -119,17 +119,24 @@ def pair(gain: NDArray[Any], allowed: NDArray[np.bool_]) -> list[tuple[int, int]
 
 def kernel_association(tracker: Tracker, keyframe: Keyframe) -> list[tuple[int, int]]:
     """Pairs of the greatest summed similarity, of kernels and of masks' overlap, above the gates (ours)."""
+    gain, near = similarity(tracker, keyframe)
+    return pair(gain, near & eligible(tracker, keyframe))
+
+
+def similarity(tracker: Tracker, keyframe: Keyframe) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """How similar tracks and candidates are, in kernels and in place, (tracks, n), and which pairs pass the
+    gates of both, bool (tracks, n), whatever their scores."""
     detections = keyframe.detections
     cosine = cosine_similarity(tracker.kernels(), detections.kernels)
     gain = cosine - tracker.min_cosine
     least = np.where(_seen_last(tracker), tracker.min_cosine, max(tracker.min_cosine, tracker.return_cosine))
-    allowed = (cosine >= least[:, None]) & eligible(tracker, keyframe)
+    near: NDArray[np.bool_] = cosine >= least[:, None]
     if tracker.iou_weight and keyframe.predicted is not None:
         reached = mask_iou(keyframe.predicted, detections.masks)
         stayed, comparable = _stayed(tracker.tracks, detections.masks)
         gain = gain + tracker.iou_weight * (reached + stayed)
-        allowed &= ~comparable[:, None] | (np.maximum(reached, stayed) >= tracker.min_overlap)
-    return pair(gain, allowed)
+        near &= ~comparable[:, None] | (np.maximum(reached, stayed) >= tracker.min_overlap)
+    return gain, near
 
 
 def _seen_last(tracker: Tracker) -> NDArray[np.bool_]:

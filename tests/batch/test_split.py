@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from mobileinst import Instances, Segmenter, Weights
+from mobileinst.batch.candidates import PieceResults, Prober, find_candidates
 from mobileinst.batch.join import Joiner
 from mobileinst.batch.options import Options
-from mobileinst.batch.pieces import Cut, Piece, PieceResults, cut, read_piece, track_piece
+from mobileinst.batch.pieces import Cut, Piece, cut, read_piece
 from mobileinst.cli import main
 from mobileinst.io.png import write_png
 from mobileinst.video import FrameSource, VideoError, open_source
 from tests.support.batch_data import left_over, read_summary, write_video, write_weights
 from tests.support.fake_model import ColorModel, scene
-from tests.support.networks import make_metadata
+from tests.support.networks import CONFIG, make_metadata
 
 av = pytest.importorskip("av")
 pytest.importorskip("PIL")
@@ -127,52 +128,116 @@ def same(a: Instances, b: Instances) -> bool:
     return (
         np.array_equal(a.ids, b.ids)
         and a.names == b.names
+        and np.array_equal(a.scores, b.scores)
+        and np.array_equal(a.labels, b.labels)
         and all(np.array_equal(x, y) for x, y in zip(a.run_lengths, b.run_lengths, strict=True))
     )
+
+
+def in_pieces(
+    source: FrameSource, segmenter: Segmenter, folder: Path, options: Options, overlap: int
+) -> list[Instances]:
+    """The joined results, whose pieces went through files."""
+    joiner = Joiner(segmenter.classes, options.tracker(), Prober(source, segmenter, options))
+    joined: list[Instances] = []
+    for piece in cut_of(source, options, overlap).pieces:
+        results = find_candidates(source, piece, segmenter, options, lambda frames, total: None)
+        results.save(folder / "piece.npz")
+        joined.extend(joiner.add(piece, PieceResults.load(folder / "piece.npz")))
+    return joined
 
 
 @pytest.mark.parametrize("overlap", [0, 1, 4])
 def test_joined_tracks_are_those_of_the_whole(colors: Segmenter, tmp_path: Path, overlap: int) -> None:
     source = squares(tmp_path)
-    whole = list(colors.track(source.images()))
+    whole = list(colors.track(source.images(), tracker=SPLIT.tracker()))
     assert {len(instances) for instances in whole} >= {1, 2, 3}
-    joiner = Joiner(3, 30)
-    joined: list[Instances] = []
-    for piece in cut_of(source, overlap=overlap).pieces:
-        results = track_piece(source, piece, colors, SPLIT, lambda frames, total: None)
-        results.save(tmp_path / "piece.npz")
-        joined.extend(joiner.add(piece, PieceResults.load(tmp_path / "piece.npz", colors.classes)))
+    joined = in_pieces(source, colors, tmp_path, SPLIT, overlap)
     assert len(joined) == len(whole)
     assert all(same(a, b) for a, b in zip(joined, whole, strict=True))
 
 
-def results_of(piece: Piece, tracks: dict[int, tuple[int, int, Any]]) -> PieceResults:
-    """Made results: (first frame, last frame, kernel) of each track; every frame is a keyframe."""
-    found, seen = [], []
-    for frame in range(piece.first, piece.end):
-        here = [track for track, (first, last, _) in tracks.items() if first <= frame <= last]
-        runs = [np.array([track % 4, 1, 3 - track % 4], np.uint32) for track in here]
-        names, ones = ["x"] * len(here), np.ones(len(here))
-        found.append(Instances((2, 2), runs, ones, np.zeros(len(here)), names, here))
-        seen += [(frame - piece.first, track, np.float32(tracks[track][2])) for track in here]
-    return PieceResults(piece.first, found, seen)
+class ActedScene:
+    """Objects that look alike, move about, and whose scores wander through the thresholds.
+
+    A frame's first pixels hold its number, and those of an object its mask: `ActedModel` knows the rest.
+    """
+
+    def __init__(self, seed: int, frames: int, objects: int) -> None:
+        rng = np.random.default_rng(seed)
+        steps = rng.normal(0, 0.12, (frames, objects)).cumsum(0) + rng.uniform(0.2, 0.7, objects)
+        self.scores = np.abs((steps + 1) % 2 - 1).astype(np.float32)
+        # Now and then all are out of sight for a while.
+        for start in rng.integers(0, frames, 3):
+            self.scores[start : start + rng.integers(5, 40)] = 0
+        walk = rng.integers(-1, 2, (frames, objects, 2)).cumsum(0) + rng.integers(0, 12, (objects, 2))
+        self.places = np.clip(walk, 0, 11)
+        # The last number of a kernel is common to all, and no pixel has such a feature.
+        alike = rng.uniform(0.8, 2.5, (objects, 1))
+        self.kernels = 20 * np.hstack([np.eye(objects), alike]).astype(np.float32)
+
+    def write(self, folder: Path) -> FrameSource:
+        folder.mkdir()
+        for number in range(len(self.scores)):
+            frame = np.zeros((8, 8, 3), np.uint8)
+            frame[0, 0, 0] = number
+            write_png(folder / f"{number:03}.png", frame)
+        return open_source(folder, rate=10)
 
 
-def test_joining_by_kernels() -> None:
-    joiner = Joiner(1, forget_after=5)
-    first = Piece(0, 0, 0, 10)
-    a, b, c = (1, 0, 0), (0, 1, 0), (0, 0, 1)
-    list(joiner.add(first, results_of(first, {1: (0, 9, a), 2: (1, 9, b), 3: (0, 6, c)})))
-    # In the overlap the second piece numbers them its own way; later a lost one returns, and one is new.
-    second = Piece(1, 8, 10, 20)
-    tracks = {1: (8, 19, b), 2: (8, 19, a), 3: (11, 19, c), 4: (12, 19, (1, 1, 1))}
-    joined = list(joiner.add(second, results_of(second, tracks)))
-    assert [instances.ids.tolist() for instances in joined[:3]] == [[1, 3], [1, 2, 3], [1, 2, 3, 4]]
-    # One that is gone for too long is another one when it returns.
-    third = Piece(2, 18, 20, 40)
-    joined = list(joiner.add(third, results_of(third, {1: (18, 22, a), 2: (35, 39, b)})))
-    assert joined[0].ids.tolist() == [1]
-    assert joined[-1].ids.tolist() == [5]
+class ActedSession:
+    """Takes the place of `engine.Session` for the frames of an ActedScene."""
+
+    def __init__(self, acted: ActedScene) -> None:
+        self.acted = acted
+
+    def load_frame(self, frame: np.ndarray, *, bgr: bool = False) -> None:
+        self.number = int(frame[0, 0, 0])
+
+    def run_features(self) -> None:
+        maps = np.full((len(self.acted.kernels) + 1, 16, 16), -1, np.float32)
+        for row, (y, x) in enumerate(self.acted.places[self.number]):
+            maps[row, y : y + 5, x : x + 5] = 1
+        maps[-1] = 0
+        self.maps = maps
+
+    def run_instances(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        scores = np.clip(self.acted.scores[self.number], 1e-6, 1 - 1e-6)[:, None]
+        # The look changes a little from frame to frame.
+        kernels = self.acted.kernels.copy()
+        kernels[:, -1] += np.sin(self.number + np.arange(len(kernels)))
+        logits = np.log(scores / (1 - scores)).astype(np.float32)
+        return np.hstack([logits, logits - 5]), np.full_like(logits[:, 0], 50), kernels
+
+    def mask_logits(self, kernels: np.ndarray) -> np.ndarray:
+        return np.einsum("nd,dhw->nhw", kernels, self.maps).astype(np.float32)
+
+
+@pytest.mark.parametrize(("seed", "iou_weight"), [(0, 1.0), (1, 1.0), (2, 1.0), (3, 1.0), (4, 0.0)])
+def test_tracks_that_are_weak_or_lost_at_seams_keep_their_ids(
+    seed: int, iou_weight: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acted = ActedScene(seed, frames=200, objects=5)
+    source = acted.write(tmp_path / "frames")
+    monkeypatch.setattr("mobileinst.segmenter.NativeModel", ColorModel)
+    model = replace(CONFIG, kernel_dim=6)
+    segmenter = Segmenter(Weights({}, make_metadata(model, score_threshold=0.5)), size=(64, 96))
+    monkeypatch.setattr(segmenter._model, "session", lambda height, width: ActedSession(acted))
+    options = Options(split=2.0, iou_weight=iou_weight, forget_after=15)
+    whole = list(segmenter.track(source.images(), tracker=options.tracker()))
+    shown = [set(instances.ids.tolist()) for instances in whole]
+    seams = range(21, 200, 21)
+    assert any(shown[seam - 1] & shown[seam] for seam in seams)
+    ids = set().union(*shown)
+    # Some are away at a seam and come back.
+    assert any(
+        one not in shown[seam] and any(one in s for s in shown[:seam]) and any(one in s for s in shown[seam:])
+        for seam in seams
+        for one in ids
+    )
+    for overlap in (0, 1, 10):
+        joined = in_pieces(source, segmenter, tmp_path, options, overlap)
+        assert all(same(a, b) for a, b in zip(joined, whole, strict=True)), overlap
 
 
 def test_batch_writes_the_outputs_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,5 +266,5 @@ def test_batch_writes_the_outputs_of_the_whole(tmp_path: Path, monkeypatch: pyte
     )
     for key in ("frame", "time", "width", "height"):
         assert [record[key] for record in whole] == [record[key] for record in joined]
-    assert whole[:12] == joined[:12]
+    assert whole == joined
     assert sum(1 for _ in open_source(tmp_path / "out/long.mp4")) == 50
