@@ -175,7 +175,10 @@ class _Batch:
         if isinstance(event, Failed):
             record |= {"error": " ".join(str(event.error).split()) or type(event.error).__name__}
         else:
-            record |= self._outcome(source, event.value)
+            try:
+                record |= self._outcome(source, event.value)
+            except OSError as error:
+                record |= {"error": f"can't write {error.filename2 or error.filename}: {error.strerror}"}
         record["attempts"] = max(self._journal.clear_attempts(name), 1)
         return self._end(source, record)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -268,6 +269,38 @@ def test_outputs_never_replace_sources(material: Path, tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="is the batch's own"):
         run_batch([other], tmp_path / "out", weights, Options(), Workers(1))
     assert Path(source.path).read_bytes() == before
+
+
+def test_names_as_long_as_the_file_system_takes(
+    material: Path, tmp_path: Path, batch: Callable[..., Run]
+) -> None:
+    (tmp_path / "in").mkdir()
+    names = ["é" * 125 + "1.mp4", "é" * 125 + "2.mp4", "x" * 251 + ".mp4"]
+    assert [len(os.fsencode(name)) for name in names] == [255] * 3
+    for name in names:
+        shutil.copy(material / "clips" / "a.mp4", tmp_path / "in" / name)
+    done = batch("in", "--jobs", 1, "--mp4", "--masks", "--youtube-vis")
+    assert done.returncode == 0, done.stderr
+    written = [
+        name for record in read_summary(tmp_path / "out").values() for name in record["outputs"].values()
+    ]
+    assert len(set(written)) == 12
+    assert all((tmp_path / "out" / name).exists() and len(os.fsencode(name)) <= 255 for name in written)
+    assert batch("in", "--jobs", 1, "--mp4", "--masks", "--youtube-vis").stdout.startswith(
+        "3 sources: 3 done (3 by an earlier run)"
+    )
+
+
+def test_a_source_whose_place_is_taken_fails_alone(
+    material: Path, tmp_path: Path, batch: Callable[..., Run]
+) -> None:
+    copies(material / "clips" / "a.mp4", tmp_path / "in", 2)
+    (tmp_path / "out" / "1.jsonl" / "full").mkdir(parents=True)
+    assert batch("in", "--jobs", 1).returncode == 1
+    records = read_summary(tmp_path / "out")
+    assert records["0"]["status"] == "done"
+    assert records["1"]["error"] == "can't write out/1.jsonl: Is a directory"
+    assert left_over(tmp_path / "out") == []
 
 
 def test_a_damaged_video_keeps_the_frames_before(
