@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 _F32 = NDArray[np.float32]
 _U32 = NDArray[np.uint32]
 
-kernels: Any  # of mobileinst._testing, where the build has it; AttributeError elsewhere
+kernels: Any  # of mobileinst._testing, where the build has it; each call a ValueError elsewhere
 
 def tier() -> str:
     """Name of the tier in use; ValueError if MOBILEINST_TIER names one that is unknown or can't run here."""

@@ -185,10 +185,19 @@ def test_single_kernels_are_at_hand_where_they_were_built() -> None:
     assert _native.kernels is kernels
     with pytest.raises(AttributeError, match="has no attribute 'missing'"):
         _native.missing  # type: ignore[attr-defined]  # noqa: B018
-    without = "import sys; sys.modules['mobileinst._testing'] = None; import mobileinst._native as native"
-    done = subprocess.run(
-        [sys.executable, "-c", f"{without}; native.kernels"], capture_output=True, text=True
-    )
-    assert done.stderr.splitlines()[-1] == (
-        "AttributeError: module 'mobileinst._native' has no attribute 'kernels'"
+    absent = """
+import sys
+sys.modules["mobileinst._testing"] = None
+from mobileinst import _native
+assert not hasattr(_native.kernels, "__wrapped__")
+try:
+    _native.kernels.gemm(1, weight=2)
+except ValueError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", absent], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "expected a build with single kernels to call 'gemm', but this one has none: "
+        "pip install . -C cmake.define.MOBILEINST_TESTING=ON\n"
     )
