@@ -56,7 +56,7 @@ def main() -> None:
         "--dispatch", type=float, default=2.0, help="milliseconds of the driver for a task (2)"
     )
     parser.add_argument("--split", type=float, default=120.0, help="seconds of a piece (120)")
-    parser.add_argument("--overlap", type=float, default=1.0, help="seconds of an overlap (1)")
+    parser.add_argument("--overlap", type=float, default=0.1, help="seconds of an overlap (0.1)")
     options = parser.parse_args()
 
     slowness = options.fps / options.rate  # seconds of work for one of video

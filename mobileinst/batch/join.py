@@ -66,7 +66,7 @@ class Joiner:
         known = np.zeros(len(kernels), np.bool_)
         if len(keyframe.tried):
             cosine = cosine_similarity(kernels, results.kernels(keyframe.tried))
-            known = np.asarray(cosine.max(1) >= SAME_COSINE)
+            known[cosine.max(1) >= SAME_COSINE] = True
             predicted[known] = keyframe.predicted[cosine.argmax(1)[known]]
         wanted = ~known & self._may_go_on(keyframe)
         if wanted.any():
@@ -80,8 +80,9 @@ class Joiner:
         tracker = self.tracker
         kernels = keyframe.detections.kernels[keyframe.sure()]
         least = max(tracker.min_cosine, tracker.return_cosine)
-        returning: NDArray[np.bool_] = (cosine_similarity(tracker.kernels(), kernels) >= least).any(1)
-        return returning | np.array([track.missed == 0 for track in tracker.tracks], np.bool_)
+        similar = cosine_similarity(tracker.kernels(), kernels) >= least
+        seen_last = np.array([track.missed == 0 for track in tracker.tracks], np.bool_)
+        return np.asarray(seen_last | similar.any(1))
 
     def _tracked(self, found: Instances) -> Instances:
         rows = {candidate: row for row, candidate in enumerate(found.ids.tolist())}
