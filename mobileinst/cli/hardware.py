@@ -58,6 +58,7 @@ _USED = {
     "neon": ("asimd",),
     "neon_fp16": ("asimd", "asimdhp"),
     "neon_dot": ("asimd", "asimdhp", "asimddp"),
+    "sse": ("sse2",),
     "avx2": ("avx2", "fma"),
     "avx512": ("avx2", "fma", "avx512f", "avx512vl", "avx512dq", "avx512bw"),
     "avx512_vnni": ("avx2", "fma", "avx512f", "avx512vl", "avx512dq", "avx512bw", "avx512_vnni"),

@@ -25,7 +25,8 @@ NEON = [
     for tier, flags in FLAGS.items()
     for path in (SOURCES / f"tiers/{tier}.cpp", *sorted(SOURCES.glob(f"kernels/*/*_{tier}.S")))
 ]
-PLAIN = [path for path in OTHERS if path.stem not in (*FLAGS, "avx2", "avx2_fp16", "avx512", "avx512_vnni")]
+X86 = ("sse", "avx2", "avx2_fp16", "avx512", "avx512_vnni")
+PLAIN = [path for path in OTHERS if path.stem not in (*FLAGS, *X86)]
 
 
 def compile_with_clang(path: Path, *options: str) -> None:

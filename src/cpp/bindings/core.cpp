@@ -7,7 +7,7 @@ namespace mobileinst {
 void register_core(py::module_& module) {
     module.def(
         "tier", [] { return std::string(tier_name(active_tier())); },
-        "Name of the instruction-set tier in use: 'ref', 'neon', 'avx2' or 'avx512'.\n\n"
+        "Name of the instruction-set tier in use: 'ref', 'neon', 'sse', 'avx2', 'avx512' and others.\n\n"
         "Raises ValueError if MOBILEINST_TIER names a tier that is unknown or can't run here.");
     module.def(
         "supported_tiers",

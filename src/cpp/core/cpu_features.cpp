@@ -22,6 +22,7 @@ uint64_t saved_register_states() {
 
 CpuFeatures detect() {
     CpuFeatures found;
+    found.sse2 = true;
     uint32_t a = 0, b = 0, c = 0, d = 0;
     if (__get_cpuid(1, &a, &b, &c, &d) == 0) {
         return found;
@@ -72,8 +73,10 @@ std::vector<std::string> cpu_feature_names() {
     const struct {
         bool present;
         const char* name;
-    } all[] = {{found.avx2, "avx2"}, {found.avx512, "avx512"}, {found.avx512_vnni, "avx512_vnni"},
-               {found.neon, "neon"}, {found.fp16, "fp16"},     {found.dotprod, "dotprod"}};
+    } all[] = {{found.sse2, "sse2"},      {found.avx2, "avx2"},
+               {found.avx512, "avx512"},  {found.avx512_vnni, "avx512_vnni"},
+               {found.neon, "neon"},      {found.fp16, "fp16"},
+               {found.dotprod, "dotprod"}};
     for (const auto& feature : all) {
         if (feature.present) {
             names.emplace_back(feature.name);

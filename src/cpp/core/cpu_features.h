@@ -7,6 +7,7 @@ namespace mobileinst {
 
 /// What this CPU and its operating system support, of what the kernels may use.
 struct CpuFeatures {
+    bool sse2 = false;         ///< always on x86-64
     bool avx2 = false;         ///< with FMA, and the system saves the wide registers
     bool avx512 = false;       ///< F, VL, DQ and BW, and the system saves their registers
     bool avx512_vnni = false;  ///< VNNI and VBMI beside them

@@ -40,6 +40,8 @@ const char* tier_name(Tier tier) {
             return "neon_fp16";
         case Tier::NeonDot:
             return "neon_dot";
+        case Tier::Sse:
+            return "sse";
         case Tier::Avx2:
             return "avx2";
         case Tier::Avx512:
@@ -62,6 +64,9 @@ std::vector<Tier> supported_tiers() {
     if (features.fp16 && features.dotprod) {
         tiers.push_back(Tier::NeonDot);
     }
+    if (features.sse2) {
+        tiers.push_back(Tier::Sse);
+    }
     if (features.avx2) {
         tiers.push_back(Tier::Avx2);
     }
@@ -82,7 +87,7 @@ Tier tier_from_name(const std::string& name) {
         }
     }
     for (Tier tier :
-         {Tier::Neon, Tier::NeonFp16, Tier::NeonDot, Tier::Avx2, Tier::Avx512, Tier::Avx512Vnni}) {
+         {Tier::Neon, Tier::NeonFp16, Tier::NeonDot, Tier::Sse, Tier::Avx2, Tier::Avx512, Tier::Avx512Vnni}) {
         if (name == tier_name(tier)) {
             throw std::invalid_argument("tier '" + name +
                                         "' can't run on this machine; supported: " + join(supported));

@@ -15,6 +15,8 @@
 #include "simd/avx512.h"
 #elif defined(__AVX2__)
 #include "simd/avx2.h"
+#elif defined(__x86_64__)
+#include "simd/sse.h"
 #elif defined(__aarch64__)
 #include "simd/neon.h"
 #else

@@ -1,6 +1,6 @@
 #pragma once
 
-// What AVX2 and AVX-512 have in common. Included by simd/avx2.h and simd/avx512.h.
+// What the vectors of x86 have in common. Included by their headers.
 
 namespace mobileinst {
 namespace {

@@ -9,10 +9,14 @@
 #include "kernels/preprocess/neon.h"
 #include "kernels/transpose/neon.h"
 #include "masks/overlap/neon.h"
-#else
+#elif defined(__AVX2__)
 #include "kernels/preprocess/avx2.h"
 #include "kernels/transpose/avx2.h"
 #include "masks/overlap/avx2.h"
+#else
+#include "kernels/preprocess/sse.h"
+#include "kernels/transpose/sse.h"
+#include "masks/overlap/sse.h"
 #endif
 
 namespace mobileinst {

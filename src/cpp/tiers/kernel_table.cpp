@@ -41,6 +41,8 @@ const KernelTable* table_of(Tier tier) {
         case Tier::Ref:
             return &ref_kernels;
 #if defined(__x86_64__)
+        case Tier::Sse:
+            return &sse_kernels;
         case Tier::Avx2:
             return &avx2_kernels;
         case Tier::Avx512:

@@ -1,14 +1,14 @@
 #pragma once
 
-// Inner product of the matrix kernels where one value of A is broadcast against vectors of W (AVX2, AVX-512).
+// Inner product of the matrix kernels where one value of A is broadcast against vectors of W: on x86.
 
 #include "kernels/gemm/start.h"
 
 namespace mobileinst {
 namespace {
 
-/// Shape of the tiles. AVX-512: 12 x 2 sums, 2 weights and 1 value fill 27 of 32 registers; AVX2: 6 x 2 sums,
-/// 2 weights and 1 value fill 15 of 16.
+/// Shape of the tiles. AVX-512: 12 x 2 sums, 2 weights and 1 value fill 27 of 32 registers; others: 6 x 2
+/// sums, 2 weights and 1 value fill 15 of 16.
 constexpr size_t kRowTile = kVecBytes == 64 ? 12 : 6;  // rows of C per tile of a whole panel
 constexpr size_t kPanelVectors = 2;                    // vectors of C's columns per tile
 

@@ -7,7 +7,7 @@
 namespace mobileinst {
 namespace {
 
-/// NEON's 32 registers hold the values of four vectors of channels, AVX2's 16 do not.
+/// NEON's 32 registers hold the values of four vectors of channels, the 16 of SSE and AVX2 do not.
 constexpr bool kManyRegisters = kVecTier == Tier::Neon;
 
 enum class ResizeMode { Plain, Add, MultiplyAdd };

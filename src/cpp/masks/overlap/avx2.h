@@ -2,6 +2,7 @@
 
 #include <immintrin.h>
 
+#include "masks/overlap/count_shared.h"
 #include "masks/overlap/overlap.h"
 
 namespace mobileinst {
@@ -18,19 +19,6 @@ void overlap_pack(const uint8_t* bytes, size_t count, uint64_t* bits) {
     for (; i < count; ++i) {
         bits[i / 64] |= static_cast<uint64_t>(bytes[i] != 0) << (i % 64);
     }
-}
-
-uint64_t count_shared(const uint64_t* a, const uint64_t* b, size_t words) {
-    uint64_t even = 0, odd = 0;  // two chains of additions
-    size_t i = 0;
-    for (; i + 2 <= words; i += 2) {
-        even += static_cast<uint64_t>(__builtin_popcountll(a[i] & b[i]));
-        odd += static_cast<uint64_t>(__builtin_popcountll(a[i + 1] & b[i + 1]));
-    }
-    if (i < words) {
-        even += static_cast<uint64_t>(__builtin_popcountll(a[i] & b[i]));
-    }
-    return even + odd;
 }
 
 constexpr OverlapKernels kOverlap = {overlap_pack, count_shared};
