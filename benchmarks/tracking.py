@@ -29,7 +29,7 @@ from mobileinst import Segmenter
 from mobileinst.evaluation import identity, youtube_vis
 from mobileinst.evaluation.files import CategoryMap
 from mobileinst.evaluation.identity import IdentityCounts, best_class_only
-from mobileinst.evaluation.run_lengths import intersections
+from mobileinst.evaluation.run_lengths import mask_ious
 from mobileinst.evaluation.runner import track_video
 from mobileinst.evaluation.youtube_vis import track_of
 from mobileinst.io.tables import markdown_table
@@ -174,9 +174,7 @@ def best_overlaps(
     for truth in mapping.annotations(dataset)["annotations"]:
         one = track_of(truth, video, "annotation")
         tracks = [track for category, track in found if category == truth["category_id"]]
-        shared = intersections(one, tracks)
-        areas = np.array([track.area for track in tracks], np.int64)
-        overlaps.append(float(np.max(shared / np.maximum(areas + one.area - shared, 1), initial=0.0)))
+        overlaps.append(float(np.max(mask_ious(one, tracks), initial=0.0)))
     return overlaps
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .entries import DataError
 from .files import collapse, read_annotations, read_results
-from .run_lengths import MaskTrack, intersections, mask_track
+from .run_lengths import MaskTrack, mask_ious, mask_track
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,8 @@ def _fitting(
     on_object: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     if not results:
         return on_object
-    tracks = [_mask(result, image) for result in results]
-    areas = np.array([track.area for track in tracks], np.int64)
-    iou = np.zeros((len(objects), len(results)))
-    for i, truth in enumerate(objects):
-        one = _mask(truth, image)
-        shared = intersections(one, tracks)
-        iou[i] = shared / np.maximum(areas + one.area - shared, 1)
+    masks = [_mask(result, image) for result in results]
+    iou = np.array([mask_ious(_mask(truth, image), masks) for truth in objects])
     for j, result in enumerate(results):
         best = int(np.argmax(iou[:, j]))
         if iou[best, j] >= iou_threshold:

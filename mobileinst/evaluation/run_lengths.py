@@ -242,9 +242,11 @@ def frame_intersections(track: MaskTrack, others: Sequence[MaskTrack]) -> NDArra
     return summed.astype(np.int64).reshape(len(others), length)
 
 
-def intersections(track: MaskTrack, others: Sequence[MaskTrack]) -> NDArray[np.int64]:
-    """Pixels that `track` shares with each of `others` in all frames together: int64 (others,)."""
-    return np.asarray(frame_intersections(track, others).sum(1), np.int64)
+def mask_ious(track: MaskTrack, others: Sequence[MaskTrack]) -> NDArray[np.float64]:
+    """IoU of `track` with each of `others` over all frames together, float64 (others,); 0 of empty ones."""
+    shared = frame_intersections(track, others).sum(1)
+    union = np.array([other.area for other in others], np.int64) + track.area - shared
+    return np.asarray(np.divide(shared, union, out=np.zeros(len(others)), where=union > 0), np.float64)
 
 
 def _covered(track: MaskTrack, positions: NDArray[np.int64]) -> NDArray[np.int64]:

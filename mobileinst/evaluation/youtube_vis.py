@@ -17,7 +17,7 @@ from . import entries
 from .entries import DataError
 from .files import collapse, read_annotations, read_results
 from .matching import MAX_DETECTIONS, Curves, Matches, accumulate, match
-from .run_lengths import MaskTrack, intersections, mask_track
+from .run_lengths import MaskTrack, mask_ious, mask_track
 from .summary import Evaluation
 
 #: Mean area in pixels: all, small, medium, large.
@@ -147,11 +147,8 @@ def _match_video(
     predicted = [track_of(found[i][1], video, found[i][0]) for i in order]
     objects = [track_of(truth, video, name) for name, truth in truths]
     iou = np.zeros((len(predicted), len(objects)))
-    areas = np.array([track.area for track in predicted], np.int64)
     for g, track in enumerate(objects):
-        shared = intersections(track, predicted)
-        union = areas + track.area - shared
-        iou[:, g] = np.divide(shared, union, out=np.zeros(len(predicted)), where=union > 0)
+        iou[:, g] = mask_ious(track, predicted)
     crowd = np.array([bool(truth.get("iscrowd", 0)) for _, truth in truths], np.bool_)
     sizes = np.array(
         [_annotated_area(*truth, track) for truth, track in zip(truths, objects, strict=True)], np.float64

@@ -32,7 +32,7 @@ def conv2d(
         bias: (O,).
         stride: At least 1.
         groups: Divides C and O.
-        activation: None, "relu", "relu6" or "hard_sigmoid".
+        activation: None, "relu", "relu6", "hard_sigmoid" or "silu".
         out: Where to write.
 
     Returns:
@@ -89,7 +89,7 @@ def linear(
         x: (N, I).
         weight: (O, I).
         bias: (O,).
-        activation: None, "relu", "relu6" or "hard_sigmoid".
+        activation: None, "relu", "relu6", "hard_sigmoid" or "silu".
         out: Where to write.
 
     Returns:

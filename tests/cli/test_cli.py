@@ -11,16 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import mobileinst
 from mobileinst.export.annotated import PictureSink
-from mobileinst.io.png import write_png
 from mobileinst.video import open_source
-from mobileinst.video.writer import VideoWriter
 from mobileinst.weights import available_weights
-from tests.support.batch_data import write_weights
+from tests.support.batch_data import write_pictures, write_video, write_weights
 
 pytest.importorskip("av")
 pytest.importorskip("PIL")
@@ -62,14 +59,9 @@ def fail(*arguments: Any, cwd: Path) -> str:
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """tiny.safetensors, clip.mp4 and the folder frames/ with the same pictures."""
     folder = tmp_path_factory.mktemp("material")
-    (folder / "frames").mkdir()
     write_weights(folder / "tiny.safetensors")
-    rng = np.random.default_rng(0)
-    with VideoWriter(folder / "clip.mp4", 25) as writer:
-        for number in range(FRAMES):
-            picture = rng.integers(0, 256, (50, 66, 3), np.uint8)
-            writer.write(picture)
-            write_png(folder / "frames" / f"{number}.png", picture)
+    write_video(folder / "clip.mp4", FRAMES)
+    write_pictures(folder / "frames", FRAMES)
     return folder
 
 

@@ -8,12 +8,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from mobileinst import cli
-from mobileinst.io.png import write_png
-from tests.support.batch_data import write_weights
+from tests.support.batch_data import write_pictures, write_weights
 
 pytest.importorskip("PIL")
 
@@ -23,11 +21,8 @@ FRAMES = 6
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("material")
-    (folder / "frames").mkdir()
     write_weights(folder / "tiny.safetensors")
-    rng = np.random.default_rng(0)
-    for number in range(FRAMES):
-        write_png(folder / "frames" / f"{number}.png", rng.integers(0, 256, (50, 66, 3), np.uint8))
+    write_pictures(folder / "frames", FRAMES)
     return folder
 
 

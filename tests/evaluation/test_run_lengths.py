@@ -11,7 +11,7 @@ from mobileinst.evaluation.run_lengths import (
     decompress,
     frame_intersections,
     frame_runs,
-    intersections,
+    mask_ious,
     mask_track,
     polygon_runs,
 )
@@ -110,7 +110,9 @@ def test_intersections_are_those_of_dense_masks(
     tracks = [mask_track(coded, height, width) for _, coded in many]
     expected = np.array([(one & masks).sum((1, 2)) for masks, _ in many]).reshape(others, frames)
     np.testing.assert_array_equal(frame_intersections(track, tracks), expected)
-    np.testing.assert_array_equal(intersections(track, tracks), expected.sum(1))
+    unions = [int((one | masks).sum()) for masks, _ in many]
+    ious = [shared / union if union else 0.0 for shared, union in zip(expected.sum(1), unions, strict=True)]
+    np.testing.assert_array_equal(mask_ious(track, tracks), ious)
     assert track.areas.tolist() == one.sum((1, 2)).tolist()
     assert track.present.tolist() == [mask is not None for mask in coded_one]
     seen = one.sum((1, 2))[one.any((1, 2))]

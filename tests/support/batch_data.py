@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import mobileinst
+from mobileinst.io.png import write_png
 from mobileinst.video.writer import VideoWriter
 from mobileinst.weights import save_weights
 from tests.support.networks import CONFIG, make_metadata
@@ -34,6 +35,15 @@ def write_video(path: Path, frames: int, seed: int = 0) -> Path:
         for _ in range(frames):
             writer.write(rng.integers(0, 256, (50, 66, 3), np.uint8))
     return path
+
+
+def write_pictures(folder: Path, frames: int, seed: int = 0) -> Path:
+    """The same pictures in a folder, as 0.png and so on."""
+    folder.mkdir()
+    rng = np.random.default_rng(seed)
+    for number in range(frames):
+        write_png(folder / f"{number}.png", rng.integers(0, 256, (50, 66, 3), np.uint8))
+    return folder
 
 
 def copies(video: Path, folder: Path, count: int) -> None:

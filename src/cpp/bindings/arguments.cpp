@@ -11,35 +11,13 @@
 namespace mobileinst {
 namespace {
 
-template <typename T>
-const char* dtype_name();
-template <>
-const char* dtype_name<float>() {
-    return "float32";
-}
-template <>
-const char* dtype_name<uint8_t>() {
-    return "uint8";
-}
-template <>
-const char* dtype_name<uint32_t>() {
-    return "uint32";
-}
-
-template <>
-const char* dtype_name<int64_t>() {
-    return "int64";
-}
-template <>
-const char* dtype_name<bool>() {
-    return "bool";
-}
-
 /// Whether the data lie where their type may lie: arrays can be views of bytes.
 template <typename T>
 bool is_aligned(const py::array_t<T, py::array::c_style>& array) {
     return reinterpret_cast<uintptr_t>(array.data()) % alignof(T) == 0;
 }
+
+std::string name_of(const py::dtype& dtype) { return py::str(dtype).cast<std::string>(); }
 
 bool matches(const py::array& array, const std::vector<py::ssize_t>& shape, py::ssize_t smallest) {
     if (array.ndim() != static_cast<py::ssize_t>(shape.size())) {
@@ -90,19 +68,22 @@ template <typename T>
 py::array_t<T, py::array::c_style> checked_array(const py::object& object, const char* name,
                                                  const std::vector<py::ssize_t>& shape,
                                                  py::ssize_t smallest) {
-    const std::string expected =
-        std::string(name) + ": expected a " + dtype_name<T>() + " array of shape " + shape_text(shape);
+    const auto expected = [&] {
+        return std::string(name) + ": expected a " + name_of(py::dtype::of<T>()) + " array of shape " +
+               shape_text(shape);
+    };
     if (!py::isinstance<py::array>(object)) {
-        throw py::type_error(expected + ", got " + py::type::of(object).attr("__name__").cast<std::string>());
+        throw py::type_error(expected() + ", got " +
+                             py::type::of(object).attr("__name__").cast<std::string>());
     }
     const auto array = py::reinterpret_borrow<py::array>(object);
     if (!py::dtype::of<T>().equal(array.dtype())) {
-        throw py::type_error(expected + ", got dtype " + py::str(array.dtype()).cast<std::string>());
+        throw py::type_error(expected() + ", got dtype " + name_of(array.dtype()));
     }
     if (!matches(array, shape, smallest)) {
         const std::vector<py::ssize_t> given(array.shape(), array.shape() + array.ndim());
         const std::string least = smallest > 0 ? " with no empty axis" : "";
-        throw std::invalid_argument(expected + least + ", got " + shape_text(given));
+        throw std::invalid_argument(expected() + least + ", got " + shape_text(given));
     }
     auto result = py::array_t<T, py::array::c_style>::ensure(array);
     if (result && !is_aligned(result)) {

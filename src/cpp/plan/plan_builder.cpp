@@ -35,10 +35,8 @@ TensorId PlanBuilder::tensor(size_t height, size_t width, size_t channels, DType
                                     std::to_string(quantisation.zero));
     }
     PlannedTensor made;
-    made.tensor = float_tensor(nullptr, height, width, channels, channels);
-    made.tensor.dtype = dtype;
+    made.tensor = make_tensor(dtype, nullptr, height, width, channels, channels);
     made.tensor.quantisation = quantisation;
-    made.tensor.stride = channels * size_of(dtype);
     made.root = tensors_.size();
     shapes_.push_back(made.tensor);
     tensors_.push_back(std::move(made));

@@ -56,7 +56,7 @@ class InvertedResidualNode final : public Node, public RowWise {
         return in * count(expand_) + out * (count(depthwise_) + count(project_));
     }
     uint64_t parameter_bytes() const override {
-        return (count(expand_) + count(depthwise_) + count(project_)) * sizeof(float);
+        return (count(expand_) + count(depthwise_) + count(project_)) * size_of(args_.input.dtype);
     }
 
     void run(const Workers& workers) const override {
