@@ -172,9 +172,10 @@ class ActedScene:
             self.scores[start : start + rng.integers(5, 40)] = 0
         walk = rng.integers(-1, 2, (frames, objects, 2)).cumsum(0) + rng.integers(0, 12, (objects, 2))
         self.places = np.clip(walk, 0, 11)
-        # The last number of a kernel is common to all, and no pixel has such a feature.
-        alike = rng.uniform(0.8, 2.5, (objects, 1))
-        self.kernels = 20 * np.hstack([np.eye(objects), alike]).astype(np.float32)
+        # One number of a kernel is common to all, and no pixel has such a feature. By the last one, which all
+        # pixels have, a mask takes the object's rim along.
+        alike, rim = rng.uniform(0.8, 2.5, (objects, 1)), np.zeros((objects, 1))
+        self.kernels = 20 * np.hstack([np.eye(objects), alike, rim]).astype(np.float32)
 
     def write(self, folder: Path) -> FrameSource:
         folder.mkdir()
@@ -195,17 +196,18 @@ class ActedSession:
         self.number = int(frame[0, 0, 0])
 
     def run_features(self) -> None:
-        maps = np.full((len(self.acted.kernels) + 1, 16, 16), -1, np.float32)
+        maps = np.full((len(self.acted.kernels) + 2, 16, 16), -1, np.float32)
         for row, (y, x) in enumerate(self.acted.places[self.number]):
+            maps[row, max(y - 2, 0) : y + 7, max(x - 2, 0) : x + 7] = 0
             maps[row, y : y + 5, x : x + 5] = 1
-        maps[-1] = 0
+        maps[-2], maps[-1] = 0, 1
         self.maps = maps
 
     def run_instances(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         scores = np.clip(self.acted.scores[self.number], 1e-6, 1 - 1e-6)[:, None]
-        # The look changes a little from frame to frame.
+        # The look changes a little from frame to frame, the mask more.
         kernels = self.acted.kernels.copy()
-        kernels[:, -1] += np.sin(self.number + np.arange(len(kernels)))
+        kernels[:, -2:] += np.sin(self.number + np.arange(len(kernels)))[:, None]
         logits = np.log(scores / (1 - scores)).astype(np.float32)
         return np.hstack([logits, logits - 5]), np.full_like(logits[:, 0], 50), kernels
 
@@ -220,7 +222,7 @@ def test_tracks_that_are_weak_or_lost_at_seams_keep_their_ids(
     acted = ActedScene(seed, frames=200, objects=5)
     source = acted.write(tmp_path / "frames")
     monkeypatch.setattr("mobileinst.segmenter.NativeModel", ColorModel)
-    model = replace(CONFIG, kernel_dim=6)
+    model = replace(CONFIG, kernel_dim=7)
     segmenter = Segmenter(Weights({}, make_metadata(model, score_threshold=0.5)), size=(64, 96))
     monkeypatch.setattr(segmenter._model, "session", lambda height, width: ActedSession(acted))
     options = Options(split=2.0, iou_weight=iou_weight, forget_after=15)
