@@ -303,11 +303,12 @@ def _check_outputs(
     if "masks" not in outputs:
         return
     folder = os.path.realpath(outputs["masks"])
-    for source in inputs:
-        # Pictures of masks are named by their frame.
-        path = Path(os.path.realpath(source))
-        if str(path.parent) == folder and re.fullmatch(r"[0-9]{6,}\.png", path.name):
-            raise VideoError(f"{outputs['masks']} holds the source {source}, its masks can't go there")
+    there = [source for source in inputs if os.path.dirname(os.path.realpath(source)) == folder]
+    images = [source for source in there if Path(source).suffix.lower() in IMAGE_SUFFIXES]
+    # Pictures of masks are named by their frame; in a folder of images they would be taken for some of these.
+    named = [source for source in there if re.fullmatch(r"[0-9]{6,}\.png", os.path.basename(source))]
+    for source in named or (images if len(images) > 1 else []):
+        raise VideoError(f"{outputs['masks']} holds the source {source}, its masks can't go there")
 
 
 def _free_stem(folder: Path, stem: str, taken: set[str]) -> str:

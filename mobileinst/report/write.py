@@ -7,7 +7,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..io.files import Output
+from ..io.files import Output, check_outputs
+from ..video import open_source
 from .page import page
 from .pictures import take_pictures
 from .records import read_video_record
@@ -36,9 +37,7 @@ def write_report(
         VideoError: if the video can't be read. ValueError: if the lines aren't what they should be, or belong
             to another video. OSError: for files that can't be read or written.
     """
-    for source in (lines, video):
-        if os.path.realpath(output) == os.path.realpath(source):
-            raise ValueError(f"{source} is read, it can't be the output too")
+    check_outputs([output], [lines, *open_source(video).files()])
     record = read_video_record(lines)
     count = len(record.times)
     strip = sorted({round(i * (count - 1) / max(frames - 1, 1)) for i in range(min(frames, count))})

@@ -18,6 +18,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from ..io.files import local_path
 from .frames import Frame, FrameSource, VideoError
 
 #: Pictures of more pixels than this are damage.
@@ -131,6 +132,9 @@ class FfmpegSource(PipeSource):
         self.reads_input = source in ("-", "pipe:", "pipe:0")
         # What can be read once only is left to ffmpeg, and its times are those of arrival.
         self.rate = None if self.reads_input else _probe_rate(source, options)
+
+    def files(self) -> list[str]:
+        return ["/dev/stdin" if self.reads_input else local_path(self.name.removeprefix("ffmpeg:"))]
 
     def _read(self, pipe: IO[bytes]) -> NDArray[np.uint8] | None:
         return read_ppm(pipe)

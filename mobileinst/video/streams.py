@@ -63,6 +63,9 @@ class VideoSource(FrameSource):
         if not self._once:
             container.close()
 
+    def files(self) -> list[str]:
+        return ["/dev/stdin" if self.name in STANDARD_INPUT else self.name]
+
     def cancel(self) -> None:
         self._cancelled.set()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -190,6 +191,7 @@ def test_segment_goes_on_after_a_broken_image(material: Path, tmp_path: Path) ->
         (["track", "MATERIAL/clip.mp4", "--picture", "o.gif"], "ends in .jpeg"),
         (["track", "MATERIAL/clip.mp4", "--picture", "no/o.png"], "can't write no/o.png"),
         (["track", "MATERIAL/frames", "--picture", "MATERIAL/frames/1.png"], "1.png is an input, it"),
+        (["track", "MATERIAL/frames", "--masks", "MATERIAL/frames"], "its masks can't go there"),
         (["track", "MATERIAL/clip.mp4", "--iou-weight", "inf"], "iou_weight must be finite"),
         (["track", "MATERIAL/clip.mp4", "--size", "20"], "size must be in 32..4096"),
         (["track", "MATERIAL/clip.mp4", "--size", "large"], "expected a size as 640 or 480x864"),
@@ -215,6 +217,22 @@ def test_errors_are_one_line_and_leave_nothing(
     if arguments[:1] in (["track"], ["segment"]) and "--weights" not in arguments and len(arguments) > 1:
         arguments += ["--weights", str(material / "tiny.safetensors")]
     assert message in fail(*arguments, cwd=tmp_path)
+
+
+def test_the_file_behind_the_standard_input_is_an_input(material: Path, tmp_path: Path) -> None:
+    shutil.copy(material / "clip.mp4", tmp_path)
+    before = (tmp_path / "clip.mp4").read_bytes()
+    with (tmp_path / "clip.mp4").open("rb") as film:
+        done = subprocess.run(
+            command("track", "-", "--weights", material / "tiny.safetensors", "--output", "clip.mp4"),
+            stdin=film,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "clip.mp4 is an input (/dev/stdin), it can't be an output too" in done.stderr
+    assert (tmp_path / "clip.mp4").read_bytes() == before
 
 
 def test_a_video_that_ends_early_keeps_what_was_read(material: Path, tmp_path: Path) -> None:

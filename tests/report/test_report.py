@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mobileinst.cli import main
 from mobileinst.export import frame_record
 from mobileinst.io.png import write_png
 from mobileinst.report import write_report
@@ -115,6 +116,20 @@ def test_another_video_is_refused(material: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="its frames are"):
         write_report(material / "out.jsonl", tmp_path, tmp_path / "report.html")
     assert [path.name for path in tmp_path.iterdir()] == ["0.png"]
+
+
+@pytest.mark.parametrize("output", ["out.jsonl", "link.jsonl", "hard.jsonl", "times.json", "frames/3.png"])
+def test_it_never_takes_the_place_of_what_it_reads(output: str, material: Path, tmp_path: Path) -> None:
+    shutil.copytree(material / "frames", tmp_path / "frames")
+    shutil.copy(material / "out.jsonl", tmp_path)
+    (tmp_path / "times.json").write_text('{"seconds": {"read": 1}}')
+    (tmp_path / "link.jsonl").symlink_to("out.jsonl")
+    (tmp_path / "hard.jsonl").hardlink_to(tmp_path / "out.jsonl")
+    before = (tmp_path / output).read_bytes()
+    arguments = ["report", str(tmp_path / "out.jsonl"), "--video", f"file://{tmp_path / 'frames'}"]
+    arguments += ["--timings", str(tmp_path / "times.json"), "--output", str(tmp_path / output)]
+    assert main(arguments) == 2
+    assert (tmp_path / output).read_bytes() == before
 
 
 def test_nothing_found_is_a_page_too(material: Path, tmp_path: Path) -> None:

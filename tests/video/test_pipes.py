@@ -51,6 +51,16 @@ def test_rpicam_vid(programs: Path) -> None:
 
 
 @posix
+def test_the_files_of_ffmpeg_and_of_the_standard_input_are_known(programs: Path) -> None:
+    program(programs, "ffmpeg", "")
+    program(programs, "ffprobe", "")
+    (programs / "x.mp4").touch()
+    for name in (f"{programs}/x.mp4", f"file:{programs}/x.mp4", f"file://{programs}/x.mp4"):
+        assert FfmpegSource(name).files() == [f"{programs}/x.mp4"]
+    assert FfmpegSource("-").files() == ["/dev/stdin"]
+
+
+@posix
 def test_a_program_that_fails_says_why(programs: Path) -> None:
     program(programs, "libcamera-vid", "sys.exit('ERROR: *** no cameras available ***')")
     with pytest.raises(VideoError, match=r"rpicam-vid: libcamera-vid stopped: ERROR: \*\*\* no cameras"):

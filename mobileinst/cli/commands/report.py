@@ -22,10 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from ...io.files import check_outputs
     from ...report import write_report
     from ...report.write import read_stages
 
     output = options.output or options.lines.with_suffix(".html")
+    check_outputs([output], [options.timings] if options.timings else [])
     stages = read_stages(options.timings) if options.timings else None
     write_report(options.lines, options.video, output, stages=stages, frames=options.frames)
     if not options.quiet:
