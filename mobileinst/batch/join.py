@@ -19,8 +19,8 @@ from ..tracking import Tracker, cosine_similarity
 from .candidates import Candidates, PieceResults
 from .pieces import Piece
 
-#: Least cosine of two kernels that are one candidate's, perhaps rounded by two machines: those of one object on
-#: two keyframes come as near as 0.999.
+#: Least cosine of two kernels that are one candidate's, perhaps rounded by two machines: those of one object
+#: on two keyframes come as near as 0.999.
 SAME_COSINE = 0.99999
 
 
