@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from . import _native
 from .engine import Session
+from .masks.logits import run_lengths
 from .masks.overlap import suppress_duplicates
 from .results import Instances
 from .tracking import Detections
@@ -35,9 +36,11 @@ class Postprocessing:
     duplicate_iou: float
     components: str
 
-    def masks(self, session: Session, kernels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def masks(
+        self, session: Session, kernels: NDArray[np.float32], margin: float = 0.0
+    ) -> NDArray[np.float32]:
         """Mask logits of kernels, float32 (n, h, w), with the components that are wanted."""
-        logits = session.mask_logits(kernels)
+        logits = session.mask_logits(kernels, margin)
         return logits if self.components == "all" else _native.heaviest_components(logits, MASK_LOGIT)
 
     def candidates(
@@ -74,6 +77,7 @@ class Postprocessing:
 def frame_instances(
     size: tuple[int, int],
     logits: NDArray[np.float32],
+    boxes: NDArray[np.float32] | None,
     scores: NDArray[np.float32],
     labels: NDArray[np.int64],
     classes: Sequence[str],
@@ -83,12 +87,13 @@ def frame_instances(
 
     Args:
         logits: (n, h, w) at the resolution of the mask features.
+        boxes: (n, 4) at which masks end, as shares of the sides; or None.
         scores, labels, ids: (n,).
         classes: names that labels are indices into.
     """
     if not len(logits):
         return Instances.empty(size)
-    runs = _native.rle_from_logits(np.ascontiguousarray(logits), *size, MASK_LOGIT)
+    runs = run_lengths(logits, size, MASK_LOGIT, boxes)
     seen = [i for i, lengths in enumerate(runs) if len(lengths) > 1]
     return Instances(
         size,

@@ -22,6 +22,10 @@ from .weights import Weights, load_weights
 #: What a new track needs by default, as a multiple of the weights' thresholds (ours, docs/tracking.md).
 _NEW_TRACK = np.float32(1.25)
 
+#: How much further than its box a mask may reach for each frame since the keyframe that the box is of, as a
+#: share of the box's sides: objects move (ours).
+_MOTION_MARGIN = 0.05
+
 #: More threads than this are a mistake.
 MAX_THREADS = 1024
 
@@ -138,9 +142,10 @@ class Segmenter:
         with self._lock:
             session = self._features(frame)
             found, logits = self._postprocessing.candidates(session, thresholds)
+            boxes = session.boxes(found.kernels)
         labels = np.argmax(found.class_scores, 1)
         scores = np.max(found.class_scores, 1, initial=0)
-        return frame_instances(frame.shape[:2], logits, scores, labels, self.classes)
+        return frame_instances(frame.shape[:2], logits, boxes, scores, labels, self.classes)
 
     def track(
         self,
@@ -241,6 +246,7 @@ class Segmenter:
         if not keyframe and not tracker.visible:
             return Instances.empty(frame.shape[:2])
         post = self._postprocessing
+        margin = _MOTION_MARGIN * tracker.frames_since_keyframe
         with self._lock:
             session = self._features(frame)
             if keyframe:
@@ -252,12 +258,13 @@ class Segmenter:
                 logits = logits[[track.detection for track in visible]]
             else:
                 visible = tracker.visible
-                logits = post.masks(session, tracker.kernels(visible))
+                logits = post.masks(session, tracker.kernels(visible), margin)
                 tracker.follow(logits > MASK_LOGIT)
+            boxes = session.boxes(tracker.kernels(visible), margin)
         scores = np.array([track.score for track in visible], np.float32)
         labels = np.array([track.label for track in visible], np.int64)
         ids = np.array([track.id for track in visible], np.int64)
-        return frame_instances(frame.shape[:2], logits, scores, labels, self.classes, ids)
+        return frame_instances(frame.shape[:2], logits, boxes, scores, labels, self.classes, ids)
 
     def _features(self, frame: NDArray[np.uint8]) -> Session:
         session = self._model.session(*network_size(frame.shape[:2], self.size))

@@ -30,7 +30,7 @@ from mobileinst.network.model import Features
 from mobileinst.network.ops import Size
 from mobileinst.weights import find_weights
 from weights_tools.loading import torch_model
-from weights_tools.torch_ops import MobileInst, TorchOps, within_windows
+from weights_tools.torch_ops import MobileInst, TorchOps, windowed_logits
 
 Part = Literal["model", "masks", "features", "instances", "backbone"]
 PARTS: tuple[Part, ...] = ("model", "masks", "features", "instances", "backbone")
@@ -137,10 +137,11 @@ class ExportedPart(nn.Module):
         found = self.model.instances(features)
         kernels, mask_features = found.kernels[0], features.mask_features[0]
         depth, height, width = (int(n) for n in mask_features.shape)
-        masks = kernels @ mask_features.reshape(depth, height * width)
-        masks = masks.reshape(int(kernels.shape[0]), height, width)
         if self.model.config.query_source == "places":
-            masks = within_windows(masks[None], found.kernels)[0]
+            masks = windowed_logits(found.kernels, features.mask_features)[0]
+        else:
+            masks = kernels @ mask_features.reshape(depth, height * width)
+            masks = masks.reshape(int(kernels.shape[0]), height, width)
         logits = (found.class_logits[0], found.objectness_logits[0, :, 0])
         return (*logits, kernels, *((mask_features,) if self.part == "model" else ()), masks)
 

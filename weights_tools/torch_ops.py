@@ -221,9 +221,10 @@ class MobileInst(nn.Module):
         """
         found = self.features(images)
         out = self.instances(found)
-        mask_logits = mask_product(out.kernels, found.mask_features)
         if self.config.query_source == "places":
-            mask_logits = within_windows(mask_logits, out.kernels)
+            mask_logits = windowed_logits(out.kernels, found.mask_features)
+        else:
+            mask_logits = mask_product(out.kernels, found.mask_features)
         return {
             "class_logits": out.class_logits,
             "objectness_logits": out.objectness_logits[..., 0],
@@ -306,19 +307,33 @@ def _windows(box: Tensor) -> Tensor:
     )
 
 
-def within_windows(mask_logits: Tensor, kernels: Tensor) -> Tensor:
-    """:func:`mobileinst.network.selection.within_windows` of logits (B, N, h, w) and kernels (B, N, D)."""
-    windows = kernels.detach().float() / (selection.WINDOW_LOGIT * selection.WINDOW_SCALE)
-    steep = -windows[..., 2:4]
-    centre = windows[..., :2] / (2.0 * steep) + 0.5
-    reach = steep.rsqrt() * (1.0 + selection.WINDOW_MARGIN)
-    inside = []
-    for axis, count in ((0, int(mask_logits.shape[3])), (1, int(mask_logits.shape[2]))):
+def kernel_boxes(kernels: Tensor) -> Tensor:
+    """:func:`mobileinst.network.selection.kernel_boxes` of kernels (..., D)."""
+    windows = kernels.detach().float()[..., : selection.BASIS_CHANNELS] / (
+        selection.WINDOW_LOGIT * selection.WINDOW_SCALE
+    )
+    half = (-windows[..., 2:]).clamp(min=1e-6).rsqrt()
+    centre = windows[..., :2] * half.square() / 2 + 0.5
+    return torch.cat([centre - half, centre + half], -1)
+
+
+def windowed_logits(kernels: Tensor, mask_features: Tensor) -> Tensor:
+    """:func:`mobileinst.network.selection.add_windows`, and the product that it takes, of batches."""
+    first = selection.WINDOW_CHANNELS
+    product = mask_product(kernels[..., first:], mask_features[:, first:])
+    boxes = kernel_boxes(kernels)
+    window = torch.full_like(product[..., :1, :1], selection.WINDOW_LOGIT)
+    near = []
+    for axis, count in ((0, int(product.shape[3])), (1, int(product.shape[2]))):
         middles = (torch.arange(count, device=kernels.device) + 0.5) / count
-        distance = (middles - centre[..., axis : axis + 1]).abs()
-        inside.append(distance <= reach[..., axis : axis + 1] + 0.5 / count)
-    kept = inside[1][..., :, None] & inside[0][..., None, :]
-    return torch.where(kept, mask_logits, torch.full_like(mask_logits, selection.OUTSIDE_LOGIT))
+        centre = (boxes[..., axis : axis + 1] + boxes[..., axis + 2 : axis + 3]) / 2
+        half = (boxes[..., axis + 2 : axis + 3] - boxes[..., axis : axis + 1]) / 2
+        distance = (middles - centre).abs()
+        shape = (*distance.shape[:2], 1, count) if axis == 0 else (*distance.shape[:2], count, 1)
+        least = half.clamp(min=selection.LEAST_CELLS / count)
+        window = window - selection.WINDOW_LOGIT * (distance / least).square().reshape(shape)
+        near.append((distance <= half + 1.0 / count).reshape(shape))
+    return torch.where(near[0] & near[1], product + window, torch.full_like(product, selection.OUTSIDE_LOGIT))
 
 
 def mask_product(kernels: Tensor, mask_features: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from mobileinst.engine.precision import FLOAT32, Precision, choose_precision
 from mobileinst.engine.processors import PIECES_WHERE_CORES_DIFFER, default_threads, usable_processors
 from mobileinst.engine.size_cache import SizeCache
 from mobileinst.network import features, instances
-from mobileinst.network.selection import within_windows
+from mobileinst.network.selection import WINDOW_CHANNELS, add_windows, grown, kernel_boxes
 from mobileinst.weights import Weights, check_weights
 
 Array = NDArray[np.float32]
@@ -173,8 +173,11 @@ class Session:
         self._plan.run(_MASK_FEATURES)
         return self._program.read("mask_features")
 
-    def mask_logits(self, kernels: Array) -> Array:
+    def mask_logits(self, kernels: Array, margin: float = 0.0) -> Array:
         """Mask logits (n, h8, w8) of kernels (n, D) on the last features, a new array.
+
+        Args:
+            margin: how much further than the boxes() masks may reach, as a share of the boxes' sides.
 
         With mask features F = W x + b of a mask map x, the product of a kernel k with them is
         (W^T k) . x + k . b, so that F itself is not needed.
@@ -182,8 +185,18 @@ class Session:
         Raises:
             TypeError, ValueError: for kernels of another dtype or shape.
         """
-        logits = self._plan.mask_logits(self._tensors["mask_map"], kernels, self._kernel_projection)
-        return within_windows(logits, kernels) if self._windows else logits
+        shapes = kernels
+        if self._windows:
+            shapes = kernels.copy()
+            shapes[:, :WINDOW_CHANNELS] = 0.0
+        logits = self._plan.mask_logits(self._tensors["mask_map"], shapes, self._kernel_projection)
+        return add_windows(logits, kernel_boxes(kernels), margin) if self._windows else logits
+
+    def boxes(self, kernels: Array, margin: float = 0.0) -> Array | None:
+        """Boxes (n, 4) at which the masks of kernels (n, D) end: left, top, right and bottom as shares of the
+        sides. None where queries don't begin at places, and masks end nowhere.
+        """
+        return grown(kernel_boxes(kernels), margin) if self._windows else None
 
     def read(self, name: str) -> Array:
         """An inner map of the last run, ``"pooled"`` or ``"x6"``, as float32 (C, h, w)."""

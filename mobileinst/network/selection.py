@@ -35,8 +35,10 @@ WINDOW_SCALE = 1e-3
 #: Mask logit that a window has in its middle.
 WINDOW_LOGIT = 2.0
 
-#: Masks end where a box does, enlarged by this share of it; beyond is this logit.
-WINDOW_MARGIN = 0.0
+#: In mask logits the half extents of a window are at least so many cells, which is what they can show.
+LEAST_CELLS = 1.5
+
+#: Logit of cells that are more than a cell away from a box, where masks end.
 OUTSIDE_LOGIT = -8.0
 
 #: Half extents of a window, as shares of the image's sides, are at least this.
@@ -100,21 +102,37 @@ def window_basis(size: tuple[int, int]) -> Array:
     return np.concatenate([plane, np.square(plane)], 2).astype(np.float32)
 
 
-def within_windows(logits: Array, kernels: Array) -> Array:
-    """Mask logits (N, h, w) that are :data:`OUTSIDE_LOGIT` beyond the boxes that kernels (N, D) begin with.
+def kernel_boxes(kernels: Array) -> Array:
+    """Boxes (N, 4), left, top, right and bottom as shares of the sides, that kernels (N, D) begin with."""
+    windows = kernels[:, :BASIS_CHANNELS] / np.float32(WINDOW_LOGIT * WINDOW_SCALE)
+    half = 1.0 / np.sqrt(np.maximum(-windows[:, 2:], 1e-6))
+    centre = windows[:, :2] * np.square(half) / 2 + 0.5
+    return np.concatenate([centre - half, centre + half], 1).astype(np.float32)
 
-    A box is that of its :func:`windows`, :data:`WINDOW_MARGIN` larger, and half a pixel of the map.
+
+def grown(boxes: Array, margin: float) -> Array:
+    """Boxes (N, 4) whose sides are longer by so large a share at either end."""
+    room = (boxes[:, 2:] - boxes[:, :2]) * np.float32(margin)
+    return np.concatenate([boxes[:, :2] - room, boxes[:, 2:] + room], 1)
+
+
+def add_windows(product: Array, boxes: Array, margin: float = 0.0) -> Array:
+    """Mask logits (N, h, w) of the product of features with kernels whose windows are left out.
+
+    The windows of boxes (N, 4) are added, and cells beyond are :data:`OUTSIDE_LOGIT`. A mask ends at its
+    :func:`grown` box where its pixels are found; here more than a cell further, which no pixel in it sees.
     """
-    steep = -kernels[:, 2:4] / (WINDOW_LOGIT * WINDOW_SCALE)
-    centre = kernels[:, :2] / (2.0 * WINDOW_LOGIT * WINDOW_SCALE * steep) + 0.5
-    reach = (1.0 + WINDOW_MARGIN) / np.sqrt(steep)
-    inside = []
-    for axis, count in ((0, logits.shape[2]), (1, logits.shape[1])):
+    half, centre = (boxes[:, 2:] - boxes[:, :2]) / 2, (boxes[:, 2:] + boxes[:, :2]) / 2
+    parts, near = [], []
+    for axis, count in ((0, product.shape[2]), (1, product.shape[1])):
         middles = (np.arange(count, dtype=np.float32) + 0.5) / count
         distance = np.abs(middles - centre[:, axis : axis + 1])
-        inside.append(distance <= reach[:, axis : axis + 1] + 0.5 / count)
-    kept = inside[1][:, :, None] & inside[0][:, None, :]
-    return np.where(kept, logits, np.float32(OUTSIDE_LOGIT)).astype(np.float32)
+        extent = half[:, axis : axis + 1]
+        parts.append(np.square(distance / np.maximum(extent, LEAST_CELLS / count)))
+        near.append(distance <= extent * (1.0 + 2.0 * margin) + 1.0 / count)
+    window = WINDOW_LOGIT * (1.0 - parts[1][:, :, None] - parts[0][:, None, :])
+    kept = near[1][:, :, None] & near[0][:, None, :]
+    return np.asarray(np.where(kept, product + window, OUTSIDE_LOGIT), np.float32)
 
 
 def empty_rows(count: int, levels: int, features: int, classes: int) -> Array:

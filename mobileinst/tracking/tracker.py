@@ -116,6 +116,11 @@ class Tracker:
         """The tracks that the last keyframe saw, by id."""
         return [track for track in self.tracks if track.missed == 0]
 
+    @property
+    def frames_since_keyframe(self) -> int:
+        """How many frames ago the last keyframe was; 0 if this frame is one."""
+        return self._frames_since_keyframe or 0
+
     def check_model(self, kernel_size: int, classes: int) -> None:
         """Raise ValueError if the tracks have kernels of another length, or another number of classes."""
         for track in self.tracks[:1]:

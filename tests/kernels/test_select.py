@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mobileinst import _native
+from mobileinst.masks.logits import run_lengths
 from mobileinst.network import ModelConfig, selection
 
 Array = NDArray[np.float32]
@@ -158,30 +159,62 @@ def test_configurations_name_what_does_not_fit() -> None:
     assert ModelConfig.from_dict(config.to_dict()) == config
 
 
-def test_masks_end_where_windows_do() -> None:
+def test_kernels_know_the_boxes_that_they_begin_with() -> None:
+    boxes = np.random.default_rng(4).uniform((0, 0, -3.5, -3.5), (1, 1, 0, 0), (50, 4)).astype(np.float32)
+    half = np.exp(boxes[:, 2:]) / 2
+    expected = np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], 1)
+    np.testing.assert_allclose(selection.kernel_boxes(selection.windows(boxes)), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.2])
+def test_windows_are_added_and_cells_beyond_them_are_outside(margin: float) -> None:
     boxes = np.array(
-        [[0.403, 0.611, np.log(0.297), np.log(0.203)], [0.9, 0.1, np.log(0.107), np.log(0.517)]], np.float32
+        [[0.253, 0.511, 0.557, 0.703], [0.851, 0.003, 0.957, 0.307], [0.501, 0.503, 0.512, 0.511]], np.float32
     )
-    rng = np.random.default_rng(5)
-    kernels = np.concatenate([selection.windows(boxes), rng.standard_normal((2, 9)).astype(np.float32)], 1)
-    logits = rng.standard_normal((2, 40, 50)).astype(np.float32)
-    found = selection.within_windows(logits, kernels)
+    product = np.random.default_rng(5).standard_normal((3, 40, 50)).astype(np.float32)
+    found = selection.add_windows(product, boxes, margin)
     y, x = (np.mgrid[:40, :50] + 0.5) / np.array([40, 50])[:, None, None]
-    half = np.exp(boxes[:, 2:]) / 2 * (1 + selection.WINDOW_MARGIN) + 0.5 / np.array([50, 40])
-    for i in range(2):
-        inside = (np.abs(x - boxes[i, 0]) <= half[i, 0]) & (np.abs(y - boxes[i, 1]) <= half[i, 1])
-        np.testing.assert_array_equal(found[i], np.where(inside, logits[i], selection.OUTSIDE_LOGIT))
+    cell = np.array([1 / 50, 1 / 40])
+    for one, given, box in zip(found, product, boxes, strict=True):
+        half, centre = (box[2:] - box[:2]) / 2, (box[2:] + box[:2]) / 2
+        dx, dy = np.abs(x - centre[0]), np.abs(y - centre[1])
+        least = np.maximum(half, selection.LEAST_CELLS * cell)
+        window = selection.WINDOW_LOGIT * (1 - (dx / least[0]) ** 2 - (dy / least[1]) ** 2)
+        reach = half * (1 + 2 * margin) + cell
+        near = (dx <= reach[0]) & (dy <= reach[1])
+        expected = np.where(near, given + window, selection.OUTSIDE_LOGIT)
+        assert near.any()
+        np.testing.assert_allclose(one, expected, atol=1e-4, rtol=1e-3)
 
 
-def test_pytorch_ends_masks_where_numpy_does() -> None:
+def test_no_pixel_of_a_box_sees_a_cell_that_is_outside() -> None:
+    rng = np.random.default_rng(8)
+    centre = rng.uniform(0, 1, (30, 2))
+    half = rng.uniform(0.01, 0.3, (30, 2))
+    boxes = np.concatenate([centre - half, centre + half], 1).astype(np.float32)
+    logits = selection.add_windows(np.full((30, 24, 32), 100, np.float32), boxes)
+    runs = run_lengths(logits, (24 * 9, 32 * 7), 0.0, boxes)
+    whole = run_lengths(np.full((30, 24, 32), 100, np.float32), (24 * 9, 32 * 7), 0.0, boxes)
+    for ours, theirs in zip(runs, whole, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_pytorch_adds_windows_as_numpy_does() -> None:
     torch = pytest.importorskip("torch")
-    from weights_tools.torch_ops import within_windows
+    from weights_tools.torch_ops import kernel_boxes, windowed_logits
 
-    boxes = np.random.default_rng(6).uniform((0, 0, -4, -4), (1, 1, 0, 0), (12, 4)).astype(np.float32)
-    logits = np.random.default_rng(7).standard_normal((12, 31, 47)).astype(np.float32)
-    windows = selection.windows(boxes)
-    found = within_windows(torch.from_numpy(logits)[None], torch.from_numpy(windows)[None])[0].numpy()
-    assert (found != selection.within_windows(logits, windows)).mean() < 1e-3
+    rng = np.random.default_rng(6)
+    boxes = rng.uniform((0, 0, -4, -4), (1, 1, 0, 0), (12, 4)).astype(np.float32)
+    features = rng.standard_normal((selection.WINDOW_CHANNELS + 6, 31, 47)).astype(np.float32)
+    rest = rng.standard_normal((12, 6)).astype(np.float32)
+    kernels = np.concatenate([selection.windows(boxes), rest], 1)
+    corners = selection.kernel_boxes(kernels)
+    given = torch.from_numpy(kernels)[None]
+    np.testing.assert_allclose(kernel_boxes(given)[0].numpy(), corners, atol=1e-5)
+    product = np.tensordot(rest, features[selection.WINDOW_CHANNELS :], 1)
+    found = windowed_logits(given, torch.from_numpy(features)[None])[0].numpy()
+    expected = selection.add_windows(product, corners)
+    assert (np.abs(found - expected) > 1e-3).mean() < 1e-3  # cells at the very border of what is near
 
 
 def test_an_image_with_fewer_places_than_queries_works_in_pytorch() -> None:

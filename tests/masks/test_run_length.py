@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mobileinst import _native
+from mobileinst.masks.logits import run_lengths
 from tests.support.definitions import TIERS, Array, bilinear
 
 
@@ -55,6 +56,34 @@ def test_run_lengths_equal_thresholding_every_pixel(
             assert runs.tolist() == encode(bilinear(map_, *out) > np.float32(threshold))
 
 
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize(("size", "out"), SIZES)
+def test_run_lengths_end_at_boxes(tier: str, size: tuple[int, int], out: tuple[int, int]) -> None:
+    rng = np.random.default_rng(6)
+    logits = np.stack([blobs(*size, seed) for seed in range(4)] + [np.ones(size, np.float32)] * 4)
+    low = rng.integers(0, [out[1], out[0]], (8, 2))
+    high = low + rng.integers(0, [out[1] + 2, out[0] + 2], (8, 2))
+    boxes = np.concatenate([low, high], 1).astype(np.uint32)
+    boxes[4:7] = [[0, 0, out[1], out[0]], [0, 0, 2**32 - 1, 1], [0, 0, 0, 0]]
+    got = _native.rle_from_logits(logits, *out, 0.0, boxes, tier=tier)
+    for runs, map_, (left, top, right, bottom) in zip(got, logits, boxes.tolist(), strict=True):
+        inside = np.zeros(out, np.bool_)
+        inside[top:bottom, left:right] = True
+        assert runs.tolist() == encode((bilinear(map_, *out) > 0) & inside)
+
+
+def test_boxes_of_masks_are_rounded_to_pixels_and_hold_at_least_one() -> None:
+    boxes = np.array(
+        [[0.1, 0.2, 0.6, 0.9], [0.301, 0.301, 0.302, 0.302], [-1, -1, 2, 2], [1, 1, 1, 1]], np.float32
+    )
+    found = run_lengths(np.ones((4, 2, 2), np.float32), (10, 20), 0.0, boxes)
+    masks = [_native.rle_decode(runs, 10, 20) for runs in found]
+    assert [int(mask.sum()) for mask in masks] == [7 * 10, 1, 200, 1]
+    assert masks[0][2:9, 2:12].all()
+    assert masks[1][3, 6]
+    assert masks[3][9, 19]
+
+
 def test_run_lengths_of_extreme_logits() -> None:
     logits = np.array([[[1e38, -1e38, 1e-45], [-1e38, 1e38, -1e-45], [0, 1e30, -1e30]]], np.float32)
     for tier in TIERS:
@@ -70,6 +99,8 @@ def test_run_lengths_of_nothing_and_of_bad_input() -> None:
         _native.rle_from_logits(np.full((1, 3, 4), np.nan, np.float32), 5, 5, 0.0)
     with pytest.raises(ValueError, match="logits: expected maps of at least 1x1"):
         _native.rle_from_logits(np.zeros((1, 0, 4), np.float32), 5, 5, 0.0)
+    with pytest.raises(ValueError, match="boxes: expected"):
+        _native.rle_from_logits(np.zeros((2, 3, 4), np.float32), 5, 5, 0.0, np.zeros((1, 4), np.uint32))
 
 
 @pytest.mark.parametrize("tier", TIERS)

@@ -48,6 +48,12 @@ def query_boxes(places: Tensor) -> Tensor:
     return torch.cat([centre - half, centre + half], -1).clamp(0.0, 1.0)
 
 
+def class_scores(places: Tensor, classes: int) -> Tensor:
+    """Scores (..., classes) in the tokens of selected places."""
+    end = places.shape[-1] - selection.BOX_CHANNELS - selection.WINDOW_CHANNELS
+    return places[..., end - classes : end].sigmoid()
+
+
 def box_overlaps(a: Tensor, b: Tensor) -> Tensor:
     """IoU (n, m) of boxes (n, 4) and (m, 4)."""
     sides = torch.minimum(a[:, None, 2:], b[None, :, 2:]) - torch.maximum(a[:, None, :2], b[None, :, :2])

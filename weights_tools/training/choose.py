@@ -86,7 +86,7 @@ def candidates(model: NativeModel, frame: NDArray[np.uint8], image_id: int, size
     classes, objectness = _sigmoid(class_logits), _sigmoid(objectness_logits)
     chosen = np.argsort(-classes.max(1), kind="stable")[:_MOST]
     logits = heaviest_components(session.mask_logits(kernels[chosen]), MASK_LOGIT)
-    lengths = run_lengths(logits, (height, width), MASK_LOGIT)
+    lengths = run_lengths(logits, (height, width), MASK_LOGIT, session.boxes(kernels[chosen]))
     kept = [i for i, run in enumerate(lengths) if len(run) > 1]
     chosen, logits = chosen[kept], logits[kept]
     none = np.zeros(len(kept), np.int64)

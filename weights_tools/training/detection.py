@@ -146,3 +146,34 @@ def _known(found: Dense, targets: Targets) -> Tensor:
         hidden = F.grid_sample(targets.ignore[:, None].float(), grid, align_corners=False)[:, 0, 0]
         weight = weight * (hidden < 0.5)
     return weight
+
+
+def kept_losses(
+    places: Sequence[Places[Tensor]], before: Sequence[Places[Tensor]], weight: float
+) -> dict[str, Tensor]:
+    """Losses ``kept``, ``kept_kind`` and ``kept_box``: how far places are from what they said before.
+
+    Objectness of all places by cross-entropy; kinds and boxes where something was seen, by how sure it was.
+    So a trunk that learns masks of few photographs keeps what its detector knows of many.
+    """
+
+    def rows(given: Sequence[Places[Tensor]], name: str) -> Tensor:
+        return torch.cat([getattr(p, name).flatten(2).transpose(1, 2).float() for p in given], 1)
+
+    def corners(given: Sequence[Places[Tensor]]) -> Tensor:
+        boxes = rows(given, "boxes")
+        half = boxes[..., 2:].clamp(-20.0, 20.0).exp() / 2
+        return torch.cat([boxes[..., :2] - half, boxes[..., :2] + half], 2)
+
+    seen, kinds = rows(before, "objectness").sigmoid(), rows(before, "kinds").sigmoid()
+    error = F.binary_cross_entropy_with_logits(rows(places, "objectness"), seen, reduction="none")
+    least = -(torch.xlogy(seen, seen) + torch.xlogy(1.0 - seen, 1.0 - seen))
+    kind = F.binary_cross_entropy_with_logits(rows(places, "kinds"), kinds, reduction="none")
+    kind = kind + torch.xlogy(kinds, kinds) + torch.xlogy(1.0 - kinds, 1.0 - kinds)
+    score = (seen * kinds.amax(2, keepdim=True))[..., 0]
+    overlap = _paired_overlap(corners(places).flatten(0, 1), corners(before).flatten(0, 1)).view_as(score)
+    moved = _BOX_WEIGHT * (1.0 - overlap.square()) * score
+    objects, sure = (x.sum().clamp(min=1.0) for x in (seen, score))
+    parts = {"kept": (error - least).sum() / objects, "kept_kind": (kind * seen).sum() / objects}
+    parts["kept_box"] = moved.sum() / sure
+    return {name: weight * loss for name, loss in parts.items()}

@@ -9,20 +9,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mobileinst.network.selection import OUTSIDE_LOGIT
 from weights_tools.training.matcher import DICE_EPSILON, match
 
 _ALPHA = 0.25
 _MASK_THRESHOLD = 0.4
 _IOU_EPSILON = 1e-6
+#: Samples along each side of a box.
+_GRID = 48
 
 
 @dataclass(frozen=True)
 class LossWeights:
     """Weights of the terms. The paper says 2 for the mask; SparseInst's code has dice 2 and BCE 5.
 
-    ``boxes`` is for masks of which only the box is known, ``places`` for the places that queries begin at
-    (:mod:`~weights_tools.training.detection`; ours).
+    ``boxes`` is for masks of which only the box is known, ``places`` for the places that queries begin at,
+    ``kept`` for what a detector of before says of them (:mod:`~weights_tools.training.detection`; ours).
     """
 
     classification: float = 2.0
@@ -31,6 +32,7 @@ class LossWeights:
     objectness: float = 1.0
     boxes: float = 1.0
     places: float = 0.0
+    kept: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,19 +107,24 @@ def class_weights(
     targets: Targets,
     classes: int,
     spared: Assignment | None = None,
+    known: Tensor | None = None,
 ) -> Tensor | None:
     """Weight (B, N, classes) of every class logit, or None where all are 1.
 
     Matched queries learn every class. Unmatched ones learn the absence of the labelled classes only, and
     nothing if most of their mask lies in an ignored region (our rule for incompletely labelled images), or if
-    they are ``spared``: further queries that see an object, of which suppression keeps the best.
+    they are ``spared``: further queries that see an object, of which suppression keeps the best. What is
+    ``known`` without labels weakens it.
     """
-    if targets.negative is None and targets.ignore is None and targets.weights is None and spared is None:
+    given = (targets.negative, targets.ignore, targets.weights, spared, known)
+    if all(x is None for x in given):
         return None
     shape = (*mask_logits.shape[:2], classes)
     weight = mask_logits.new_ones(shape, dtype=torch.float32)
     if targets.negative is not None:
         weight = weight * targets.negative[:, None, :]
+    if known is not None:
+        weight = weight * (1.0 - known)
     if targets.ignore is not None and bool(targets.ignore.any()):
         inside = (mask_logits.detach() > 0).flatten(2).float()
         ignore = fit_logits(targets.ignore, tuple(mask_logits.shape[2:]))
@@ -140,12 +147,45 @@ def dice_loss(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def mask_iou(logits: Tensor, masks: Tensor) -> Tensor:
-    """IoU (K,) of predicted masks (probability >= 0.4) with targets (> 0.5), both (K, h, w)."""
+def mask_iou(logits: Tensor, masks: Tensor, share: Tensor | None = None) -> Tensor:
+    """IoU (K,) of predicted masks (probability >= 0.4) with targets (> 0.5), both (K, h, w).
+
+    ``share`` (K,) is how much of the targets' area is in view; None for all of it.
+    """
     found = (logits.sigmoid() >= _MASK_THRESHOLD).flatten(1)
     truth = (masks > 0.5).flatten(1)
-    inter = (found & truth).sum(1)
-    return inter / ((found | truth).sum(1) + _IOU_EPSILON)
+    inter, union = (found & truth).sum(1), (found | truth).sum(1)
+    if share is not None:
+        seen = truth.sum(1)
+        union = union + seen / share.clamp(min=0.05) - seen
+    return inter / (union + _IOU_EPSILON)
+
+
+def in_boxes(logits: Tensor, masks: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mask logits (K, h, w) and targets (K, H, W), bilinear, on a grid of :data:`_GRID` over each box (K, 4).
+
+    So small objects are learned as finely as large ones (as RoI heads do, arXiv 1703.06870). Targets become 0
+    or 1.
+
+    Returns:
+        Logits and targets (K, _GRID, _GRID), and the share (K,) of the targets' area that is in the boxes.
+    """
+    steps = (torch.arange(_GRID, device=boxes.device) + 0.5) / _GRID
+    x = boxes[:, 0, None] + (boxes[:, 2] - boxes[:, 0])[:, None] * steps
+    y = boxes[:, 1, None] + (boxes[:, 3] - boxes[:, 1])[:, None] * steps
+    grid = torch.stack([x[:, None, :].expand(-1, _GRID, -1), y[:, :, None].expand(-1, -1, _GRID)], 3) * 2 - 1
+    if not len(boxes):
+        empty = logits.sum() + logits.new_zeros((0, _GRID, _GRID))
+        return empty, empty, logits.new_zeros(0)
+
+    def sampled(maps: Tensor, padding: str) -> Tensor:
+        found = F.grid_sample(maps[:, None], grid, padding_mode=padding, align_corners=False)
+        return found[:, 0]
+
+    truth = (sampled(masks, "zeros") > 0.5).float()
+    sides = boxes[:, 2:] - boxes[:, :2]
+    inside = truth.mean((1, 2)) * sides.prod(1)
+    return sampled(logits, "border"), truth, (inside / masks.mean((1, 2)).clamp(min=1e-9)).clamp(max=1.0)
 
 
 def instance_losses(
@@ -159,6 +199,8 @@ def instance_losses(
     assignment: Assignment,
     near: Assignment | None = None,
     spared: Assignment | None = None,
+    boxes: Tensor | None = None,
+    known: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Weighted losses of one set of predictions.
 
@@ -170,6 +212,9 @@ def instance_losses(
         assignment: From :func:`assign`; may be empty.
         near: Pairs that learn masks and objectness, if not those of the assignment; all with known masks.
         spared: Pairs whose queries learn no absence of classes.
+        boxes: (B, N, 4), shares of the sides, at which masks end; each is learned on a grid over its box.
+        known: (B, N, classes), 0 to 1: how sure it is without labels that a query sees a class; unmatched
+            queries learn its absence by so much less.
 
     Returns:
         ``class``, ``dice``, ``bce``, ``objectness``: scalars; the last three are 0 without objects.
@@ -178,15 +223,20 @@ def instance_losses(
     positive = torch.zeros_like(class_logits)
     labels = assignment.target_labels(targets)
     positive[assignment.image, assignment.query, labels] = 1.0
-    weight = class_weights(mask_logits, assignment, targets, class_logits.shape[2], spared)
+    weight = class_weights(mask_logits, assignment, targets, class_logits.shape[2], spared, known)
     losses = {"class": weights.classification * focal_loss(class_logits, positive, weight) / objects}
     if near is not None:
         assignment, objects = near, max(float(near.image.shape[0]), 1.0)
     masks = assignment.target_masks(targets).float()
-    picked = fit_logits(mask_logits[assignment.image, assignment.query].float(), tuple(masks.shape[1:]))
-    losses.update(mask_losses(picked, masks, weights, objects=objects, cropped=near is not None))
+    picked = mask_logits[assignment.image, assignment.query].float()
+    share = None
+    if boxes is None:
+        picked = fit_logits(picked, tuple(masks.shape[1:]))
+    else:
+        picked, masks, share = in_boxes(picked, masks, boxes[assignment.image, assignment.query])
+    losses.update(mask_losses(picked, masks, weights, objects=objects))
     if picked.shape[0]:
-        iou = mask_iou(picked, masks)
+        iou = mask_iou(picked, masks, share)
         score = objectness_logits[assignment.image, assignment.query]
         losses["objectness"] = weights.objectness * F.binary_cross_entropy_with_logits(score, iou)
     else:
@@ -194,23 +244,12 @@ def instance_losses(
     return losses
 
 
-def mask_losses(
-    logits: Tensor, masks: Tensor, weights: LossWeights, *, objects: float, cropped: bool = False
-) -> dict[str, Tensor]:
-    """Dice and BCE of matched masks (K, h, w), also those of passed queries; 0 if there are none.
-
-    With ``cropped`` masks end where their boxes do, and BCE is a mean over each box.
-    """
+def mask_losses(logits: Tensor, masks: Tensor, weights: LossWeights, *, objects: float) -> dict[str, Tensor]:
+    """Dice and BCE of matched masks (K, h, w), also those of passed queries; 0 if there are none."""
     if logits.shape[0] == 0:
         zero = logits.sum() * 0.0
         return {"dice": zero, "bce": zero}
-    if cropped:
-        # as much for small boxes as for large ones (YOLACT, arXiv 1904.02689)
-        kept = (logits > OUTSIDE_LOGIT + 0.5).float()
-        error = F.binary_cross_entropy_with_logits(logits, masks, reduction="none") * kept
-        bce = (error.sum((1, 2)) / kept.sum((1, 2)).clamp(min=1.0)).mean()
-    else:
-        bce = F.binary_cross_entropy_with_logits(logits, masks)
+    bce = F.binary_cross_entropy_with_logits(logits, masks)
     return {"dice": weights.dice * dice_loss(logits, masks) / objects, "bce": weights.bce * bce}
 
 

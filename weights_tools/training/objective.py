@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mobileinst.network import Features
+from mobileinst.network.backbones.features import Places
 from mobileinst.network.instance_decoder import Queries
 from mobileinst.network.selection import WINDOW_CHANNELS
-from weights_tools.torch_ops import MobileInst, mask_product
+from weights_tools.torch_ops import MobileInst, kernel_boxes, mask_product, windowed_logits
 from weights_tools.training.auxiliary import AuxiliaryHeads, AuxiliaryWeights, halve_targets
-from weights_tools.training.boxes import assign_by_boxes, box_mask_losses, similar_neighbours
+from weights_tools.training.boxes import assign_by_boxes, box_mask_losses, class_scores, similar_neighbours
 from weights_tools.training.data import Batch
-from weights_tools.training.detection import place_losses
+from weights_tools.training.detection import kept_losses, place_losses
 from weights_tools.training.losses import (
     Assignment,
     LossWeights,
     Targets,
     assign,
     fit_logits,
+    in_boxes,
     instance_losses,
     mask_iou,
     mask_losses,
@@ -54,6 +58,8 @@ class Objective(nn.Module):
         self.losses = losses
         self.auxiliary = auxiliary
         self.temporal = temporal or TemporalConfig()
+        # in a list, so that it is no part of checkpoints
+        self._detector = [copy.deepcopy(model).requires_grad_(False).eval()] if losses.kept > 0 else []
         self.basis = WINDOW_CHANNELS if model.config.query_source == "places" else 0
         self.heads = AuxiliaryHeads(model.config.kernel_dim - self.basis, model.config.classes)
 
@@ -67,11 +73,14 @@ class Objective(nn.Module):
         """
         targets = Targets(batch.labels, batch.masks, batch.negative, batch.ignore, batch.exact, batch.weights)
         out = model(batch.images)
-        places, near = out["queries_global"].places, None
+        places, near, boxes, sure = out["queries_global"].places, None, None, None
         if places is None:
             chosen = assign(out["class_logits"], out["mask_logits"], targets)
         else:
             chosen, near = assign_by_boxes(places, out["class_logits"], out["mask_logits"], targets)
+            boxes = kernel_boxes(out["kernels"])
+            if self.losses.kept > 0:
+                sure = class_scores(places, model.config.classes).detach()
         wanted = chosen if near is None else near
         known, boxed = split_exact(wanted, targets)
         losses = instance_losses(
@@ -84,6 +93,8 @@ class Objective(nn.Module):
             assignment=chosen,
             near=known,
             spared=near,
+            boxes=boxes,
+            known=sure,
         )
         if boxed.image.shape[0] and self.losses.boxes > 0:
             losses["boxes"] = self.losses.boxes * self._boxes(
@@ -91,6 +102,8 @@ class Objective(nn.Module):
             )
         if self.losses.places > 0 and out["places"]:
             losses.update(place_losses(out["places"], model.config.kinds, targets, self.losses.places))
+        if self.losses.kept > 0 and out["places"]:
+            losses.update(kept_losses(out["places"], self._before(model, batch.images), self.losses.kept))
         if batch.clips:
             passed = self._passed(model, out, batch, targets, chosen, objects)
             losses.update(passed)
@@ -99,7 +112,17 @@ class Objective(nn.Module):
         if self.auxiliary.semantic > 0 or self.auxiliary.centre > 0:
             learned = out["mask_features"][:, self.basis :]  # beside what windows are made of
             losses.update(self.heads(learned, halve_targets(targets), self.auxiliary))
-        return losses, _measures(out["mask_logits"], targets, known)
+        return losses, _measures(out["mask_logits"], targets, known, boxes)
+
+    def _mask_logits(self, kernels: Tensor, mask_features: Tensor) -> Tensor:
+        product = windowed_logits if self.basis else mask_product
+        return product(kernels, mask_features)
+
+    @torch.no_grad()
+    def _before(self, model: MobileInst, images: Tensor) -> Sequence[Places[Tensor]]:
+        """What the backbone of the start says of every place."""
+        detector: MobileInst = self._detector[0]
+        return detector.backbone_features(images).places
 
     @staticmethod
     def _boxes(mask_logits: Tensor, images: Tensor, targets: Targets, pairs: Assignment) -> Tensor:
@@ -157,7 +180,7 @@ class Objective(nn.Module):
             None if passed.places is None else passed.places[:count],
         )
         kernels = model.instances(later, first).kernels
-        masks = mask_product(kernels, later.mask_features)
+        masks = self._mask_logits(kernels, later.mask_features)
         if self.temporal.assignment == "carried":
             pairs = carry(chosen, batch.ids, count)
         else:
@@ -201,13 +224,20 @@ def _second_half(chosen: Assignment, count: int) -> Assignment:
     return Assignment(chosen.image[keep] - count, chosen.query[keep], chosen.target[keep])
 
 
-def _measures(mask_logits: Tensor, targets: Targets, chosen: Assignment) -> dict[str, float]:
+def _measures(
+    mask_logits: Tensor, targets: Targets, chosen: Assignment, boxes: Tensor | None
+) -> dict[str, float]:
     """Matched pairs and the sum of their masks' IoU."""
     if chosen.query.shape[0] == 0:
         return {"matched": 0.0, "iou": 0.0}
     masks = chosen.target_masks(targets)
     picked = mask_logits[chosen.image, chosen.query].detach().float()
-    overlap = mask_iou(fit_logits(picked, tuple(masks.shape[1:])), masks)
+    share = None
+    if boxes is None:
+        picked = fit_logits(picked, tuple(masks.shape[1:]))
+    else:
+        picked, masks, share = in_boxes(picked, masks, boxes[chosen.image, chosen.query])
+    overlap = mask_iou(picked, masks, share)
     return {"matched": float(chosen.query.shape[0]), "iou": float(overlap.sum())}
 
 

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mobileinst.masks.logits import run_lengths
 from mobileinst.masks.overlap import suppress_duplicates
-from weights_tools.torch_ops import MobileInst
+from weights_tools.torch_ops import MobileInst, kernel_boxes
 from weights_tools.training.processes import Group
 from weights_tools.training.source import CocoSource, class_indices
 
@@ -64,13 +65,12 @@ def predict(
     kept = suppress_duplicates(score[rough].numpy(), masks, DUPLICATE_IOU)
     order = rough[torch.from_numpy(kept)][:most]
     found = []
-    for start in range(0, len(order), 10):
-        chosen = order[start : start + 10]
-        full = F.interpolate(logits[chosen][None], (height, width), mode="bilinear", align_corners=False)[0]
-        masks = (full > _MASK_LOGIT).cpu().numpy().astype(np.uint8)
-        runs = coco_mask.encode(np.asfortranarray(masks.transpose(1, 2, 0)))
-        for i, rle in zip(chosen.tolist(), runs, strict=True):
-            found.append({"score": float(score[i]), "label": int(labels[i]), "segmentation": rle})
+    windowed = model.config.query_source == "places"
+    boxes = kernel_boxes(out["kernels"][0][order]).cpu().numpy() if windowed else None
+    runs = run_lengths(logits[order].cpu().numpy(), (height, width), _MASK_LOGIT, boxes)
+    for i, counts in zip(order.tolist(), runs, strict=True):
+        rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+        found.append({"score": float(score[i]), "label": int(labels[i]), "segmentation": rle})
     return found
 
 

@@ -17,8 +17,22 @@ CountArray to_array(const Runs& runs) {
     return array;
 }
 
+/// Boxes uint32 (count, 4): left, top, right and bottom; everything for None.
+std::vector<PixelBox> pixel_boxes(const py::object& boxes, size_t count) {
+    std::vector<PixelBox> result(count);
+    if (boxes.is_none()) {
+        return result;
+    }
+    const auto array = checked_array<uint32_t>(boxes, "boxes", {static_cast<py::ssize_t>(count), 4}, 0);
+    for (size_t i = 0; i < count; ++i) {
+        const uint32_t* box = array.data() + i * 4;
+        result[i] = {box[0], box[1], box[2], box[3]};
+    }
+    return result;
+}
+
 py::list rle_from_logits(const py::object& logits, long long height, long long width, float threshold,
-                         const py::object& tier_name) {
+                         const py::object& boxes, const py::object& tier_name) {
     const FloatArray array = checked_array<float>(logits, "logits", {kAny, kAny, kAny}, 0);
     check_range("height", height, 1, kMaxSide);
     check_range("width", width, 1, kMaxSide);
@@ -30,19 +44,21 @@ py::list rle_from_logits(const py::object& logits, long long height, long long w
                     static_cast<size_t>(array.shape(2)),
                     static_cast<size_t>(height),
                     static_cast<size_t>(width),
-                    threshold};
+                    threshold,
+                    {}};
     if (count > 0 && (mask.height == 0 || mask.width == 0)) {
         throw std::invalid_argument("logits: expected maps of at least 1x1, got " +
                                     shape_text({array.shape(0), array.shape(1), array.shape(2)}));
     }
+    const std::vector<PixelBox> within = pixel_boxes(boxes, count);
     std::vector<Runs> all(count);
     {
         GilRelease release;
         check_finite("logits", mask.logits, count * mask.height * mask.width);
         if (count > 0) {
             RunLengthEncoder encoder(tier, mask);
-            for (Runs& runs : all) {
-                runs = encoder.encode(mask.logits);
+            for (size_t i = 0; i < count; ++i) {
+                all[i] = encoder.encode(mask.logits, within[i]);
                 mask.logits += mask.height * mask.width;
             }
         }
@@ -207,8 +223,9 @@ void register_masks(py::module_& module) {
     using py::arg;
     module.def(
         "rle_from_logits", &rle_from_logits, arg("logits"), arg("height"), arg("width"), arg("threshold"),
-        py::kw_only(), arg("tier") = py::none(),
-        "COCO run lengths (uint32) of `bilinear(logits, (height, width)) > threshold`, one array per map.");
+        arg("boxes") = py::none(), py::kw_only(), arg("tier") = py::none(),
+        "COCO run lengths (uint32) of `bilinear(logits, (height, width)) > threshold`, one array per map,\n"
+        "within boxes uint32 (n, 4) of pixels: left, top, right and bottom, the last two exclusive.");
     module.def(
         "maskness", &maskness_of, arg("logits"), arg("threshold_prob") = 0.45f, py::kw_only(),
         arg("tier") = py::none(),

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason='training needs PyTorch (pip install
 pytest.importorskip("scipy")
 
 from mobileinst.network.backbones.features import Places  # noqa: E402
-from weights_tools.training.detection import dense, match_places, place_losses  # noqa: E402
+from weights_tools.training.detection import dense, kept_losses, match_places, place_losses  # noqa: E402
 from weights_tools.training.losses import Targets  # noqa: E402
 
 SIZES = ((8, 8), (4, 4), (2, 2))
@@ -134,3 +134,36 @@ def test_boxes_are_pulled_over_their_objects():
     found = dense([dataclasses.replace(p) for p in given], (1, 1))
     best = int(found.objectness[0].argmax())
     assert found.boxes[0, best].tolist() == pytest.approx([0.25, 0.25, 0.75, 0.75], abs=0.03)
+
+
+def test_what_a_detector_said_before_is_kept():
+    before = places(kinds=3)
+    with torch.no_grad():
+        for level in before:
+            level.kinds.uniform_(-4, 4)
+            level.objectness.uniform_(-6, 2)
+    learned = ("kinds", "objectness", "boxes")
+    now = [
+        dataclasses.replace(
+            p,
+            **{name: getattr(p, name).detach().clone().requires_grad_() for name in learned},
+        )
+        for p in before
+    ]
+    same = kept_losses(now, before, 2.0)
+    assert same.keys() == {"kept", "kept_kind", "kept_box"}
+    assert all(abs(loss.item()) < 1e-4 for loss in same.values())
+    with torch.no_grad():
+        for level in now:
+            level.kinds += 1.0
+            level.objectness -= 1.0
+            level.boxes[:, :2] += 0.05
+    optimiser = torch.optim.SGD([t for p in now for t in (p.kinds, p.objectness, p.boxes)], lr=0.02)
+    start = {name: loss.item() for name, loss in kept_losses(now, before, 2.0).items()}
+    assert all(loss > 0.05 for loss in start.values())
+    for _ in range(150):
+        optimiser.zero_grad()
+        sum(kept_losses(now, before, 2.0).values()).backward()
+        optimiser.step()
+    end = kept_losses(now, before, 2.0)
+    assert all(end[name].item() < 0.5 * start[name] for name in start)

@@ -17,7 +17,9 @@ from weights_tools.training.losses import (  # noqa: E402
     Targets,
     assign,
     class_weights,
+    in_boxes,
     instance_losses,
+    mask_iou,
 )
 from weights_tools.training.matcher import match  # noqa: E402
 
@@ -177,3 +179,49 @@ def test_centre_loss_is_zero_at_the_true_centre():
     wrong = right.clone()
     wrong[0, 0] += 0.5
     assert centre_loss(wrong, targets).item() == pytest.approx(0.5, abs=1e-5)
+
+
+def test_masks_in_boxes_are_learned_on_a_grid_over_each_box():
+    masks = torch.zeros(3, 20, 30)
+    masks[0, 4:12, 6:18] = 1.0
+    masks[1, 4:12, 6:18] = 1.0
+    masks[2, 10:11, 10:11] = 1.0
+    boxes = torch.tensor([[0.2, 0.2, 0.6, 0.6], [0.2, 0.2, 0.4, 0.6], [0.3, 0.45, 0.4, 0.6]])
+    logits = torch.where(masks > 0, 4.0, -4.0)
+    picked, truth, share = in_boxes(logits, masks, boxes)
+    assert picked.shape == truth.shape == (3, 48, 48)
+    assert share.tolist() == pytest.approx([1.0, 0.5, 1.0], abs=0.05)
+    assert bool((truth[0] == 1).all())
+    assert float(truth[2].mean()) == pytest.approx(1 / (3 * 3), abs=0.06)
+    assert float(mask_iou(picked, truth, share)[1]) == pytest.approx(0.5, abs=0.02)
+    none = in_boxes(logits[:0], masks[:0], boxes[:0])
+    assert none[0].shape == (0, 48, 48)
+
+
+def test_unmatched_queries_learn_less_of_what_is_known_without_labels():
+    logits, masks, targets = random_problem()
+    logits.requires_grad_(True)
+    chosen = assign(logits, masks, targets)
+    known = torch.zeros(1, 6, 3)
+    known[..., 1] = 1.0
+    known[..., 2] = 0.5
+    gradients = []
+    for given in (None, known):
+        logits.grad = None
+        losses = instance_losses(
+            logits,
+            masks.mean((2, 3)),
+            masks,
+            targets,
+            LossWeights(),
+            objects=3.0,
+            assignment=chosen,
+            known=given,
+        )
+        losses["class"].backward()
+        gradients.append(logits.grad[0].clone())
+    unmatched = torch.ones(6, dtype=torch.bool)
+    unmatched[chosen.query] = False
+    plain, less = (g[unmatched] for g in gradients)
+    torch.testing.assert_close(less, plain * torch.tensor([1.0, 0.0, 0.5]))
+    torch.testing.assert_close(gradients[0][~unmatched], gradients[1][~unmatched])

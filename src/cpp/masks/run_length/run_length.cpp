@@ -42,6 +42,42 @@ std::vector<float> weights_of(const std::vector<LinearTap>& taps) {
     return weights;
 }
 
+/// The part of a mask that lies in a box; `pixels` is all of the mask's.
+Runs clip(const Runs& runs, uint32_t height, uint32_t pixels, const PixelBox& box) {
+    const uint32_t bottom = std::min(box.bottom, height);
+    Runs clipped;
+    uint32_t position = 0, written = 0;
+    const auto add = [&](uint32_t begin, uint32_t end) {
+        if (begin == written && !clipped.empty()) {
+            clipped.back() += end - begin;
+        } else {
+            clipped.push_back(begin - written);
+            clipped.push_back(end - begin);
+        }
+        written = end;
+    };
+    for (size_t i = 0; i + 1 < runs.size(); i += 2) {
+        const uint32_t begin = position + runs[i], end = begin + runs[i + 1];
+        position = end;
+        const uint32_t last = std::min((end - 1) / height + 1, box.right);
+        for (uint32_t column = std::max(begin / height, box.left); column < last; ++column) {
+            const uint32_t first = column * height;
+            const uint32_t low = std::max(begin, first + box.top), high = std::min(end, first + bottom);
+            if (low < high) {
+                add(low, high);
+            }
+        }
+    }
+    if (written < pixels || clipped.empty()) {
+        clipped.push_back(pixels - written);
+    }
+    return clipped;
+}
+
+bool holds(const PixelBox& box, const LogitsMask& mask) {
+    return box.left == 0 && box.top == 0 && box.right >= mask.out_width && box.bottom >= mask.out_height;
+}
+
 }  // namespace
 
 /// Follows the outline of one mask cell by cell. A cell is the square between four neighbouring logits;
@@ -221,11 +257,15 @@ RunLengthEncoder::RunLengthEncoder(Tier tier, const LogitsMask& mask)
 RunLengthEncoder::~RunLengthEncoder() = default;
 RunLengthEncoder::RunLengthEncoder(RunLengthEncoder&&) noexcept = default;
 
-Runs RunLengthEncoder::encode(const float* logits) {
+Runs RunLengthEncoder::encode(const float* logits, const PixelBox& within) {
     if (outline_ != nullptr) {
-        return outline_->runs(logits);
+        Runs runs = outline_->runs(logits);
+        return holds(within, mask_) ? runs
+                                    : clip(runs, static_cast<uint32_t>(mask_.out_height),
+                                           static_cast<uint32_t>(mask_.out_height * mask_.out_width), within);
     }
     mask_.logits = logits;
+    mask_.within = within;
     return run_lengths_dense(mask_);
 }
 
@@ -273,7 +313,9 @@ Runs run_lengths_dense(const LogitsMask& mask) {
             const float upper = top[column.low] + (top[column.high] - top[column.low]) * column.weight;
             const float lower =
                 bottom[column.low] + (bottom[column.high] - bottom[column.low]) * column.weight;
-            const bool now = upper + (lower - upper) * row.weight > mask.threshold;
+            const PixelBox& box = mask.within;
+            const bool now = upper + (lower - upper) * row.weight > mask.threshold && x >= box.left &&
+                             x < box.right && y >= box.top && y < box.bottom;
             if (now != inside) {
                 runs.push_back(run);
                 run = 0;

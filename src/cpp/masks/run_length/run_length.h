@@ -12,12 +12,18 @@ namespace mobileinst {
 /// COCO run lengths, column by column from the top left; the first run is background and may be 0.
 using Runs = std::vector<uint32_t>;
 
+/// Pixels [left, right) x [top, bottom).
+struct PixelBox {
+    uint32_t left = 0, top = 0, right = UINT32_MAX, bottom = UINT32_MAX;
+};
+
 /// Mask logits of one instance, and the mask's size.
 struct LogitsMask {
     const float* logits = nullptr;         ///< (height, width), contiguous
     size_t height = 0, width = 0;          ///< each >= 1
     size_t out_height = 0, out_width = 0;  ///< each >= 1, product < 2^32
     float threshold = 0.0f;                ///< a pixel belongs to the mask where its logit is greater
+    PixelBox within;                       ///< and that is in here
 };
 
 /// Run lengths of `bilinear(logits) > threshold` without making the upsampled map. The interpolant is
@@ -27,12 +33,12 @@ struct LogitsMask {
 /// after each other, the taps are computed once.
 class RunLengthEncoder {
   public:
-    /// For masks of the sizes and threshold of `mask`; its logits are not read.
+    /// For masks of the sizes and threshold of `mask`; its logits and box are not read.
     RunLengthEncoder(Tier tier, const LogitsMask& mask);
     ~RunLengthEncoder();
     RunLengthEncoder(RunLengthEncoder&&) noexcept;
 
-    Runs encode(const float* logits);
+    Runs encode(const float* logits, const PixelBox& within = {});
 
   private:
     class Outline;
