@@ -180,8 +180,11 @@ class _GivenModel:
         self.watch.lap("network")
         return class_logits, objectness_logits, kernels
 
-    def mask_logits(self, kernels: Array) -> Array:
-        self._session.mask_logits(kernels)
+    def boxes(self, kernels: Array, margin: float = 0.0) -> Array | None:
+        return self._session.boxes(kernels, margin)
+
+    def mask_logits(self, kernels: Array, margin: float = 0.0) -> Array:
+        self._session.mask_logits(kernels, margin)
         return self._masks[: len(kernels)]
 
 

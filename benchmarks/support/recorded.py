@@ -64,7 +64,10 @@ class _RecordedSession:
         features: NDArray[np.float32] = self._now[3]
         return features
 
-    def mask_logits(self, kernels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def boxes(self, kernels: NDArray[np.float32], margin: float = 0.0) -> None:
+        """Masks end nowhere."""
+
+    def mask_logits(self, kernels: NDArray[np.float32], margin: float = 0.0) -> NDArray[np.float32]:
         depth, height, width = self._now[3].shape
         if not len(kernels):
             return np.zeros((0, height, width), np.float32)

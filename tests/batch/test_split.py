@@ -211,8 +211,11 @@ class ActedSession:
         logits = np.log(scores / (1 - scores)).astype(np.float32)
         return np.hstack([logits, logits - 5]), np.full_like(logits[:, 0], 50), kernels
 
-    def mask_logits(self, kernels: np.ndarray) -> np.ndarray:
+    def mask_logits(self, kernels: np.ndarray, margin: float = 0.0) -> np.ndarray:
         return np.einsum("nd,dhw->nhw", kernels, self.maps).astype(np.float32)
+
+    def boxes(self, kernels: np.ndarray, margin: float = 0.0) -> None:
+        return None
 
 
 @pytest.mark.parametrize(("seed", "iou_weight"), [(0, 1.0), (1, 1.0), (2, 1.0), (3, 1.0), (4, 0.0)])

@@ -39,8 +39,11 @@ class ColorSession:
     def mask_features(self) -> np.ndarray:
         return np.pad((2 * self.maps - 1).astype(np.float32), ((0, 1), (0, 0), (0, 0)))
 
-    def mask_logits(self, kernels: np.ndarray) -> np.ndarray:
+    def mask_logits(self, kernels: np.ndarray, margin: float = 0.0) -> np.ndarray:
         return np.einsum("nd,dhw->nhw", kernels, self.mask_features()).astype(np.float32)
+
+    def boxes(self, kernels: np.ndarray, margin: float = 0.0) -> None:
+        return None
 
 
 class ColorModel:
