@@ -46,23 +46,12 @@ _ARM_PARTS = {
 _ARM = 0x41
 
 #: Of the many flags of an x86 processor those that matter to kernels such as ours.
-_X86_FLAGS = (
+X86_FLAGS = (
     *("sse2", "ssse3", "sse4_1", "sse4_2", "avx", "f16c", "fma", "avx2", "avx_vnni"),
-    *("avx512f", "avx512vl", "avx512dq", "avx512bw", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+    *("avx512f", "avx512vl", "avx512dq", "avx512bw", "avx512vbmi", "avx512_vnni"),
+    *("avx512_bf16", "avx512_fp16"),
     *("amx_tile", "amx_int8"),
 )
-
-#: What a tier's kernels use, in Linux's words; other tiers are named after what they use.
-_USED = {
-    "ref": (),
-    "neon": ("asimd",),
-    "neon_fp16": ("asimd", "asimdhp"),
-    "neon_dot": ("asimd", "asimdhp", "asimddp"),
-    "sse": ("sse2",),
-    "avx2": ("avx2", "fma"),
-    "avx512": ("avx2", "fma", "avx512f", "avx512vl", "avx512dq", "avx512bw"),
-    "avx512_vnni": ("avx2", "fma", "avx512f", "avx512vl", "avx512dq", "avx512bw", "avx512_vnni"),
-}
 
 #: Bits of the Raspberry Pi's answer, which stand for the present; 16 bits higher for the time since start.
 _THROTTLED = (
@@ -125,16 +114,11 @@ def detected_features(root: Path = ROOT) -> tuple[str, ...]:
         listed = facts.get("features") or facts.get("flags", "")
         words = [word for word in listed.split() if word.isascii() and word.isprintable()]
         if words:
-            lists.append(words if facts.get("features") else [flag for flag in _X86_FLAGS if flag in words])
+            lists.append(words if facts.get("features") else [flag for flag in X86_FLAGS if flag in words])
     if not lists:
         return ()
     everywhere = set.intersection(*map(set, lists))
     return tuple(word for word in lists[0] if word in everywhere)
-
-
-def used_features(tier: str) -> tuple[str, ...]:
-    """Extensions of the instruction set that a tier's kernels use."""
-    return _USED.get(tier, (tier,))
 
 
 def temperature(root: Path = ROOT) -> tuple[float, str] | None:

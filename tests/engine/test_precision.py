@@ -120,7 +120,7 @@ def test_a_precision_that_can_not_be_had_is_refused(monkeypatch: pytest.MonkeyPa
 
 def test_the_tiers_that_have_int8() -> None:
     tiers = _native.supported_tiers()
-    arithmetic = {"neon", "fp16", "dotprod"}
+    arithmetic = {"asimd", "asimdhp", "asimddp"}
     assert ("neon_dot" in tiers) == (arithmetic <= set(_native.cpu_features()))
     for tier in tiers:
         has = tier in ("ref", "neon_dot", "avx512_vnni")

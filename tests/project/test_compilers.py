@@ -25,8 +25,7 @@ NEON = [
     for tier, flags in FLAGS.items()
     for path in (SOURCES / f"tiers/{tier}.cpp", *sorted(SOURCES.glob(f"kernels/*/*_{tier}.S")))
 ]
-X86 = ("sse", "avx2", "avx2_fp16", "avx512", "avx512_vnni")
-PLAIN = [path for path in OTHERS if path.stem not in (*FLAGS, *X86)]
+PLAIN = [path for path in OTHERS if path.parent.name != "tiers" or path.stem in ("kernel_table", "ref")]
 
 
 def compile_with_clang(path: Path, *options: str) -> None:

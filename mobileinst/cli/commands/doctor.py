@@ -118,7 +118,7 @@ def _native_report(root: Path) -> Iterator[Finding]:
     detected = hardware.detected_features(root) or tuple(native.cpu_features())
     yield True, f"CPU features detected: {' '.join(detected) or 'none'}"
     if tier is not None:
-        yield True, f"CPU features used: {' '.join(hardware.used_features(tier)) or 'none'}"
+        yield True, f"CPU features used: {' '.join(native.tier_features(tier)) or 'none'}"
     if tier is not None:
         yield _backend(native, tier)
         yield _precision(tier)

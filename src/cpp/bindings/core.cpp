@@ -19,8 +19,11 @@ void register_core(py::module_& module) {
             return names;
         },
         "Names of the tiers that this machine can run, slowest first.");
-    module.def("cpu_features", &cpu_feature_names,
-               "Names of the CPU features found, of those that kernels use.");
+    module.def("cpu_features", &cpu_features,
+               "The CPU features found, of those that kernels use, in Linux's words.");
+    module.def(
+        "tier_features", [](const std::string& tier) { return tier_features(tier_from_name(tier)); },
+        py::arg("tier"), "The CPU features that a tier's kernels use, in Linux's words.");
     module.def("has_xnnpack", &xnnpack::available,
                "Whether this build has XNNPACK's operators and they run on this machine.");
 }

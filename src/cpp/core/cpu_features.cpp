@@ -20,69 +20,70 @@ uint64_t saved_register_states() {
     return (static_cast<uint64_t>(high) << 32) | low;
 }
 
-CpuFeatures detect() {
-    CpuFeatures found;
-    found.sse2 = true;
+std::vector<std::string> detect() {
+    std::vector<std::string> found = {"sse2"};
     uint32_t a = 0, b = 0, c = 0, d = 0;
-    if (__get_cpuid(1, &a, &b, &c, &d) == 0) {
-        return found;
-    }
-    const bool fma = (c >> 12 & 1) != 0, osxsave = (c >> 27 & 1) != 0, avx = (c >> 28 & 1) != 0,
-               f16c = (c >> 29 & 1) != 0;
-    if (!fma || !osxsave || !avx || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) {
+    const auto add = [&](uint32_t bits, int bit, const char* name) {
+        if ((bits >> bit & 1) != 0) {
+            found.emplace_back(name);
+        }
+    };
+    constexpr uint32_t kSavesStates = 1u << 27;  // OSXSAVE
+    if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & kSavesStates) == 0) {
         return found;
     }
     constexpr uint64_t kYmm = 0x6, kZmm = 0xe6;  // SSE + AVX; the same and opmask + ZMM halves
     const uint64_t saved = saved_register_states();
-    found.avx2 = f16c && (saved & kYmm) == kYmm && (b >> 5 & 1) != 0;
-    const bool avx512 = (b >> 16 & 1) != 0 && (b >> 17 & 1) != 0 && (b >> 30 & 1) != 0 && (b >> 31 & 1) != 0;
-    found.avx512 = found.avx2 && (saved & kZmm) == kZmm && avx512;
-    found.avx512_vnni = found.avx512 && (c >> 1 & 1) != 0 && (c >> 11 & 1) != 0;
+    if ((saved & kYmm) != kYmm) {
+        return found;
+    }
+    add(c, 12, "fma");
+    add(c, 29, "f16c");
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) {
+        return found;
+    }
+    add(b, 5, "avx2");
+    if ((saved & kZmm) == kZmm) {
+        add(b, 16, "avx512f");
+        add(b, 17, "avx512dq");
+        add(b, 30, "avx512bw");
+        add(b, 31, "avx512vl");
+        add(c, 1, "avx512vbmi");
+        add(c, 11, "avx512_vnni");
+    }
     return found;
 }
 
 #elif defined(__aarch64__)
 
-CpuFeatures detect() {
-    CpuFeatures found;
-    found.neon = true;
+std::vector<std::string> detect() {
+    std::vector<std::string> found = {"asimd"};
 #if defined(__linux__)
     const unsigned long capabilities = getauxval(AT_HWCAP);
-    found.fp16 = (capabilities >> 10 & 1) != 0;     // HWCAP_ASIMDHP
-    found.dotprod = (capabilities >> 20 & 1) != 0;  // HWCAP_ASIMDDP
+    const struct {
+        int bit;
+        const char* name;
+    } extensions[] = {{10, "asimdhp"}, {20, "asimddp"}};  // armv8.2: half precision, SDOT
+    for (const auto& extension : extensions) {
+        if ((capabilities >> extension.bit & 1) != 0) {
+            found.emplace_back(extension.name);
+        }
+    }
 #endif
     return found;
 }
 
 #else
 
-CpuFeatures detect() { return {}; }
+std::vector<std::string> detect() { return {}; }
 
 #endif
 
 }  // namespace
 
-const CpuFeatures& cpu_features() {
-    static const CpuFeatures found = detect();
+const std::vector<std::string>& cpu_features() {
+    static const std::vector<std::string> found = detect();
     return found;
-}
-
-std::vector<std::string> cpu_feature_names() {
-    const CpuFeatures& found = cpu_features();
-    std::vector<std::string> names;
-    const struct {
-        bool present;
-        const char* name;
-    } all[] = {{found.sse2, "sse2"},      {found.avx2, "avx2"},
-               {found.avx512, "avx512"},  {found.avx512_vnni, "avx512_vnni"},
-               {found.neon, "neon"},      {found.fp16, "fp16"},
-               {found.dotprod, "dotprod"}};
-    for (const auto& feature : all) {
-        if (feature.present) {
-            names.emplace_back(feature.name);
-        }
-    }
-    return names;
 }
 
 }  // namespace mobileinst

@@ -1,12 +1,38 @@
 #include "core/tier.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
+#include <sstream>
 #include <stdexcept>
 
 #include "core/cpu_features.h"
 
 namespace mobileinst {
 namespace {
+
+/// A tier, and the words of cpu_features() that it needs, with blanks between them.
+struct KnownTier {
+    Tier tier;
+    const char *name, *features;
+};
+
+constexpr KnownTier kTiers[] = {
+    {Tier::Ref, "ref", ""},
+    {Tier::Neon, "neon", "asimd"},
+    {Tier::NeonFp16, "neon_fp16", "asimd asimdhp"},
+    {Tier::NeonDot, "neon_dot", "asimd asimdhp asimddp"},
+    {Tier::Sse, "sse", "sse2"},
+    {Tier::Avx2, "avx2", "avx2 fma f16c"},
+    {Tier::Avx512, "avx512", "avx2 fma f16c avx512f avx512vl avx512dq avx512bw"},
+    {Tier::Avx512Vnni, "avx512_vnni",
+     "avx2 fma f16c avx512f avx512vl avx512dq avx512bw avx512_vnni avx512vbmi"},
+};
+
+const KnownTier& known(Tier tier) {
+    return *std::find_if(std::begin(kTiers), std::end(kTiers),
+                         [&](const KnownTier& one) { return one.tier == tier; });
+}
 
 std::string join(const std::vector<Tier>& tiers) {
     std::string text;
@@ -30,70 +56,39 @@ Tier choose_tier() {
 
 }  // namespace
 
-const char* tier_name(Tier tier) {
-    switch (tier) {
-        case Tier::Ref:
-            return "ref";
-        case Tier::Neon:
-            return "neon";
-        case Tier::NeonFp16:
-            return "neon_fp16";
-        case Tier::NeonDot:
-            return "neon_dot";
-        case Tier::Sse:
-            return "sse";
-        case Tier::Avx2:
-            return "avx2";
-        case Tier::Avx512:
-            return "avx512";
-        case Tier::Avx512Vnni:
-            return "avx512_vnni";
-    }
-    return "unknown";
+const char* tier_name(Tier tier) { return known(tier).name; }
+
+std::vector<std::string> tier_features(Tier tier) {
+    std::istringstream words(known(tier).features);
+    return {std::istream_iterator<std::string>(words), {}};
 }
 
 std::vector<Tier> supported_tiers() {
-    const CpuFeatures& features = cpu_features();
-    std::vector<Tier> tiers = {Tier::Ref};
-    if (features.neon) {
-        tiers.push_back(Tier::Neon);
-    }
-    if (features.fp16) {
-        tiers.push_back(Tier::NeonFp16);
-    }
-    if (features.fp16 && features.dotprod) {
-        tiers.push_back(Tier::NeonDot);
-    }
-    if (features.sse2) {
-        tiers.push_back(Tier::Sse);
-    }
-    if (features.avx2) {
-        tiers.push_back(Tier::Avx2);
-    }
-    if (features.avx512) {
-        tiers.push_back(Tier::Avx512);
-    }
-    if (features.avx512_vnni) {
-        tiers.push_back(Tier::Avx512Vnni);
+    const std::vector<std::string>& found = cpu_features();
+    std::vector<Tier> tiers;
+    for (const KnownTier& one : kTiers) {
+        const std::vector<std::string> wanted = tier_features(one.tier);
+        if (std::all_of(wanted.begin(), wanted.end(), [&](const std::string& word) {
+                return std::find(found.begin(), found.end(), word) != found.end();
+            })) {
+            tiers.push_back(one.tier);
+        }
     }
     return tiers;
 }
 
 Tier tier_from_name(const std::string& name) {
     const std::vector<Tier> supported = supported_tiers();
-    for (Tier tier : supported) {
-        if (name == tier_name(tier)) {
-            return tier;
-        }
+    const auto named = [&](const KnownTier& one) { return name == one.name; };
+    const auto* found = std::find_if(std::begin(kTiers), std::end(kTiers), named);
+    if (found == std::end(kTiers)) {
+        throw std::invalid_argument("unknown tier '" + name + "'; supported here: " + join(supported));
     }
-    for (Tier tier :
-         {Tier::Neon, Tier::NeonFp16, Tier::NeonDot, Tier::Sse, Tier::Avx2, Tier::Avx512, Tier::Avx512Vnni}) {
-        if (name == tier_name(tier)) {
-            throw std::invalid_argument("tier '" + name +
-                                        "' can't run on this machine; supported: " + join(supported));
-        }
+    if (std::find(supported.begin(), supported.end(), found->tier) == supported.end()) {
+        throw std::invalid_argument("tier '" + name +
+                                    "' can't run on this machine; supported: " + join(supported));
     }
-    throw std::invalid_argument("unknown tier '" + name + "'; supported here: " + join(supported));
+    return found->tier;
 }
 
 Tier active_tier() {
