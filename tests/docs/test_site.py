@@ -120,6 +120,11 @@ def test_evaluation(files: Path) -> None:
     assert json.loads((files / "results.stats.json").read_text())["AP"] == pytest.approx(1)
 
 
+def test_every_page_is_in_the_menu_once() -> None:
+    menu = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(menu) == sorted(page.name for page in DOCS.glob("*.md"))
+
+
 def test_what_the_reference_describes_is_there() -> None:
     """mkdocs would fail on a name that has moved, but only where it is installed."""
     names = re.findall(r"^::: ([\w.]+)$", (DOCS / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
