@@ -26,6 +26,11 @@ inline Epilogue with_activation(Activation activation) {
     return epilogue;
 }
 
+/// An activation that only limits, as assembly takes it: bits, 1 a lower limit of 0, 2 an upper one of 6.
+constexpr size_t limit_bits(Activation activation) {
+    return (activation != Activation::None ? 1 : 0) + (activation == Activation::Relu6 ? 2 : 0);
+}
+
 /// An Epilogue readied for vectors; sums begin at bias(), so that it costs nothing.
 struct VecEpilogue {
     static constexpr int kMostVectors = 32;
@@ -35,6 +40,7 @@ struct VecEpilogue {
     size_t residual_ld;
     Activation activation;
     float low, high;
+    size_t mode;  ///< see TileTarget
 
     explicit VecEpilogue(const Epilogue& epilogue)
         : bias_values(static_cast<const Element*>(epilogue.bias)),
@@ -46,7 +52,8 @@ struct VecEpilogue {
                   : 0.0f),
           high(activation == Activation::Relu6 || activation == Activation::HardSigmoid
                    ? 6.0f
-                   : std::numeric_limits<float>::infinity()) {}
+                   : std::numeric_limits<float>::infinity()),
+          mode(limit_bits(activation) + (residual == nullptr ? 0 : 4)) {}
 
     /// An activation alone.
     explicit VecEpilogue(Activation activation_) : VecEpilogue(with_activation(activation_)) {}

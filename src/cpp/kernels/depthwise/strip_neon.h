@@ -19,7 +19,7 @@ struct StripRow {
     size_t output_step, input_step;  // from pixel to pixel
     size_t groups;
     size_t wide, narrow;  // strips of as many outputs as the function has in its name, then of one less
-    size_t mode;          // bits: 1 a lower limit of 0, 2 an upper one of 6
+    size_t mode;          // see limit_bits()
 };
 
 using StripRowFunction = void(const StripRow* row);
@@ -88,8 +88,7 @@ inline void assembled_strips(const Strip& strip, size_t groups, size_t low, size
                           groups,
                           widest ? narrow_count : wide_count,
                           widest ? 0 : narrow_count,
-                          static_cast<size_t>((activation != Activation::None ? 1 : 0) +
-                                              (activation == Activation::Relu6 ? 2 : 0))};
+                          limit_bits(activation)};
     strip_row_of<KERNEL, STRIDE>(widest ? low : low + 1)(&row);
 }
 

@@ -52,17 +52,14 @@ struct EpilogueRows {
 
     /// Describes this to assembly, where that can do all of it.
     bool describe(TileTarget* target) const {
-        const Activation activation = epilogue->activation;
         *target = {epilogue->bias_values == nullptr ? kZeroColumns : epilogue->bias_values + column,
                    c,
                    ldc * sizeof(Element),
                    epilogue->residual == nullptr ? nullptr
                                                  : epilogue->residual + row * epilogue->residual_ld + column,
                    epilogue->residual_ld * sizeof(Element),
-                   static_cast<size_t>((activation != Activation::None ? 1 : 0) +
-                                       (activation == Activation::Relu6 ? 2 : 0) +
-                                       (epilogue->residual != nullptr ? 4 : 0))};
-        return columns >= kPanelColumns && only_limits(activation);
+                   epilogue->mode};
+        return columns >= kPanelColumns && only_limits(epilogue->activation);
     }
 
     EpilogueRows below(size_t rows) const {

@@ -13,7 +13,7 @@ struct TileTarget {
     size_t c_step;
     const void* residual;
     size_t residual_step;
-    size_t mode;  // bits: 1 a lower limit of 0, 2 an upper one of 6, 4 a residual
+    size_t mode;  // limit_bits(), and 4 for a residual
 };
 
 namespace {
