@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 _F32 = NDArray[np.float32]
 _U32 = NDArray[np.uint32]
 
+MAX_SIDE: int
+MAX_THREADS: int
 kernels: Any  # of mobileinst._testing, where the build has it; each call a ValueError elsewhere
 
 def tier() -> str:

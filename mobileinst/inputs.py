@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 EXPECTED_FRAME = "expected an image as NumPy array uint8 (height, width, 3)"
+#: Least and greatest side of the network's input.
 SIZE_LIMITS = (32, 4096)
-#: Longest side of a frame.
+#: Longest side of a frame (kMaxSide in src/cpp/bindings/bindings.h).
 MAX_SIDE = 65535
 
 

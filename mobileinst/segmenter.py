@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .engine import ForkLock, NativeModel, Session
+from .engine import MAX_THREADS, ForkLock, NativeModel, Session
 from .inputs import check_count, check_frame, check_network_input, check_number, check_size, check_thresholds
 from .network.config import ModelConfig
 from .postprocessing import MASK_LOGIT, MASK_THRESHOLD, Postprocessing, check_finite, frame_instances
@@ -25,9 +25,6 @@ _NEW_TRACK = np.float32(1.25)
 #: How much further than its box a mask may reach for each frame since the keyframe that the box is of, as a
 #: share of the box's sides: objects move (ours).
 _MOTION_MARGIN = 0.05
-
-#: More threads than this are a mistake.
-MAX_THREADS = 1024
 
 _STRIDE = 32
 _LONGEST = 4 / 3

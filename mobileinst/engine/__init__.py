@@ -7,12 +7,13 @@ from mobileinst.engine.graph import Graph, NativeOps, Node
 from mobileinst.engine.parameters import Parameters
 from mobileinst.engine.plain_tier import plain_tier_warning
 from mobileinst.engine.precision import PRECISIONS, Precision, choose_precision, offered_precisions
-from mobileinst.engine.processors import Processors, default_threads, usable_processors
+from mobileinst.engine.processors import MAX_THREADS, Processors, default_threads, usable_processors
 from mobileinst.engine.session import NativeModel, Session, thread_pool
 from mobileinst.engine.size_cache import CACHED_SESSIONS, SizeCache
 
 __all__ = [
     "CACHED_SESSIONS",
+    "MAX_THREADS",
     "PRECISIONS",
     "Backend",
     "ForkLock",

@@ -9,6 +9,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mobileinst import _native
+
+#: More threads than this are a mistake.
+MAX_THREADS: int = _native.MAX_THREADS
+
 #: Ranges of work that a thread gets at least where cores differ in speed.
 PIECES_WHERE_CORES_DIFFER = 6
 
@@ -76,8 +81,10 @@ def default_threads(usable: Processors | None = None) -> int:
     wanted = os.environ.get("MOBILEINST_THREADS", "").strip()
     if not wanted:
         return (usable_processors() if usable is None else usable).threads
-    if not (wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= 1024):
-        raise ValueError(f"MOBILEINST_THREADS: expected a whole number from 1 to 1024, got {wanted!r}")
+    if not (wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= MAX_THREADS):
+        raise ValueError(
+            f"MOBILEINST_THREADS: expected a whole number from 1 to {MAX_THREADS}, got {wanted!r}"
+        )
     return int(wanted)
 
 

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
-#: Greatest height and width of an image, and most pixels.
-MAX_SIDE, MAX_PIXELS = 65535, 1 << 28
+from ..inputs import MAX_SIDE
+
+#: Most pixels of an image.
+MAX_PIXELS = 1 << 28
 
 
 class DataError(ValueError):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..inputs import SIZE_LIMITS
 from ..network.config import ModelConfig
 from .safetensors import WeightsError, short
 
@@ -16,12 +17,10 @@ FORMAT = 1
 
 KINDS = ("model", "backbone")
 
-SIZE_LIMITS = (32, 4096)
 MAX_SCORE_POWER = 8
 MAX_CLASSES, MAX_CLASS_NAME = 10_000, 200
 #: SparseInst's: sqrt(class * objectness) * maskness.
 SCORE_POWERS = (0.5, 0.5, 1.0)
-
 
 #: Least and largest value.
 Range = tuple[float, float]

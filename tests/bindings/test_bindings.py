@@ -12,7 +12,7 @@ import pytest
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from mobileinst import Instances, _native, ops
+from mobileinst import Instances, _native, inputs, ops
 from tests.support.kernel_bindings import kernels
 
 Array = NDArray[Any]
@@ -201,3 +201,7 @@ except ValueError as error:
         "expected a build with single kernels to call 'gemm', but this one has none: "
         "pip install . -C cmake.define.MOBILEINST_TESTING=ON\n"
     )
+
+
+def test_the_longest_side_is_that_of_python() -> None:
+    assert _native.MAX_SIDE == inputs.MAX_SIDE

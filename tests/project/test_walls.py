@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "io": set(),
     "network": set(),
     "masks": {"_native"},
-    "weights": {"io", "network"},
+    "weights": {"inputs", "io", "network"},
     "engine": {"_native", "network", "weights"},
     "tracking": {"inputs", "masks"},
     "ops": {"_native", "network", "tracking"},

@@ -5,6 +5,7 @@
 namespace mobileinst {
 
 void register_core(py::module_& module) {
+    module.attr("MAX_SIDE") = kMaxSide;
     module.def(
         "tier", [] { return std::string(tier_name(active_tier())); },
         "Name of the instruction-set tier in use: 'ref', 'neon', 'sse', 'avx2', 'avx512' and others.\n\n"

@@ -14,6 +14,8 @@
 namespace mobileinst {
 namespace {
 
+constexpr int kMaxThreads = 1024;
+
 /// A tensor's values as floats: itself if it has them, or converted.
 class AsFloats {
   public:
@@ -173,9 +175,10 @@ class BoundPlan {
 
 void register_plan(py::module_& module) {
     using py::arg;
+    module.attr("MAX_THREADS") = kMaxThreads;
     py::class_<ThreadPool, std::shared_ptr<ThreadPool>>(module, "ThreadPool", "Threads that plans share.")
         .def(py::init([](long long threads, long long pieces) {
-                 check_range("threads", threads, 1, 1024);
+                 check_range("threads", threads, 1, kMaxThreads);
                  check_range("pieces", pieces, 1, 64);
                  return std::make_shared<ThreadPool>(static_cast<size_t>(threads),
                                                      static_cast<size_t>(pieces));
