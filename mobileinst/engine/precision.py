@@ -40,8 +40,8 @@ _KERNELS = {
     "resize": "resize",
     "window_max": "pooling",
 }
-#: Tiers of processors with half-precision arithmetic. Others round floats: the same results, but slower.
-HALF_TIERS = ("neon_fp16", "neon_dot")
+#: The feature of a processor that computes in half precision, which other tiers only emulate.
+_HALF_ARITHMETIC = "asimdhp"
 #: Convolutions that integers may compute, where the tier has kernels.
 _INT8_LAYERS = ("gemm", "conv3x3", "depthwise", "conv_direct")
 _INT8_MAXIMA = ("max_pool", "window_max")
@@ -124,7 +124,7 @@ def _fast_precisions(tier: str) -> list[PrecisionName]:
     weights at 320 on a Cortex-A76).
     """
     offered = offered_precisions(tier)
-    if tier in HALF_TIERS:
+    if _HALF_ARITHMETIC in _native.tier_features(tier):
         return sorted(offered, key=lambda name: name == "fp16")
     return [name for name in offered if name != "fp16"]
 
