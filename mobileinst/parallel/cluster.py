@@ -7,14 +7,13 @@ A process serves many tasks and calls `setup` for the first.
 from __future__ import annotations
 
 import os
-import pickle
 import secrets
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 from .. import __version__
-from .pool import Failed, Finished, Pool, Progressed, Setup, Task, Work, WorkerCrash
+from .pool import Failed, Finished, Pool, Progressed, Setup, Task, Work, WorkerCrash, picklable
 from .watchdog import Watchdog
 
 #: Tasks handed to Ray at a time: enough for thousands of processors, few enough to be waited for cheaply.
@@ -139,17 +138,9 @@ def _perform(
                 _made.clear()
                 _made[pool] = import_ray().get(setup[0])()
         except Exception as error:
-            return False, ("setup", _picklable(error))
+            return False, ("setup", picklable(error))
         watchdog.alive()
         try:
             return True, _made[pool](payload, lambda frames, total: watchdog.alive())
         except Exception as error:
-            return False, ("work", _picklable(error))
-
-
-def _picklable(error: Exception) -> Exception:
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+            return False, ("work", picklable(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -53,6 +54,15 @@ class Failed:
 
 
 Event = Progressed | Finished | Failed
+
+
+def picklable(error: Exception) -> Exception:
+    """The exception, or one of its text where it can't be sent to another process."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 class Pool(ABC):

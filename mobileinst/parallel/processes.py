@@ -8,7 +8,6 @@ of one task.
 from __future__ import annotations
 
 import multiprocessing
-import pickle
 import signal
 import threading
 import time
@@ -20,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any, NoReturn
 
-from .pool import Failed, Finished, Pool, Progressed, Setup, Task, Work, WorkerCrash
+from .pool import Failed, Finished, Pool, Progressed, Setup, Task, Work, WorkerCrash, picklable
 
 #: Seconds between two reports of a worker.
 REPORT_EVERY = 0.25
@@ -191,7 +190,7 @@ def _serve(connection: Connection, setup: Setup) -> None:
         try:
             work = setup()
         except Exception as error:
-            _send(connection, _UNFIT, error)
+            connection.send((_UNFIT, picklable(error)))
             return
         connection.send((_READY,))
         while True:
@@ -217,18 +216,9 @@ def _perform(connection: Connection, work: Work, payload: Any) -> None:
     try:
         value = work(payload, report)
     except Exception as error:
-        _send(connection, _FAILED, error)
+        connection.send((_FAILED, picklable(error)))
     else:
         connection.send((_FINISHED, value))
-
-
-def _send(connection: Connection, kind: int, error: Exception) -> None:
-    """Send an exception, or its text where it can't be pickled."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        error = RuntimeError(f"{type(error).__name__}: {error}")
-    connection.send((kind, error))
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
