@@ -42,6 +42,21 @@ std::string join(const std::vector<Tier>& tiers) {
     return text;
 }
 
+std::vector<Tier> find_supported() {
+    const std::vector<std::string>& found = cpu_features();
+    const auto has = [&](const std::string& word) {
+        return std::find(found.begin(), found.end(), word) != found.end();
+    };
+    std::vector<Tier> tiers;
+    for (const KnownTier& one : kTiers) {
+        const std::vector<std::string> wanted = tier_features(one.tier);
+        if (std::all_of(wanted.begin(), wanted.end(), has)) {
+            tiers.push_back(one.tier);
+        }
+    }
+    return tiers;
+}
+
 Tier choose_tier() {
     const char* wanted = std::getenv("MOBILEINST_TIER");
     if (wanted == nullptr || *wanted == '\0') {
@@ -64,17 +79,8 @@ std::vector<std::string> tier_features(Tier tier) {
 }
 
 std::vector<Tier> supported_tiers() {
-    const std::vector<std::string>& found = cpu_features();
-    std::vector<Tier> tiers;
-    for (const KnownTier& one : kTiers) {
-        const std::vector<std::string> wanted = tier_features(one.tier);
-        if (std::all_of(wanted.begin(), wanted.end(), [&](const std::string& word) {
-                return std::find(found.begin(), found.end(), word) != found.end();
-            })) {
-            tiers.push_back(one.tier);
-        }
-    }
-    return tiers;
+    static const std::vector<Tier> supported = find_supported();
+    return supported;
 }
 
 Tier tier_from_name(const std::string& name) {
