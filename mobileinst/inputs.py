@@ -31,6 +31,8 @@ def check_frame(image: Any) -> NDArray[np.uint8]:
             "memoryview": "; convert it by np.asarray(image)",
             "bytes": "; mobileinst.video.read_image reads files",
             "list": "; convert it by np.asarray(image, np.uint8)",
+            "tuple": "; convert it by np.asarray(image, np.uint8)",
+            "VideoFrame": '; convert it by frame.to_ndarray(format="rgb24")',
         }.get(type(image).__name__, "")
         if hasattr(image, "convert") and hasattr(image, "getbands"):
             hint = '; convert it by np.asarray(image.convert("RGB"))'

@@ -177,6 +177,8 @@ class Segmenter:
                 f"expected an iterable of frames, got {type(frames).__name__}; "
                 "mobileinst.video.open_source reads files"
             )
+        if isinstance(frames, memoryview):  # has no slices of several dimensions
+            frames = np.asarray(frames)
         if isinstance(frames, np.ndarray) and frames.ndim != 4:
             raise ValueError(
                 f"expected frames (n, height, width, 3), got shape {frames.shape}; "

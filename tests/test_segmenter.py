@@ -239,11 +239,19 @@ def test_track_checks_its_arguments_at_the_call(colors: Segmenter) -> None:
         (memoryview(np.zeros((40, 50, 3), np.uint8)), TypeError, r"memoryview; convert it by np\.asarray"),
         (memoryview(bytes(60)), TypeError, r"memoryview; convert it by np\.asarray"),
         ([[[0, 0, 0]]], TypeError, "got list"),
+        (((0, 0, 0),), TypeError, r"got tuple; convert it by np\.asarray"),
     ],
 )
 def test_wrong_images(colors: Segmenter, image: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         colors.segment(image)
+
+
+def test_a_memoryview_of_frames_is_tracked(colors: Segmenter) -> None:
+    frames = np.zeros((2, 40, 50, 3), np.uint8)
+    assert [found.size for found in colors.track(memoryview(frames))] == [(40, 50)] * 2
+    with pytest.raises(ValueError, match=r"got shape \(40, 50, 3\)"):
+        colors.track(memoryview(frames[0]))
 
 
 def test_what_the_hints_say_works(colors: Segmenter) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import logging
 import os
 import pkgutil
@@ -48,6 +49,9 @@ def _told(error: Exception) -> str:
     """What an error says; of one of the system's the file and the reason, without its number."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        # Every file that is written names itself in its errors; what is left is what was said.
+        return f"can't write to standard output: {error.strerror}"
     return str(error) or type(error).__name__
 
 

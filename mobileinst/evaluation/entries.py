@@ -178,7 +178,7 @@ def results(entries: Sequence[Any]) -> list[dict[str, Any]]:
         fields: dict[str, Any] = {key: _id_field(entry, key, name) for key in (item, "category_id")}
         score = number(entry.get("score"))
         if score is None:
-            raise DataError(f"{name}: expected a finite number as score, got {entry.get('score')!r}")
+            raise DataError(f"{name}: expected a finite number as score, got {said(entry.get('score'))}")
         found.append({**entry, **fields, "score": score})
     return found
 

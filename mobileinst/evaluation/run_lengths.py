@@ -89,7 +89,7 @@ def frame_runs(segmentation: Any, height: int, width: int) -> NDArray[np.int64]:
 
 def _runs_of_dict(segmentation: dict[str, Any], height: int, width: int) -> NDArray[np.int64]:
     if "counts" not in segmentation or "size" not in segmentation:
-        raise ValueError(f"expected run lengths with keys size and counts, got {sorted(segmentation)}")
+        raise ValueError(f"expected run lengths with keys size and counts, got {said(sorted(segmentation))}")
     size = segmentation["size"]
     sides = [whole(side) for side in size] if isinstance(size, (list, tuple)) else []
     if sides != [height, width]:

@@ -65,6 +65,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if self.backbone not in ARCHITECTURES:
             raise ValueError(f"backbone must be one of {', '.join(ARCHITECTURES)}; got {self.backbone!r}")
+        if not isinstance(self.kinds, (tuple, list)):
+            raise ValueError(f"kinds must be a list of integers; got {self.kinds!r}")
         object.__setattr__(self, "kinds", tuple(self.kinds))
         for name, limit in _LIMITS.items():
             value = getattr(self, name)

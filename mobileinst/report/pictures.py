@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..drawing import Overlay
 from ..io.png import encode_png
 from ..results import Instances, encode
-from ..video import open_source
+from ..video import FrameSource
 from .records import VideoRecord, read_frames
 
 #: Width of the frames on the page, and length of the longer side of a track's picture, in pixels.
@@ -29,7 +29,7 @@ class Pictures:
 
 
 def take_pictures(
-    source: str | os.PathLike[str], lines: str | os.PathLike[str], video: VideoRecord, strip: list[int]
+    source: FrameSource, lines: str | os.PathLike[str], video: VideoRecord, strip: list[int]
 ) -> Pictures:
     """Read the source once and keep the frames of the strip and each track at its best.
 
@@ -42,13 +42,11 @@ def take_pictures(
         wanted.setdefault(track.best, []).append(track.id)
     pictures = Pictures()
     last, chosen = max(wanted), set(strip)
-    for number, (frame, (_, instances)) in enumerate(
-        zip(open_source(source), read_frames(lines), strict=False)
-    ):
+    for number, (frame, (_, instances)) in enumerate(zip(source, read_frames(lines), strict=False)):
         if number in wanted:
             if frame.image.shape[:2] != instances.size:
                 raise ValueError(
-                    f"{os.fspath(source)}: its frames are {frame.image.shape[:2]}, those that were tracked "
+                    f"{source.name}: its frames are {frame.image.shape[:2]}, those that were tracked "
                     f"{instances.size}"
                 )
             if number in chosen:

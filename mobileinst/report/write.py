@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from ..io.files import Output, check_outputs
-from ..video import open_source
+from ..io.files import Output, check_outputs, is_plain
+from ..video import FrameSource, open_source
 from .page import page
 from .pictures import take_pictures
 from .records import read_video_record
@@ -37,15 +40,38 @@ def write_report(
         VideoError: if the video can't be read. ValueError: if the lines aren't what they should be, or belong
             to another video. OSError: for files that can't be read or written.
     """
-    check_outputs([output], [lines, *open_source(video).files()])
+    source = open_source(video)
+    check_outputs([output], [lines, *source.files()])
+    with _reread(lines) as path, Output(output) as file:
+        file.open().write(_page(path, source, stages, frames, most_tracks))
+
+
+def _page(
+    lines: str | os.PathLike[str],
+    source: FrameSource,
+    stages: Mapping[str, float] | None,
+    frames: int,
+    most_tracks: int,
+) -> str:
     record = read_video_record(lines)
     count = len(record.times)
     strip = sorted({round(i * (count - 1) / max(frames - 1, 1)) for i in range(min(frames, count))})
     longest = sorted(record.tracks.values(), key=lambda track: len(track.frames), reverse=True)
     shown = sorted(longest[:most_tracks], key=lambda track: (track.frames[0], track.id))
-    with Output(output) as file:
-        pictures = take_pictures(video, lines, record, strip)
-        file.open().write(page(Path(video).name, record, shown, pictures, stages))
+    pictures = take_pictures(source, lines, record, strip)
+    return page(Path(source.name).name, record, shown, pictures, stages)
+
+
+@contextmanager
+def _reread(path: str | os.PathLike[str]) -> Iterator[str | os.PathLike[str]]:
+    """The file itself, or a copy of what a pipe gives once."""
+    if is_plain(path):
+        yield path
+        return
+    with tempfile.NamedTemporaryFile(suffix=".jsonl") as copy, open(path, "rb") as pipe:
+        shutil.copyfileobj(pipe, copy)
+        copy.flush()
+        yield copy.name
 
 
 def read_stages(path: str | os.PathLike[str]) -> dict[str, float]:

@@ -67,7 +67,7 @@ def open_source(
     if name in STANDARD_INPUT or ("://" in name and not name.startswith("file:") and not _exists(name)):
         return _video(name, open_timeout, read_timeout)
     path = Path(local_path(name))
-    if not _exists(str(path)):
+    if not local_path(name) or not _exists(str(path)):
         raise VideoError(f"{name} does not exist")
     if path.is_dir():
         return FolderSource(path, frame_rate)

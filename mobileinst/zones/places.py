@@ -68,7 +68,7 @@ class Zone:
     Where it overlaps itself the even-odd rule holds.
 
     Raises:
-        ValueError: for fewer corners.
+        ValueError: for fewer corners, or all of them on one line.
     """
 
     polygon: Sequence[Point]
@@ -78,6 +78,9 @@ class Zone:
     def __post_init__(self) -> None:
         if len(self.polygon) < 3:
             raise ValueError(f"zone {self.name}: expected at least 3 corners, got {len(self.polygon)}")
+        x, y = (np.asarray(self.polygon, np.float64) - self.polygon[0]).T
+        if not (np.outer(x, y) - np.outer(y, x)).any():
+            raise ValueError(f"zone {self.name}: expected an area, its corners lie on one line")
 
     def points(self, size: tuple[int, int]) -> NDArray[np.float64]:
         """The corners in pixels of a frame of (height, width), float64 (k, 2)."""

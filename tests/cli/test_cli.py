@@ -235,6 +235,28 @@ def test_the_file_behind_the_standard_input_is_an_input(material: Path, tmp_path
     assert (tmp_path / "clip.mp4").read_bytes() == before
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+@pytest.mark.parametrize("arguments", [("info",), ("track", "frames", "--json", "o.jsonl", "--size", "64")])
+def test_a_full_standard_output_is_named(material: Path, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "frames").symlink_to(material / "frames")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command(*arguments), stdout=full, stderr=subprocess.PIPE, cwd=tmp_path, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr == "mobileinst: error: can't write to standard output: No space left on device\n"
+
+
+def test_an_interruption_while_the_program_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "argparse.py").write_text("raise KeyboardInterrupt")
+    start = "import sys; from mobileinst.cli import main; sys.path.insert(0, '.'); sys.exit(main(['info']))"
+    environment = {**os.environ, "PYTHONPATH": PACKAGES}
+    done = subprocess.run(
+        [sys.executable, "-c", start], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (130, "mobileinst: error: interrupted\n")
+
+
 def test_a_video_that_ends_early_keeps_what_was_read(material: Path, tmp_path: Path) -> None:
     whole = (material / "clip.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) * 3 // 4])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from mobileinst.report.page import clock
 from mobileinst.report.records import read_video_record
 from mobileinst.report.write import read_stages
 from mobileinst.results import Instances, encode
+from mobileinst.video.writer import VideoWriter
 
 pytest.importorskip("PIL")
 
@@ -130,6 +133,22 @@ def test_it_never_takes_the_place_of_what_it_reads(output: str, material: Path, 
     arguments += ["--timings", str(tmp_path / "times.json"), "--output", str(tmp_path / output)]
     assert main(arguments) == 2
     assert (tmp_path / output).read_bytes() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
+def test_lines_and_video_may_be_pipes(material: Path, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    with VideoWriter(tmp_path / "x.mkv", 5) as writer:
+        for number in range(FRAMES):
+            writer.write(np.full((*SIZE, 3), 20 * number, np.uint8))
+    write_report(material / "out.jsonl", tmp_path / "x.mkv", tmp_path / "expected.html")
+    for name, content in (("lines", material / "out.jsonl"), ("x", tmp_path / "x.mkv")):
+        os.mkfifo(tmp_path / name)
+        data = content.read_bytes()
+        threading.Thread(target=(tmp_path / name).write_bytes, args=(data,), daemon=True).start()
+    write_report(tmp_path / "lines", tmp_path / "x", tmp_path / "report.html")
+    said, expected = ((tmp_path / f"{name}.html").read_text() for name in ("report", "expected"))
+    assert said.replace("x.mkv", "x") == expected.replace("x.mkv", "x")
 
 
 def test_nothing_found_is_a_page_too(material: Path, tmp_path: Path) -> None:

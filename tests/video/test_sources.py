@@ -173,6 +173,8 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
 
 
 def test_missing_sources() -> None:
+    with pytest.raises(VideoError, match="file:// does not exist"):
+        open_source("file://")
     with pytest.raises(VideoError, match=r"none\.mp4 does not exist"):
         open_source("none.mp4")
     with pytest.raises(VideoError, match=r"camera 77"):

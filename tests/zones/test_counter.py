@@ -183,3 +183,6 @@ def test_wrong_options_are_refused() -> None:
         Line((1, 2), (1, 2))
     with pytest.raises(ValueError, match="3 corners"):
         Zone([(1, 2), (3, 4)])
+    with pytest.raises(ValueError, match="zone x: expected an area, its corners lie on one line"):
+        Zone([(1, 1), (2, 2), (5, 5), (1, 1)], "x")
+    assert Zone([(0, 0), (4, 4), (0, 4), (4, 0)]).holds(np.array([2, 1]), (5, 5))  # crosses itself
