@@ -14,7 +14,7 @@ import pytest
 from mobileinst import Backbone, Segmenter, Tracker, Weights
 from mobileinst.segmenter import network_size
 from mobileinst.weights import WeightsError, available_weights, save_weights
-from tests.support.fake_model import ColorModel, scene
+from tests.support.fake_model import ColorModel, ColorSession, scene
 from tests.support.networks import CONFIG, make_metadata, make_tensors
 
 FAKE_METADATA = make_metadata(classes=["square", "other"], score_threshold=0.5)
@@ -122,6 +122,24 @@ def test_only_keyframes_run_the_instance_decoder(colors: Segmenter) -> None:
     assert left[-1] - left[0] > 24
     list(colors.track(frames, keyframe_every=1))
     assert session.instances_run == 14
+
+
+def test_masks_end_at_boxes_which_grow_between_keyframes(
+    colors: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def boxes(self: ColorSession, kernels: np.ndarray, margin: float = 0.0) -> np.ndarray:
+        asked.append(margin)
+        room = np.float32(margin)
+        return np.array([[0.25 - room, 0.25 - room, 0.5 + room, 0.5 + room]] * len(kernels), np.float32)
+
+    monkeypatch.setattr(ColorSession, "boxes", boxes)
+    frame = np.full((64, 96, 3), 255, np.uint8) * np.array([1, 0, 0], np.uint8)
+    areas = [found.masks().sum((1, 2)).tolist() for found in colors.track([frame] * 5)]
+    assert asked == pytest.approx([0.0, 0.05, 0.1, 0.0, 0.05])
+    assert areas == [[16 * 24], [22 * 34], [28 * 44], [16 * 24], [22 * 34]]
+    assert colors.segment(frame).masks().sum() == 16 * 24
 
 
 def test_crossing_squares_keep_their_ids(colors: Segmenter) -> None:
