@@ -12,7 +12,7 @@ features. No thresholds, classes or tracks take part. Writes OUTPUT.json and OUT
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,15 @@ from mobileinst.evaluation.files import CategoryMap
 from mobileinst.evaluation.run_lengths import frame_runs
 from mobileinst.io.tables import markdown_table
 from mobileinst.masks.overlap import mask_iou
+from mobileinst.network.selection import windowed_logits
 from mobileinst.segmenter import MASK_LOGIT
 from mobileinst.tracking import cosine_similarity
 
 #: Distances d in frames. T = 3 reuses kernels over 1 and 2.
 DISTANCES = (0, 1, 2, 4, 7)
 LEAST_IOU = 0.5
+
+Product = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 
 
 @dataclass
@@ -80,7 +83,8 @@ def measure(weights: str | None, videos: Sequence[Video], size: int | None) -> d
             kernels.append(session.run_instances()[2])
             features.append(np.array(session.mask_features()))
         truth = object_masks(video, segmenter, features[0].shape[1:])
-        for key, found in compare(kernels, features, truth).items():
+        product = windowed_logits if segmenter.config.query_source == "places" else plain_logits
+        for key, found in compare(kernels, features, truth, product).items():
             total = sums.setdefault((video.groups[0], key), Sums())
             total.reused += found.reused
             total.fresh += found.fresh
@@ -93,9 +97,20 @@ def compare(
     kernels: Sequence[NDArray[np.float32]],
     features: Sequence[NDArray[np.float32]],
     truth: NDArray[np.bool_],
+    product: Product | None = None,
 ) -> dict[int, Sums]:
-    """The measures of one video by distance; kernels (N, D) and features (D, h, w) of each frame."""
-    own = [_overlaps(k, f, t) for k, f, t in zip(kernels, features, truth, strict=True)]
+    """The measures of one video by distance; kernels (N, D) and features (D, h, w) of each frame.
+
+    ``product`` makes mask logits (N, h, w) of both; None for :func:`plain_logits`.
+    """
+
+    def overlaps(
+        kernels: NDArray[np.float32], features: NDArray[np.float32], masks: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """IoU of the masks of kernels with masks: (kernels, masks)."""
+        return mask_iou((product or plain_logits)(kernels, features) > MASK_LOGIT, masks)
+
+    own = [overlaps(k, f, t) for k, f, t in zip(kernels, features, truth, strict=True)]
     found = {distance: Sums() for distance in DISTANCES}
     for t, overlap in enumerate(own):
         queries = np.argmax(overlap, 0)
@@ -105,19 +120,16 @@ def compare(
                 continue
             seen = np.flatnonzero((np.max(overlap, 0) >= LEAST_IOU) & truth[later].any((1, 2)))
             chosen = kernels[t][queries[seen]]
-            sums.reused += np.diag(_overlaps(chosen, features[later], truth[later][seen])).tolist()
+            sums.reused += np.diag(overlaps(chosen, features[later], truth[later][seen])).tolist()
             sums.fresh += np.max(own[later], 0)[seen].tolist()
             nearest = np.argmax(cosine_similarity(chosen, kernels[later]), 1)
             sums.again += (own[later][nearest, seen] >= LEAST_IOU).tolist()
     return found
 
 
-def _overlaps(
-    kernels: NDArray[np.float32], features: NDArray[np.float32], masks: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """IoU of the masks of kernels with masks: (kernels, masks)."""
-    logits = np.tensordot(kernels, features, 1)
-    return mask_iou(logits > MASK_LOGIT, masks)
+def plain_logits(kernels: NDArray[np.float32], features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mask logits (N, h, w): the product of kernels and mask features (paper)."""
+    return np.tensordot(kernels, features, 1)
 
 
 def markdown(report: Mapping[str, Any]) -> str:

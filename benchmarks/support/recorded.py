@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mobileinst.network.selection import windowed_logits
+
 
 class RecordedModel:
     """Stands in for the network of a Segmenter; a frame is known again as the same array object.
@@ -64,12 +66,15 @@ class _RecordedSession:
         features: NDArray[np.float32] = self._now[3]
         return features
 
-    def boxes(self, kernels: NDArray[np.float32], margin: float = 0.0) -> None:
-        """Masks end nowhere."""
+    def boxes(self, kernels: NDArray[np.float32], margin: float = 0.0) -> NDArray[np.float32] | None:
+        boxes: NDArray[np.float32] | None = self._session.boxes(kernels, margin)
+        return boxes
 
     def mask_logits(self, kernels: NDArray[np.float32], margin: float = 0.0) -> NDArray[np.float32]:
         depth, height, width = self._now[3].shape
         if not len(kernels):
             return np.zeros((0, height, width), np.float32)
+        if self.boxes(kernels) is not None:
+            return windowed_logits(kernels, self._now[3], margin)
         logits: NDArray[np.float32] = kernels @ self._now[3].reshape(depth, height * width)
         return logits.reshape(-1, height, width)

@@ -135,6 +135,13 @@ def add_windows(product: Array, boxes: Array, margin: float = 0.0) -> Array:
     return np.asarray(np.where(kept, product + window, OUTSIDE_LOGIT), np.float32)
 
 
+def windowed_logits(kernels: Array, mask_features: Array, margin: float = 0.0) -> Array:
+    """Mask logits (N, h, w) of kernels (N, D) that begin with windows, and mask features (D, h, w)."""
+    first = WINDOW_CHANNELS
+    product = np.tensordot(kernels[:, first:], mask_features[first:], 1)
+    return add_windows(product, kernel_boxes(kernels), margin)
+
+
 def empty_rows(count: int, levels: int, features: int, classes: int) -> Array:
     """Tokens (count, channels) of no place: nothing but the least score and the least window."""
     out = np.zeros((count, token_channels(levels, features, classes)), np.float32)

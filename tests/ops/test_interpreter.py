@@ -10,7 +10,7 @@ import pytest
 from mobileinst import Segmenter, Weights
 from mobileinst.network import ModelConfig, features, instances
 from mobileinst.network.backbones import ARCHITECTURES
-from mobileinst.network.selection import WINDOW_CHANNELS, add_windows, kernel_boxes
+from mobileinst.network.selection import windowed_logits
 from mobileinst.ops import NumpyOps, mask_product
 from tests.support.networks import random_model
 from tests.support.random_weights import random_input
@@ -51,9 +51,7 @@ def test_whole_network(backbone: str, settings: dict[str, Any], key_stride: int)
     found = features(ops, image, weights.config)
     predicted = instances(ops, found, weights.config)
     if weights.config.query_source == "places":
-        first = WINDOW_CHANNELS
-        masks = mask_product(predicted.kernels[:, first:].copy(), found.mask_features[first:].copy())
-        masks = add_windows(masks, kernel_boxes(predicted.kernels))
+        masks = windowed_logits(predicted.kernels, found.mask_features)
     else:
         masks = mask_product(predicted.kernels, found.mask_features)
     native = Segmenter(weights, threads=1).forward(image)
