@@ -1,8 +1,18 @@
 # Files of tiers/ that are named after an instruction set are built with its flags, and only for processors that may
 # have it; everything else runs on any machine of the architecture.
 
-string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" processor)
-if(processor MATCHES "^(aarch64|arm64)$")
+# What programs are compiled for: a system of 32 bits on a kernel of 64 bits names the kernel's processor.
+set(processor "${CMAKE_SYSTEM_PROCESSOR}")
+if(APPLE AND CMAKE_OSX_ARCHITECTURES) # what cibuildwheel asks of a machine that may be the other one
+  set(processor "${CMAKE_OSX_ARCHITECTURES}")
+  if(processor MATCHES ";")
+    message(FATAL_ERROR "expected one architecture in CMAKE_OSX_ARCHITECTURES, got ${processor}")
+  endif()
+endif()
+string(TOLOWER "${processor}" processor)
+math(EXPR processor_bits "8 * ${CMAKE_SIZEOF_VOID_P}")
+set(processor "${processor}/${processor_bits}")
+if(processor MATCHES "^(aarch64|arm64)/64$")
   enable_language(ASM)
 endif()
 
@@ -23,9 +33,9 @@ function(mobileinst_tier_sources out sources)
   set(flags_avx512 "${flags_avx2};-mavx512f;-mavx512vl;-mavx512dq;-mavx512bw;-mprefer-vector-width=512")
   set(flags_avx512_vnni "${flags_avx512};-mavx512vnni;-mavx512vbmi")
   set(tiers ref)
-  if(processor MATCHES "^(x86_64|amd64)$")
+  if(processor MATCHES "^(x86_64|amd64)/64$")
     list(APPEND tiers sse avx2 avx2_fp16 avx512 avx512_vnni)
-  elseif(processor MATCHES "^(aarch64|arm64)$")
+  elseif(processor MATCHES "^(aarch64|arm64)/64$")
     list(APPEND tiers neon neon_fp16 neon_dot)
     mobileinst_armv8_2_flags(fp16 fp16 fullfp16)
     set(flags_neon_fp16 "${fp16};-DMOBILEINST_HALF")

@@ -4,8 +4,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
-#elif defined(__aarch64__) && defined(__linux__)
+#elif (defined(__aarch64__) || defined(__arm__)) && defined(__linux__)
 #include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace mobileinst {
@@ -54,24 +56,51 @@ std::vector<std::string> detect() {
     return found;
 }
 
-#elif defined(__aarch64__)
+#elif (defined(__aarch64__) || defined(__arm__)) && defined(__linux__)
 
 std::vector<std::string> detect() {
-    std::vector<std::string> found = {"asimd"};
-#if defined(__linux__)
-    const unsigned long capabilities = getauxval(AT_HWCAP);
     const struct {
         int bit;
         const char* name;
-    } extensions[] = {{10, "asimdhp"}, {20, "asimddp"}};  // armv8.2: half precision, SDOT
+    } extensions[] = {
+#if defined(__aarch64__)
+        {1, "asimd"},
+        {10, "asimdhp"},
+        {20, "asimddp"},  // the latter of armv8.2: half precision, SDOT
+#else
+        {12, "neon"},
+        {16, "vfpv4"},
+#endif
+    };
+    const unsigned long capabilities = getauxval(AT_HWCAP);
+    std::vector<std::string> found;
     for (const auto& extension : extensions) {
         if ((capabilities >> extension.bit & 1) != 0) {
             found.emplace_back(extension.name);
         }
     }
-#endif
     return found;
 }
+
+#elif defined(__aarch64__) && defined(__APPLE__)
+
+std::vector<std::string> detect() {
+    std::vector<std::string> found = {"asimd"};
+    const char* const extensions[][2] = {{"hw.optional.arm.FEAT_FP16", "asimdhp"},
+                                         {"hw.optional.arm.FEAT_DotProd", "asimddp"}};
+    for (const auto& [key, name] : extensions) {
+        int value = 0;
+        size_t size = sizeof(value);
+        if (sysctlbyname(key, &value, &size, nullptr, 0) == 0 && value != 0) {
+            found.emplace_back(name);
+        }
+    }
+    return found;
+}
+
+#elif defined(__aarch64__)
+
+std::vector<std::string> detect() { return {"asimd"}; }
 
 #else
 

@@ -27,6 +27,12 @@ void overlap_pack(const uint8_t* bytes, size_t count, uint64_t* bits) {
     }
 }
 
+/// The sum of 16 bytes.
+uint64_t sum_of_bytes(uint8x16_t bytes) {
+    const uint64x2_t halves = vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(bytes)));
+    return vgetq_lane_u64(halves, 0) + vgetq_lane_u64(halves, 1);
+}
+
 uint64_t count_shared(const uint64_t* a, const uint64_t* b, size_t words) {
     uint64_t count = 0;
     size_t i = 0;
@@ -37,10 +43,10 @@ uint64_t count_shared(const uint64_t* a, const uint64_t* b, size_t words) {
             const uint64x2_t both = vandq_u64(vld1q_u64(a + i), vld1q_u64(b + i));
             counts = vaddq_u8(counts, vcntq_u8(vreinterpretq_u8_u64(both)));
         }
-        count += vaddlvq_u8(counts);
+        count += sum_of_bytes(counts);
     }
     if (i < words) {
-        count += static_cast<uint64_t>(vaddv_u8(vcnt_u8(vcreate_u8(a[i] & b[i]))));
+        count += sum_of_bytes(vcombine_u8(vcnt_u8(vcreate_u8(a[i] & b[i])), vcreate_u8(0)));
     }
     return count;
 }
