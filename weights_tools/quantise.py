@@ -113,13 +113,12 @@ class Observed:
     strides: dict[str, int] = field(default_factory=dict)
 
 
-def observe(weights: Weights, images: Iterable[Path]) -> Observed:
-    """What the network's nodes hold on some images."""
+def observe(weights: Weights, frames: Iterable[NDArray[np.uint8]]) -> Observed:
+    """What the network's nodes hold on some images, uint8 (H, W, 3)."""
     observers = Observers(weights)
     found = Observed()
     random = np.random.default_rng(0)
-    for path in images:
-        frame = read_image(path)
+    for frame in frames:
         size = network_size((frame.shape[0], frame.shape[1]), weights.size)
         observer = observers.of(size)
         observer.run(np.ascontiguousarray(frame), bgr=weights.color == "bgr")
@@ -150,6 +149,16 @@ def choose_ranges(
         else:
             choices[name] = choice
     return choices, floats
+
+
+def with_ranges(metadata: Mapping[str, Any], choices: Mapping[str, Choice]) -> dict[str, Any]:
+    """Metadata of a weights file that also holds these ranges."""
+    ranges = {
+        name: [round(limit, 6) for limit in choice.range]
+        for name, choice in choices.items()
+        if not name.endswith(":activated")
+    }
+    return {**metadata, "ranges": ranges}
 
 
 def report(choices: Mapping[str, Choice], floats: Mapping[str, str]) -> Iterable[str]:
@@ -192,14 +201,9 @@ def quantise(
     data = json.loads(annotations.read_text(encoding="utf-8"))
     names = [image["file_name"] for image in data["images"]]
     chosen = [names[i] for i in np.linspace(0, len(names) - 1, min(count, len(names))).astype(int)]
-    found = observe(weights, [images / name for name in chosen])
+    found = observe(weights, (read_image(images / name) for name in chosen))
     choices, floats = choose_ranges(found, keep, finest)
-    ranges = {
-        name: [round(limit, 6) for limit in choice.range]
-        for name, choice in choices.items()
-        if not name.endswith(":activated")
-    }
-    metadata = {**weights.metadata, "ranges": ranges}
+    metadata = with_ranges(weights.metadata, choices)
     return Weights(weights.tensors, metadata), metadata, list(report(choices, floats))
 
 

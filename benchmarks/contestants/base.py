@@ -28,7 +28,8 @@ class Case:
     """One comparison: the network, the input's size, which part of it, and how many threads.
 
     ``part`` is "model" (all outputs), "masks" (what a frame needs: all but the mask features), "features"
-    (backbone and mask decoder) or "backbone".
+    (backbone and mask decoder) or "backbone". ``precision`` is what the engine is asked to compute in:
+    "fp32", "fp16" or "int8".
     """
 
     backbone: str
@@ -37,12 +38,19 @@ class Case:
     image_width: int
     part: str
     threads: int
+    precision: str = "fp32"
 
     @property
     def label(self) -> str:
         """Short text for tables."""
         size = f"{self.height}x{self.image_width}"
-        return f"{self.backbone} w{self.width} {size} {self.part} {self.threads}t"
+        precision = "" if self.precision == "fp32" else f" {self.precision}"
+        return f"{self.backbone} w{self.width} {size} {self.part} {self.threads}t{precision}"
+
+    def expect_precision(self, *offered: str) -> None:
+        """Raise ValueError unless the precision is one of those."""
+        if self.precision not in offered:
+            raise ValueError(f"expected precision {' or '.join(offered)}, got {self.precision}")
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,11 @@ class Contestant(Protocol):
         ...
 
     def load(self, files: Files, case: Case) -> None:
-        """Make ready to run on ``case.threads`` threads in single precision."""
+        """Make ready to run on ``case.threads`` threads in ``case.precision``.
+
+        Raises:
+            ValueError: for a precision that it isn't measured in.
+        """
         ...
 
     def run(self, image: Array) -> Outputs:

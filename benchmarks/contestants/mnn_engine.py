@@ -13,7 +13,7 @@ from benchmarks.support.machine import package_version
 
 
 class MnnEngine:
-    """A module on the CPU backend with high precision."""
+    """A module on the CPU backend with high precision, or low, which is halves where the core has them."""
 
     def convert(self, files: Files, case: Case) -> None:
         target = files.converted(".mnn")
@@ -22,8 +22,10 @@ class MnnEngine:
         make_once(target, f"MNN {self.version()}", lambda: run_tool(command, files.onnx.parent))
 
     def load(self, files: Files, case: Case) -> None:
+        case.expect_precision("fp32", "fp16")
         self.names = OUTPUTS[case.part]
-        settings = {"backend": "CPU", "precision": "high", "numThread": case.threads}
+        precision = "high" if case.precision == "fp32" else "low"
+        settings = {"backend": "CPU", "precision": precision, "numThread": case.threads}
         self.runtime = MNN.nn.create_runtime_manager((settings,))
         self.module = MNN.nn.load_module_from_file(
             str(files.converted(".mnn")), ["image"], self.names, runtime_manager=self.runtime

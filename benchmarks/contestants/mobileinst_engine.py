@@ -17,9 +17,10 @@ class MobileInstEngine:
     def load(self, files: Files, case: Case) -> None:
         self.part = case.part
         if case.part == "backbone":
+            case.expect_precision("fp32")
             self.backbone = Backbone(files.weights, threads=case.threads)
             return
-        model = NativeModel(load_weights(files.weights), threads=case.threads)
+        model = NativeModel(load_weights(files.weights), threads=case.threads, precision=case.precision)
         self.session = model.session(case.height, case.image_width)
 
     def run(self, image: Array) -> Outputs:

@@ -13,7 +13,7 @@ from benchmarks.support.machine import package_version
 
 
 class NcnnEngine:
-    """An Extractor per run; single precision storage and arithmetic."""
+    """An Extractor per run; storage and arithmetic in floats, or in halves where the core has them."""
 
     def convert(self, files: Files, case: Case) -> None:
         made_by = f"pnnx {package_version('pnnx')}"
@@ -34,12 +34,14 @@ class NcnnEngine:
         path.unlink()
 
     def load(self, files: Files, case: Case) -> None:
+        case.expect_precision("fp32", "fp16")
         self.net = ncnn.Net()
         options = self.net.opt
         options.num_threads = case.threads
         options.use_vulkan_compute = False
-        for name in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"):
-            setattr(options, name, False)
+        for name in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic"):
+            setattr(options, name, case.precision == "fp16")
+        options.use_bf16_storage = False
         for suffix, read in ((".ncnn.param", self.net.load_param), (".ncnn.bin", self.net.load_model)):
             if read(str(files.converted(suffix))):
                 raise RuntimeError(f"ncnn can't read {files.converted(suffix)}")

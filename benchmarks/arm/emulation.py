@@ -1,0 +1,91 @@
+"""Runs engines for aarch64 under qemu-user and counts what a frame costs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.arm.fake_cpu import describe
+from benchmarks.contestants.base import Case, Files
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+
+#: Distributions of each engine on the target; ours comes from the wheel.
+PACKAGES = {"mobileinst": [], "onnxruntime": ["onnxruntime"], "ncnn": ["ncnn"], "mnn": ["MNN"]}
+#: qemu-user runs these single-threaded engines' pools badly: keep helpers away.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+#: What qemu 7.2, the last of Debian's that counts, is told for cores that it doesn't know: one with the same
+#: instructions, or for Neoverse-V1 everything that it has but SVE and SME.
+EMULATED = {"cortex-a55": "cortex-a76", "neoverse-v1": "max,sve=off,sme=off"}
+
+
+def install_peer(folder: Path, name: str) -> Path:
+    """Unpack an engine's aarch64 wheels, with what they import, into a folder of their own."""
+    site = folder / "peers" / name
+    if PACKAGES[name] and not site.exists():
+        platforms = [f"manylinux_2_{glibc}_aarch64" for glibc in (17, 24, 26, 27, 28, 31, 34, 36)]
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(site), "--no-deps"]
+        command += ["--only-binary=:all:", "--implementation", "cp", "--python-version", "3.11"]
+        command += [x for abi in ("cp311", "abi3", "none") for x in ("--abi", abi)]
+        command += [x for platform in [*platforms, "manylinux2014_aarch64"] for x in ("--platform", platform)]
+        subprocess.run([*command, *PACKAGES[name]], check=True)
+    return site
+
+
+def emulated(folder: Path, cpu: str, counts: Path) -> list[str]:
+    """The beginning of a command line that runs the target's Python on a core and writes counts."""
+    root = describe(folder / "root", [cpu] * 4)
+    plugin = f"{folder / 'count_instructions.so'},out={counts}"
+    emulator = ["qemu-aarch64", "-cpu", EMULATED.get(cpu, cpu), "-L", str(root), "-plugin", plugin]
+    return [*emulator, str(root / "usr/bin/python3.11")]
+
+
+def environment(*paths: Path) -> dict[str, str]:
+    """That of an emulated Python which finds packages in the folders."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "MOBILEINST"))}
+    return kept | ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
+
+
+def count_run(
+    folder: Path, name: str, cpu: str, case: Case, files: Files
+) -> tuple[dict[str, int], dict[str, Any]]:
+    """Counts of the network's second run, and the outputs.
+
+    Raises:
+        RuntimeError: with the end of what it said, if the engine fails.
+    """
+    counts, outputs = folder / "counts.txt", folder / "outputs.npz"
+    for path in (counts, outputs):
+        path.unlink(missing_ok=True)
+    command = [*emulated(folder, cpu, counts), "-m", "benchmarks.arm.run_network", name]
+    command += [json.dumps(asdict(case)), str(files.weights), str(files.onnx), str(outputs)]
+    # not in the checkout, whose mobileinst is the host's
+    paths = environment(install_peer(folder, name), folder / "site", ROOT)
+    done = subprocess.run(command, cwd=folder, env=paths, capture_output=True, text=True, errors="replace")
+    if done.returncode or not outputs.exists():
+        raise RuntimeError(f"{name} failed under emulation ({done.returncode}): {done.stderr[-600:]}")
+    with np.load(outputs) as archive:
+        return read_counts(counts), dict(archive)
+
+
+def read_counts(path: Path) -> dict[str, int]:
+    """What the plugin counted from the last mark but one to the last.
+
+    Raises:
+        RuntimeError: if there are not two marks.
+    """
+    marks = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    marks = [words for words in marks if words[0] == "mark"]
+    if len(marks) < 2:
+        raise RuntimeError(f"{path}: expected two marks, found {len(marks)}")
+    before, after = ([int(word) for word in words[1:]] for words in marks[-2:])
+    return {"instructions": after[0] - before[0], "multiply_adds": after[1] - before[1]}

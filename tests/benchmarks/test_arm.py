@@ -1,0 +1,55 @@
+"""Counting instructions under emulation: what the plugin's marks say, and the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from benchmarks.arm import count, emulation
+from benchmarks.contestants.base import Case
+
+
+def test_the_last_two_marks_are_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "counts.txt"
+    path.write_text("mark 5 1\nmark 100 20\nmark 350 90\nend 999 95\n", encoding="utf-8")
+    assert emulation.read_counts(path) == {"instructions": 250, "multiply_adds": 70}
+    path.write_text("mark 5 1\nend 999 95\n", encoding="utf-8")
+    with pytest.raises(RuntimeError, match="expected two marks, found 1"):
+        emulation.read_counts(path)
+
+
+def test_every_engine_runs_in_its_own_precisions() -> None:
+    found = count.entries(["mobileinst", "onnxruntime", "ncnn", "mnn"], ["fp32", "fp16", "int8"])
+    assert found[0] == ("mobileinst", "fp32")
+    assert {name for name, precision in found if precision == "fp16"} == {"mobileinst", "ncnn", "mnn"}
+    assert {name for name, precision in found if precision == "int8"} == {"mobileinst", "onnxruntime"}
+
+
+def test_ratios_are_to_the_best_other_of_the_precision_and_of_all() -> None:
+    def counts(millions: int) -> dict[str, Any]:
+        return {"instructions": millions * 10**6, "multiply_adds": 10**6, "difference": 0.0}
+
+    results = {
+        "mobileinst fp32": counts(200),
+        "ncnn fp32": counts(250),
+        "ncnn fp16": counts(100),
+        "mobileinst fp16": counts(90),
+    }
+    cores = [{"cpu": "cortex-a76", "results": results, "skipped": {"mnn fp16": "no wheel"}}]
+    text = count.format_report({"label": "x", "date": "today", "versions": {}, "cores": cores})
+    rows = {line.split(" | ")[0].lstrip("| "): line.split(" | ")[-2:] for line in text.splitlines()}
+    assert rows["cortex-a76, mobileinst fp32"] == ["0.80", "2.00 |"]
+    assert rows["cortex-a76, mobileinst fp16"] == ["0.90", "0.90 |"]
+    assert rows["cortex-a76, ncnn fp32"] == ["-", "- |"]
+    assert "Skipped: mnn fp16 on cortex-a76 (no wheel)." in text
+
+
+def test_a_precision_that_an_engine_lacks_is_refused() -> None:
+    case = Case("topformer_t", 32, 64, 64, "model", 1, "int8")
+    with pytest.raises(ValueError, match="expected precision fp32 or fp16, got int8"):
+        case.expect_precision("fp32", "fp16")
+    assert case.label.endswith(" 1t int8")
