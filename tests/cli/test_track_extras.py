@@ -90,7 +90,7 @@ def test_a_report_replaces_nothing_that_it_reads(
     lines = tmp_path / "o.jsonl"
     lines.write_text("precious")
     assert cli.main(["report", str(lines), "--video", str(material / "frames"), "-o", str(lines)]) == 2
-    assert "can't be the output too" in capsys.readouterr().err
+    assert "can't be an output too" in capsys.readouterr().err
     assert lines.read_text() == "precious"
 
 
