@@ -13,9 +13,12 @@ from .engine import (
     Graph,
     NativeOps,
     Parameters,
+    Precision,
     Program,
     SizeCache,
+    choose_precision,
     compile_program,
+    input_image,
     thread_pool,
 )
 from .inputs import check_network_input
@@ -32,13 +35,15 @@ class Backbone:
             default.
         threads: threads of the network; None means ``MOBILEINST_THREADS``, or else the number that makes a
             frame fastest here. Results are the same bit for bit for any number.
+        precision: as of :class:`mobileinst.Segmenter`.
 
     Attributes:
         weights: what was loaded; ``weights.config.backbone`` names the architecture.
 
     Raises:
         WeightsError: for weights that are missing, damaged or not of this project.
-        ValueError: for a number of threads out of range.
+        ValueError: for a number of threads out of range, or a precision that can't be had here or of these
+            weights.
 
     Example:
         >>> from mobileinst import Backbone
@@ -48,15 +53,27 @@ class Backbone:
     """
 
     def __init__(
-        self, weights: Weights | str | os.PathLike[str] | None = None, *, threads: int | None = None
+        self,
+        weights: Weights | str | os.PathLike[str] | None = None,
+        *,
+        threads: int | None = None,
+        precision: str | None = None,
     ) -> None:
         self.weights = weights if isinstance(weights, Weights) else load_weights(weights, kind=None)
         check_weights(self.weights, kind=None)
         pool = thread_pool(threads)
         parameters = Parameters(self.weights.tensors, _native.tier())
         loaded = self.weights
-        self._programs = SizeCache(lambda height, width: _compile(loaded, parameters, pool, (height, width)))
+        self._precision = policy = choose_precision(precision, parameters.tier, loaded.ranges)
+        self._programs = SizeCache(
+            lambda height, width: _compile(loaded, parameters, pool, (height, width), policy)
+        )
         self._lock = ForkLock()
+
+    @property
+    def precision(self) -> str:
+        """What the backbone computes in: "fp32", "fp16" or "int8"."""
+        return self._precision.name
 
     def features(self, x: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Feature maps of a normalised image.
@@ -77,21 +94,27 @@ class Backbone:
         image = check_network_input(x)
         with self._lock:
             program = self._programs.get(*image.shape[1:])
-            program.plan.write(program.tensors["image"], image, "x")
+            mean, std = list(self.weights.mean), list(self.weights.std)
+            program.plan.load_planes(program.tensors["image"], image, mean, std, "x")
             program.plan.run()
             return {name: program.read(name) for name in program.tensors if name != "image"}
 
 
 def _compile(
-    weights: Weights, parameters: Parameters, pool: _native.ThreadPool, size: tuple[int, int]
+    weights: Weights,
+    parameters: Parameters,
+    pool: _native.ThreadPool,
+    size: tuple[int, int],
+    precision: Precision,
 ) -> Program:
     graph, config = Graph(), weights.config
     ops = NativeOps(graph, parameters)
+    image = input_image(ops, size, weights)
     levels = ARCHITECTURES[config.backbone].maps(
         ops,
-        ops.input("image", *size, 3),
+        image,
         config,
         prefix=BACKBONE_PREFIX,
         whole=is_whole(config, weights.tensors),
     )
-    return compile_program(graph, parameters, levels, pool)
+    return compile_program(graph, parameters, levels, pool, precision)

@@ -6,8 +6,9 @@
 The network runs in float32 on some of the images, and each node's range is the one whose integers have
 the least squared error, after the activation where there is one. Nodes whose error is too large a part of
 their values get none and stay in float32, and so do maps finer than 1/8: what is lost there passes through
-all layers (measured: docs/engine.md). AP in both precisions is measured on the test images, else on the
-first of the images that the ranges are from.
+all layers (measured: docs/engine.md). What rounding a layer's weights adds to its outputs on average is
+kept, too, since int8 takes it away. AP in both precisions is measured on the test images, else on the first
+of the images that the ranges are from.
 """
 
 from __future__ import annotations
@@ -24,6 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobileinst.engine.calibration import Observers
+from mobileinst.engine.parameters import (
+    ROUNDING,
+    ConvLayer,
+    Normalisation,
+    Parameters,
+    normalised,
+    rounding_shift,
+)
 from mobileinst.engine.precision import TABLE_BITS, offered_precisions, quantisation_of
 from mobileinst.io.files import check_outputs, check_writable
 from mobileinst.segmenter import Segmenter, network_size
@@ -54,11 +63,13 @@ class Values:
     low: float = 0.0
     high: float = 0.0
     some: list[Array] = field(default_factory=list)
+    means: list[Array] = field(default_factory=list)  # of the channels in each image
 
     def add(self, values: Array, random: np.random.Generator) -> None:
         """Those of one image."""
         self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
         flat = values.reshape(-1)
+        self.means.append(values.reshape(-1, values.shape[-1]).mean(0, dtype=np.float64).astype(np.float32))
         self.some.append(flat if flat.size <= _VALUES else flat[random.integers(0, flat.size, _VALUES)])
 
 
@@ -111,6 +122,7 @@ class Observed:
     values: dict[str, Values] = field(default_factory=dict)
     activations: dict[str, str] = field(default_factory=dict)
     strides: dict[str, int] = field(default_factory=dict)
+    convolutions: dict[str, tuple[ConvLayer, str, int]] = field(default_factory=dict)
 
 
 def observe(weights: Weights, frames: Iterable[NDArray[np.uint8]]) -> Observed:
@@ -123,6 +135,7 @@ def observe(weights: Weights, frames: Iterable[NDArray[np.uint8]]) -> Observed:
         observer = observers.of(size)
         observer.run(np.ascontiguousarray(frame), bgr=weights.color == "bgr")
         found.activations |= observer.activations
+        found.convolutions |= observer.convolutions
         for name, stride in observer.strides.items():
             found.strides.setdefault(name, stride)
         for name in observer.names():
@@ -159,6 +172,23 @@ def with_ranges(metadata: Mapping[str, Any], choices: Mapping[str, Choice]) -> d
         if not name.endswith(":activated")
     }
     return {**metadata, "ranges": ranges}
+
+
+def rounding_shifts(weights: Weights, found: Observed) -> dict[str, Array]:
+    """Tensors: what rounding each layer's weights adds to its outputs on average, which int8 takes away."""
+    parameters = Parameters(weights.tensors, "ref")
+    shifts: dict[str, Array] = {}
+    for layer, source, first in found.convolutions.values():
+        if source not in found.values:  # what never changes
+            continue
+        means = np.mean(found.values[source].means, 0)[first : first + layer.inputs]
+        weight, bias = parameters.folded(layer)
+        if source == "image":  # it stays bytes
+            normalisation = Normalisation(tuple(weights.mean), tuple(weights.std))
+            weight, _ = normalised(weight, bias, normalisation)
+            means = means * np.asarray(weights.std, np.float32) + np.asarray(weights.mean, np.float32)
+        shifts[layer.name + ROUNDING] = rounding_shift(weight, means)
+    return shifts
 
 
 def report(choices: Mapping[str, Choice], floats: Mapping[str, str]) -> Iterable[str]:
@@ -201,10 +231,13 @@ def quantise(
     data = json.loads(annotations.read_text(encoding="utf-8"))
     names = [image["file_name"] for image in data["images"]]
     chosen = [names[i] for i in np.linspace(0, len(names) - 1, min(count, len(names))).astype(int)]
+    plain = {name: tensor for name, tensor in weights.tensors.items() if not name.endswith(ROUNDING)}
+    weights = Weights(plain, weights.metadata)
     found = observe(weights, (read_image(images / name) for name in chosen))
     choices, floats = choose_ranges(found, keep, finest)
     metadata = with_ranges(weights.metadata, choices)
-    return Weights(weights.tensors, metadata), metadata, list(report(choices, floats))
+    tensors = plain | rounding_shifts(weights, found)
+    return Weights(tensors, metadata), metadata, list(report(choices, floats))
 
 
 def _first_images(annotations: Path, count: int) -> dict[str, Any]:
@@ -263,6 +296,7 @@ def _run(options: argparse.Namespace) -> int:
     )
     print("\n".join(lines))
     tensors, _ = read_safetensors(options.weights)
+    tensors |= {name: tensor for name, tensor in weights.tensors.items() if name.endswith(ROUNDING)}
     save_weights(options.output, tensors, metadata)
     print(f"{options.output}: {len(weights.ranges)} ranges")
     if options.no_ap:

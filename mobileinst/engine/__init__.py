@@ -8,7 +8,7 @@ from mobileinst.engine.parameters import Parameters
 from mobileinst.engine.plain_tier import plain_tier_warning
 from mobileinst.engine.precision import PRECISIONS, Precision, choose_precision, offered_precisions
 from mobileinst.engine.processors import MAX_THREADS, Processors, default_threads, usable_processors
-from mobileinst.engine.session import NativeModel, Session, thread_pool
+from mobileinst.engine.session import NativeModel, Session, input_image, thread_pool
 from mobileinst.engine.size_cache import CACHED_SESSIONS, SizeCache
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "choose_precision",
     "compile_program",
     "default_threads",
+    "input_image",
     "offered_precisions",
     "plain_tier_warning",
     "thread_pool",

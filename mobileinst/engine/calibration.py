@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mobileinst import _native
 from mobileinst.engine.emit import Program, compile_program
 from mobileinst.engine.graph import VIEWS, Graph, Node
-from mobileinst.engine.parameters import Parameters
+from mobileinst.engine.parameters import ConvLayer, Parameters
 from mobileinst.engine.precision import TABLED
 from mobileinst.engine.session import record_network, thread_pool
 from mobileinst.weights import Weights
@@ -22,6 +22,8 @@ class Observer:
 
     Attributes:
         activations: What follows the sums of nodes, which are named ``<name>:sums``.
+        convolutions: By the name of a convolution its layer, the node that it reads and the first channel of
+            it.
         strides: Pixels of the input from one pixel of a node's map to the next; of maps alone.
         program: The plan.
     """
@@ -32,6 +34,7 @@ class Observer:
         self._weights = weights
         self.activations: dict[str, str] = {}
         self.strides: dict[str, int] = {}
+        self.convolutions: dict[str, tuple[ConvLayer, str, int]] = {}
         self._height = size[0]
         graph, outputs = record_network(weights, parameters, size)
         self._named: list[str] = []
@@ -41,6 +44,9 @@ class Observer:
         """Take the activations that integers look up out of their convolutions; all nodes by name."""
         order: list[Node] = []
         for node in graph.nodes:
+            if node.kind == "conv":
+                source, first = _source(node.inputs[0])
+                self.convolutions[node.name] = node.attributes["weights"], source.name, first
             if node.kind == "conv" and node.activation in TABLED:
                 sums = Node("conv", f"{node.name}:sums", *node.shape, attributes=node.attributes)
                 sums.section = node.section
@@ -104,3 +110,12 @@ class Observers:
         if size not in self._made:
             self._made[size] = Observer(self._weights, self._parameters, size, self._pool)
         return self._made[size]
+
+
+def _source(node: Node) -> tuple[Node, int]:
+    """The node whose values a view shows, and its first channel there."""
+    first = 0
+    while node.kind in VIEWS:
+        first += node.attributes.get("offset", 0)
+        node = node.inputs[0]
+    return node, first

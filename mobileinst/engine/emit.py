@@ -176,8 +176,13 @@ class _Emitter:
         winograd = layer.kind == "conv3x3"
         dtype = node.inputs[0].dtype
         tile = _native.winograd_tile(node.height, node.width, dtype) if winograd else 6
-        sums = {key: node.attributes[key] for key in ("sums_scale", "sums_zero") if key in node.attributes}
-        self._add("conv", node, weights=self._parameters.packed(layer, tile, dtype), **sums)
+        named = {
+            key: node.attributes[key]
+            for key in ("sums_scale", "sums_zero", "border")
+            if key in node.attributes
+        }
+        normalisation = node.attributes.get("normalisation")
+        self._add("conv", node, weights=self._parameters.packed(layer, tile, dtype, normalisation), **named)
 
     def _takes_xnnpack(self, conv: Node) -> bool:
         """XNNPACK's operators take floats, add no residual and know neither hard sigmoid nor SiLU."""

@@ -17,6 +17,17 @@ from mobileinst.network.batch_norm import NORM_LEAVES, fold
 Array = NDArray[np.float32]
 
 
+#: Behind a layer's name: what rounding its weights to int8 adds to its outputs on average, float32 (O,).
+ROUNDING = ".rounding"
+
+
+class Normalisation(NamedTuple):
+    """(x - mean) / std of an image's channels, x in 0..255."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
 class ConvLayer(NamedTuple):
     """A convolution or linear layer by the names of its parameters.
 
@@ -54,7 +65,7 @@ class Parameters:
         self.tier = tier
         self.backend = active_backend(tier) if backend is None else backend
         self._tensors = tensors
-        self._packed: dict[tuple[ConvLayer, int, DType], _native.ConvWeights] = {}
+        self._packed: dict[tuple[ConvLayer, int, DType, Normalisation | None], _native.ConvWeights] = {}
         self._lock = ForkLock()
 
     def array(self, name: str) -> Array:
@@ -74,7 +85,11 @@ class Parameters:
             raise ValueError(f"{name}: expected shape {expected}, got {shape}")
 
     def packed(
-        self, layer: ConvLayer, winograd_tile: int = 6, dtype: DType = "float32"
+        self,
+        layer: ConvLayer,
+        winograd_tile: int = 6,
+        dtype: DType = "float32",
+        normalisation: Normalisation | None = None,
     ) -> _native.ConvWeights:
         """The layer's weights with its batch norm folded in, packed for the tier.
 
@@ -83,11 +98,17 @@ class Parameters:
             winograd_tile: Outputs on each side of the tiles of a 3x3 convolution at stride 1. Plans whose
                 maps want the same tiles share the weights.
             dtype: Type of the inputs that they are multiplied with.
+            normalisation: Folded in, too, so that the inputs are an image's bytes.
         """
-        key = layer, winograd_tile, dtype
+        key = layer, winograd_tile, dtype, normalisation
         with self._lock:
             if key not in self._packed:
                 weight, bias = self.folded(layer)
+                if normalisation is not None:
+                    weight, bias = normalised(weight, bias, normalisation)
+                shift = self._tensors.get(f"{layer.name}{ROUNDING}") if dtype == "int8" else None
+                if shift is not None:
+                    bias = np.ascontiguousarray((0.0 if bias is None else bias) - shift, np.float32)
                 self._packed[key] = _native.ConvWeights(
                     weight, bias, layer.stride, layer.groups, self.tier, winograd_tile, dtype
                 )
@@ -101,3 +122,22 @@ class Parameters:
         if layer.norm is None:
             return weight, bias
         return fold(weight, bias, (self.array(f"{layer.norm}.{leaf}") for leaf in NORM_LEAVES))
+
+
+def normalised(weight: Array, bias: Array | None, normalisation: Normalisation) -> tuple[Array, Array]:
+    """Weights and bias that a normalisation of the inputs, outside the image too, is folded into."""
+    scaled = weight.astype(np.float64) / np.asarray(normalisation.std)[:, None, None]
+    shift = np.einsum("oikl,i->o", scaled, np.asarray(normalisation.mean, np.float64))
+    shifted = (0.0 if bias is None else bias.astype(np.float64)) - shift
+    return scaled.astype(np.float32), np.ascontiguousarray(shifted, np.float32)
+
+
+def rounding_shift(weight: Array, means: Array) -> Array:
+    """What rounding weights (O, I / groups, k, k) to int8 adds to outputs, for inputs (I,) of such means."""
+    outputs, inputs = weight.shape[:2]
+    largest = np.abs(weight).max((1, 2, 3), keepdims=True)
+    scale = np.where(largest > 0, largest / np.float32(127), np.float32(1))
+    errors = (np.rint(weight / scale) * scale - weight).sum((2, 3), dtype=np.float64)
+    groups = len(means) // inputs
+    by_group = np.repeat(means.reshape(groups, inputs), outputs // groups, 0)
+    return np.asarray((errors * by_group).sum(1), np.float32)

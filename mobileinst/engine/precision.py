@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from mobileinst import _native
 from mobileinst.engine.graph import VIEWS, Graph, Node, places_in_concats
-from mobileinst.engine.parameters import ConvLayer
+from mobileinst.engine.parameters import ConvLayer, Normalisation
 from mobileinst.engine.types import DType, Quantisation
 from mobileinst.weights import Range
 
@@ -49,6 +49,8 @@ _INT8_MAXIMA = ("max_pool", "window_max")
 _PASSING = ("concat", *VIEWS)
 #: Activations whose argument is rounded, too, before a table gives the result.
 TABLED = ("silu", "hard_sigmoid")
+#: What the integers of an image stand for: its bytes.
+IMAGE: Quantisation = (1.0, -128)
 #: Bits of that argument (kTabled in src/cpp/kernels/convolution/tabled.h).
 TABLE_BITS = 9
 
@@ -206,6 +208,10 @@ class _Types:
     def _type_of(self, node: Node) -> DType:
         """The type that a node reads; those of its readers are known."""
         dtype = self._precision.dtype
+        if node.kind == "input" and node.users and all(map(self._reads_image, node.users)):
+            return "int8"
+        if self._reads_image(node):
+            return "int8"
         if node.kind in ("input", "constant") or node.name in self._precision.keep:
             return "float32"
         if node.kind in _PASSING or (dtype == "int8" and node.kind in _INT8_MAXIMA):
@@ -214,6 +220,19 @@ class _Types:
         if dtype == "int8":
             return dtype if node.kind == "conv" and self._can(node) else "float32"
         return dtype if self._can(node) else "float32"
+
+    def _reads_image(self, node: Node) -> bool:
+        """Whether a node convolves the image's bytes, with the normalisation in its weights."""
+        if self._precision.dtype != "int8" or node.kind != "conv" or node.name in self._precision.keep:
+            return False
+        source = node.inputs[0]
+        layer: ConvLayer = node.attributes["weights"]
+        return (
+            source.kind == "input"
+            and "mean" in source.attributes
+            and (layer.kind, layer.groups) == ("conv_direct", 1)
+            and all(_native.has_kernels(name, "int8", self._tier) for name in ("conv_direct", "preprocess"))
+        )
 
     def _can(self, node: Node) -> bool:
         """Whether the tier has the kernel and, for int8, everything that is rounded has a range."""
@@ -232,15 +251,20 @@ class _Types:
         return dtype != "int8" or self._has_ranges(node)
 
     def _has_ranges(self, node: Node) -> bool:
-        names = [node.name]
+        names = self._own_ranges(node)
         if node.kind != "concat":  # what lies in a concatenation has its range
             names += [_viewed(source).name for source in node.inputs]
-        if node.activation in TABLED:
-            names.append(f"{node.name}:sums")
         return all(name in self._precision.ranges for name in names)
 
+    @staticmethod
+    def _own_ranges(node: Node) -> list[str]:
+        """The names of a node's ranges."""
+        return [node.name, *([f"{node.name}:sums"] if node.activation in TABLED else [])]
+
     def _gives_floats(self, conv: Node) -> bool:
-        """Whether an int8 convolution stores floats: where nobody reads integers."""
+        """Whether an int8 convolution stores floats: where nobody reads integers, or they have no range."""
+        if not all(name in self._precision.ranges for name in self._own_ranges(conv)):
+            return True
         if conv.activation in TABLED:
             return False
         return not any(self._reads[user] == "int8" for user in conv.users)
@@ -249,9 +273,13 @@ class _Types:
         """The quantisations of all integers: by range, but for what lies in a concatenation."""
         placed = places_in_concats(self._graph)
         for node in self._graph.nodes:
+            if node.kind == "conv" and self._reads[node] == "int8" and self._reads_image(node):
+                self._read_image(node)
             if node.dtype != "int8":
                 continue
-            if node in placed:
+            if node.kind == "input":
+                node.quantisation = IMAGE
+            elif node in placed:
                 node.quantisation = self._of_range(placed[node][0])
             elif node.kind in VIEWS or node.kind in _INT8_MAXIMA:
                 node.quantisation = node.inputs[0].quantisation
@@ -261,6 +289,13 @@ class _Types:
             if node.kind == "conv" and sums is not None and node.activation in TABLED:
                 scale, zero = quantisation_of(sums, TABLE_BITS)
                 node.attributes |= {"sums_scale": scale, "sums_zero": zero}
+
+    @staticmethod
+    def _read_image(conv: Node) -> None:
+        """Let a convolution take bytes: outside the image lies what is normalised to 0, rounded."""
+        normalisation = Normalisation(*(tuple(conv.inputs[0].attributes[name]) for name in ("mean", "std")))
+        border = tuple(min(max(round(mean), 0), 255) + IMAGE[1] for mean in normalisation.mean)
+        conv.attributes |= {"normalisation": normalisation, "border": border}
 
     def _of_range(self, node: Node) -> Quantisation:
         source = node.inputs[0] if node.kind == "convert" else node

@@ -85,13 +85,20 @@ class NativeModel:
         return self._sessions.get(int(height), int(width))
 
 
+def input_image(ops: NativeOps, size: tuple[int, int], weights: Weights) -> Node:
+    """The input of a network, with the normalisation that its weights expect."""
+    image = ops.input("image", *size, 3)
+    image.attributes = {"mean": weights.mean, "std": weights.std}
+    return image
+
+
 def record_network(
     weights: Weights, parameters: Parameters, size: tuple[int, int]
 ) -> tuple[Graph, dict[str, Node]]:
     """The network of weights for an input size, in the sections of a session, and its outputs by name."""
     graph = Graph()
     ops = NativeOps(graph, parameters)
-    found = features(ops, ops.input("image", *size, 3), weights.config)
+    found = features(ops, input_image(ops, size, weights), weights.config)
     graph.section = _INSTANCES
     predictions = instances(ops, found, weights.config)
     # Masks need no mask features: kernels are projected instead of all the map's pixels.
@@ -147,12 +154,12 @@ class Session:
         self._plan.load_frame(self._tensors["image"], frame, self._mean, self._std, bgr)
 
     def load_input(self, x: Array) -> None:
-        """Take a normalised image, float32 (3, height, width).
+        """Take a normalised image, float32 (3, height, width); in int8 its pixels are rounded to bytes.
 
         Raises:
             TypeError, ValueError: for another dtype or shape, or values that are not finite.
         """
-        self._plan.write(self._tensors["image"], x, "input")
+        self._plan.load_planes(self._tensors["image"], x, self._mean, self._std, "input")
 
     def run_features(self) -> None:
         """Backbone and mask decoder, on what was loaded last."""

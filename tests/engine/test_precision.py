@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mobileinst import Segmenter, _native
+from mobileinst import Backbone, Segmenter, _native
 from mobileinst.engine import (
     NativeModel,
     Parameters,
@@ -74,8 +74,57 @@ def test_the_profile_says_what_each_node_computes_in() -> None:
     session = NativeModel(weights, threads=1, precision=Precision("int8", ranges_of(weights))).session(*SIZE)
     types = {node["name"]: node["dtype"] for node in session.profile(runs=1)}
     assert types["backbone.tpm.stem.0.c"] == types["mask_decoder.lateral.3.conv"] == "int8"
-    assert types["mask_decoder.before.3.conv"] == "float32"  # 3x3
+    has_3x3 = _native.has_kernels("conv3x3", "int8")
+    assert types["mask_decoder.before.3.conv"] == ("int8" if has_3x3 else "float32")
     assert types["instance_decoder.norm"] == "float32"
+
+
+@needs_int8
+@pytest.mark.parametrize("name", ["topformer_t", "mobilenetv2"])
+def test_the_image_is_bytes_whatever_has_a_range(name: str) -> None:
+    weights = random_model(CONFIGS[name])
+    ranges = {key: limits for key, limits in ranges_of(weights).items() if key.startswith("mask_decoder")}
+    precision = Precision("int8", ranges)
+    session = NativeModel(weights, threads=1, precision=precision).session(*SIZE)
+    first = session.profile(runs=1)[0]
+    assert first["op"] in ("conv_direct", "row_chain")
+    plain, whole = frame_outputs(weights, Precision()), frame_outputs(weights, precision)
+    error = np.sqrt(np.mean((whole["mask_features"] - plain["mask_features"]) ** 2))
+    assert 0 < error < 0.05 * np.sqrt(np.mean(plain["mask_features"] ** 2))
+
+
+@needs_int8
+def test_a_normalised_image_gives_what_its_bytes_give() -> None:
+    weights = random_model(CONFIGS["topformer_t"])
+    session = NativeModel(weights, threads=1, precision=Precision("int8", ranges_of(weights))).session(*SIZE)
+    frame = np.random.default_rng(3).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+    image = (frame.astype(np.float32) - np.float32(weights.mean)) / np.float32(weights.std)
+    found = []
+    for load in (lambda: session.load_frame(frame), lambda: session.load_input(image.transpose(2, 0, 1))):
+        load()
+        session.run_features()
+        found.append(session.run_instances()[2])
+    np.testing.assert_array_equal(*found)
+    with pytest.raises(ValueError, match=r"input: expected a float32 array of shape"):
+        session.load_input(np.zeros((3, 4, 4), np.float32))
+    with pytest.raises(ValueError, match="input"):
+        session.load_input(np.full((3, *SIZE), np.nan, np.float32))
+
+
+@needs_int8
+def test_a_backbone_alone_takes_a_precision() -> None:
+    weights = random_model(CONFIGS["topformer_t"])
+    ranges = {name: list(limits) for name, limits in ranges_of(weights).items()}
+    weights = Weights(weights.tensors, {**weights.metadata, "ranges": ranges})
+    x = np.random.default_rng(0).uniform(-1, 1, (3, *SIZE)).astype(np.float32)
+    plain, whole = Backbone(weights, precision="fp32"), Backbone(weights, precision="int8", threads=1)
+    assert (plain.precision, whole.precision) == ("fp32", "int8")
+    expected, found = plain.features(x), whole.features(x)
+    for name in ("x3", "x4", "x5"):
+        error = np.sqrt(np.mean((found[name] - expected[name]) ** 2) / np.mean(expected[name] ** 2))
+        assert 0 < error < 0.3, name
+    with pytest.raises(ValueError, match="precision: expected fp32"):
+        Backbone(weights, precision="int4")
 
 
 @needs_int8

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mobileinst import _native
+from tests.support.definitions import bilinear
 
 TIERS = [tier for tier in _native.supported_tiers() if _native.has_kernels("gemm", "int8", tier)]
 X, SUMS = (0.05, -7), (0.09, 20)
@@ -38,6 +39,7 @@ def convolve(
     groups: int = 1,
     gap: int = 0,
     quantisation: tuple[float, int] = X,
+    border: tuple[int, ...] | None = None,
 ) -> NDArray[np.float32]:
     """A convolution of integers of a quantisation; y: the output's, or None for floats."""
     height, width, channels = x.shape
@@ -58,9 +60,9 @@ def convolve(
         inputs.append(builder.reshape(constant, *residual.shape[:2]))
     packed = _native.ConvWeights(weight, bias, stride, groups, tier, dtype="int8")
     sums: dict[str, Any] = {}
-    if activation in ("silu", "hard_sigmoid"):
+    if activation in ("silu", "hard_sigmoid") and y is not None:
         sums = {"sums_scale": SUMS[0], "sums_zero": SUMS[1]}
-    builder.add("conv", "conv", inputs, target, activation, weights=packed, **sums)
+    builder.add("conv", "conv", inputs, target, activation, weights=packed, border=border, **sums)
     plan = _native.Plan(builder, _native.ThreadPool(threads))
     plan.run()
     return plan.read(target)
@@ -138,6 +140,61 @@ def test_every_tier_gives_the_bits_of_the_plain_kernel(case: tuple[int, ...], mo
             np.testing.assert_array_equal(found, expected, err_msg=f"{tier} {threads}")
 
 
+@pytest.mark.parametrize("activation", ["silu", "hard_sigmoid"])
+@pytest.mark.parametrize("case", [CASES[2], CASES[3], CASES[5], CASES[13], CASES[16], CASES[-1]], ids=str)
+def test_floats_behind_other_activations(case: tuple[int, ...], activation: str) -> None:
+    x, weight, bias = case_arrays(case)
+    height, width, _, outputs, _, stride, groups = case
+    shape = (height - 1) // stride + 1, (width - 1) // stride + 1, outputs
+    options: dict[str, Any] = {"bias": bias, "stride": stride, "groups": groups, "gap": 3, "y": None}
+    sums = convolve("ref", x, weight, **options)
+    residual = random(*shape, seed=3)
+    factor = 1 / (1 + np.exp(-sums)) if activation == "silu" else np.clip(sums + 3, 0, 6) / 6
+    expected = factor * (sums if activation == "silu" else 1) + residual.transpose(2, 0, 1)
+    for tier in TIERS:
+        found = convolve(tier, x, weight, activation=activation, residual=residual, **options)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5, err_msg=tier)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (9, 11), (30, 70)])
+def test_an_image_has_a_border_of_its_own(height: int, width: int) -> None:
+    """The same as the inside of an image that is larger by the border's color."""
+    border = (-4, 100, -128)
+    image = np.random.default_rng(5).integers(0, 256, (height, width, 3)).astype(np.float32)
+    larger = np.full((height + 8, width + 8, 3), np.array(border, np.float32) + 128, np.float32)
+    larger[4:-4, 4:-4] = image
+    weight = random(16, 3, 7, 7)
+    options: dict[str, Any] = {"stride": 2, "quantisation": (1.0, -128), "y": None}
+    rows, columns = (height + 1) // 2, (width + 1) // 2
+    expected = convolve("ref", larger, weight, **options)[:, 2 : 2 + rows, 2 : 2 + columns]
+    for tier in TIERS:
+        found = convolve(tier, image, weight, border=border, threads=2, **options)
+        np.testing.assert_array_equal(found, expected, err_msg=tier)
+
+
+@pytest.mark.parametrize("bgr", [False, True])
+@pytest.mark.parametrize(
+    ("size", "out"),
+    [((1, 1), (1, 1)), ((1, 1), (5, 3)), ((17, 23), (32, 64)), ((90, 161), (32, 45)), ((5, 4), (5, 4))],
+)
+def test_frames_become_bytes(size: tuple[int, int], out: tuple[int, int], bgr: bool) -> None:
+    frame = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    found = []
+    for tier in TIERS:
+        builder = _native.PlanBuilder(tier)
+        image = builder.tensor(*out, 3, "int8", (1.0, -128))
+        builder.keep(image)
+        plan = _native.Plan(builder, _native.ThreadPool(2))
+        plan.load_frame(image, frame, [1.0] * 3, [2.0] * 3, bgr)
+        found.append(plan.read(image))
+        np.testing.assert_array_equal(found[-1], found[0])
+    ordered = frame[:, :, ::-1] if bgr else frame
+    for c in range(3):
+        expected = bilinear(ordered[:, :, c].astype(np.float32), *out)
+        # Half a step, and weights that are off by a 256th at most in each direction.
+        assert np.abs(found[0][c] - expected).max() <= (0 if size == out else 0.5 + 2 * 255 / 256 + 1e-3)
+
+
 @pytest.mark.parametrize("inputs", [112, 128], ids=["transformed", "directly"])
 def test_the_largest_sums_of_3x3_filters(inputs: int) -> None:
     """Weights and inputs as large as they get; by Winograd's transforms where their sums allow it."""
@@ -208,6 +265,8 @@ def test_types_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="tensors of one type, got int8 and float32"):
         builder.add("add", "sum", [x, y], y)
     weights = _native.ConvWeights(random(8, 8, 1, 1), tier="ref", dtype="int8")
+    with pytest.raises(ValueError, match="a border of a number for each input channel"):
+        builder.add("conv", "b", [x], builder.tensor(4, 4, 8), weights=weights, border=(0,) * 8)
     with pytest.raises(ValueError, match="a quantisation of its sums"):
         builder.add("conv", "c", [x], builder.tensor(4, 4, 8, "int8", X), "silu", weights=weights)
     with pytest.raises(ValueError, match="input, weights and output of one type"):

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mobileinst.engine import NativeModel, offered_precisions
+from mobileinst.engine.parameters import ROUNDING, rounding_shift
 from mobileinst.network import ModelConfig
-from mobileinst.weights import load_weights, read_safetensors, save_weights
+from mobileinst.weights import Weights, load_weights, read_safetensors, save_weights
 from tests.support.networks import make_metadata
 from tests.support.random_weights import random_tensors
 from weights_tools import quantise
@@ -49,13 +51,52 @@ def test_the_tool_adds_ranges_and_changes_nothing_else(
     assert not any(name.startswith("mask_decoder.lateral.") for name in found.ranges)
     assert all(low <= high for low, high in found.ranges.values())
     before, after = read_safetensors(weights)[0], read_safetensors(output)[0]
-    assert before.keys() == after.keys()
+    assert after.keys() - before.keys() == {name for name in after if name.endswith(ROUNDING)}
+    assert {f"{name}{ROUNDING}" for name in ("backbone.tpm.stem.0.c", "instance_decoder.kernel")} <= set(
+        after
+    )
     for name, tensor in before.items():
         np.testing.assert_array_equal(after[name], tensor)
     printed = capsys.readouterr().out
     assert "stays in float32: asked for" in printed
     assert "backbone.tpm.stem.0.c " in printed
     assert "finer than" not in printed
+    again = tmp_path / "again.safetensors"
+    assert quantise.main([str(output), str(again), *arguments[2:], *chosen]) == 0
+    for name, tensor in read_safetensors(again)[0].items():
+        np.testing.assert_array_equal(after[name], tensor)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+def test_the_shift_of_rounding_is_the_mean_error_of_outputs(groups: int) -> None:
+    random = np.random.default_rng(groups)
+    weight = random.standard_normal((12, 6 // groups, 1, 1)).astype(np.float32)
+    x = random.uniform(0, 2, (500, 6)).astype(np.float32)
+    rounded = np.stack([filters / np.abs(filters).max() * 127 for filters in weight])
+    rounded = np.rint(rounded) / 127 * np.abs(weight).max((1, 2, 3), keepdims=True)
+    errors = np.zeros((500, 12))
+    for output in range(12):
+        first = output // (12 // groups) * (6 // groups)
+        seen = x[:, first : first + 6 // groups]
+        errors[:, output] = seen @ (rounded - weight)[output, :, 0, 0]
+    np.testing.assert_allclose(rounding_shift(weight, x.mean(0)), errors.mean(0), atol=1e-5)
+    assert np.abs(errors.mean(0)).max() > 1e-3
+
+
+def test_int8_takes_the_shift_away_and_float32_does_not(files: tuple[Path, Path, Path]) -> None:
+    weights, _, _ = quantise.quantise(*files, finest=1)
+    plain = {name: tensor for name, tensor in weights.tensors.items() if not name.endswith(ROUNDING)}
+    for precision, same in (("fp32", True), ("int8", False)):
+        if precision not in offered_precisions():
+            continue
+        found = []
+        for tensors in (plain, weights.tensors):
+            model = NativeModel(Weights(tensors, weights.metadata), threads=1, precision=precision)
+            session = model.session(64, 96)
+            session.load_frame(np.full((64, 96, 3), 90, np.uint8))
+            session.run_features()
+            found.append(session.mask_features())
+        assert np.array_equal(*found) == same
 
 
 def test_fine_maps_stay_in_float32_by_themselves(files: tuple[Path, Path, Path]) -> None:

@@ -77,6 +77,23 @@ class BoundPlan {
             .run({float_matrix(source, tensor.channels, pixels), tensor});
     }
 
+    /// Takes normalised planes (3, height, width), which must be finite, as load_frame() takes frames.
+    void load_planes(TensorId id, const py::object& planes, const std::vector<float>& mean,
+                     const std::vector<float>& std, const std::string& name) {
+        const Tensor& input = image_tensor(id);
+        if (input.dtype == DType::Float32) {
+            return write(id, planes, name);
+        }
+        const FloatArray array = checked_array<float>(planes, name.c_str(), shape_of(input));
+        PreprocessArgs args;
+        set_normalisation(&args, mean, std);
+        const float* source = array.data();
+        GilRelease release;
+        check_finite(name.c_str(), source, input.pixels() * input.channels);
+        const std::lock_guard<std::mutex> lock(plan_->mutex());
+        FrameLoader::load_planes(source, args, input);
+    }
+
     /// A tensor as planes (channels, height, width), whatever its type.
     FloatArray read(TensorId id) {
         const Tensor& tensor = plan_->tensor(id);
@@ -158,8 +175,10 @@ class BoundPlan {
 
     const Tensor& image_tensor(TensorId id) const {
         const Tensor& tensor = plan_->tensor(id);
-        expect_floats(tensor);
-        if (tensor.channels != 3 || tensor.stride != 3 * sizeof(float)) {
+        if (tensor.dtype != DType::Int8) {
+            expect_floats(tensor);
+        }
+        if (tensor.channels != 3 || tensor.stride != 3 * size_of(tensor.dtype)) {
             throw std::invalid_argument("expected an input tensor of 3 channels, got one of " +
                                         std::to_string(tensor.channels));
         }
@@ -194,6 +213,9 @@ void register_plan(py::module_& module) {
         .def("run", &BoundPlan::run, arg("section") = 0)
         .def("load_frame", &BoundPlan::load_frame, arg("tensor"), arg("frame"), arg("mean"), arg("std"),
              arg("bgr") = false)
+        .def("load_planes", &BoundPlan::load_planes, arg("tensor"), arg("planes"), arg("mean"), arg("std"),
+             arg("name") = "planes",
+             "Takes a normalised image, float32 (3, H, W); an input of bytes rounds it.")
         .def("write", &BoundPlan::write, arg("tensor"), arg("planes"), arg("name") = "planes",
              "Copies finite float32 (C, H, W) into a tensor.")
         .def("read", &BoundPlan::read, arg("tensor"), "A tensor as float32 (C, H, W).")

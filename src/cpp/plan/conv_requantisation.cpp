@@ -50,10 +50,9 @@ ConvRequantisation::ConvRequantisation(const ConvWeights& weights, Activation ac
     const size_t channels = weights.spec().out_channels;
     const bool floats = y.dtype == DType::Float32;
     const bool table = !floats && !saturates_as(activation, y.quantisation);
-    if (!only_limits(activation) && (floats || !sums)) {
+    if (!only_limits(activation) && !floats && !sums) {
         throw std::invalid_argument(
-            "an int8 convolution with this activation: expected integers out, and a quantisation of its "
-            "sums");
+            "an int8 convolution with this activation: expected a quantisation of its sums");
     }
     // What sums are turned into first: floats, multiples of the output's scale, or integers.
     Quantisation to = floats ? Quantisation{} : y.quantisation;
@@ -75,7 +74,7 @@ ConvRequantisation::ConvRequantisation(const ConvWeights& weights, Activation ac
                                   static_cast<float>(residual->quantisation.zero) * values_.residual;
     }
     const float infinity = std::numeric_limits<float>::infinity();
-    values_.low = activation == Activation::None ? -infinity : 0.0f;
+    values_.low = activation == Activation::None || !only_limits(activation) ? -infinity : 0.0f;
     values_.high = activation == Activation::Relu6 ? 6.0f : infinity;
 
     const size_t padded = channels + 2 * kRequantisedTogether;

@@ -15,7 +15,7 @@ class ConvRequantisation {
     ConvRequantisation() = default;
     /// From tensors of which only types and quantisations count; `residual` may be null. `sums` is what the
     /// argument of an activation beyond limits is rounded to before its table is asked. Throws
-    /// std::invalid_argument if such an activation has none, or its outputs are floats.
+    /// std::invalid_argument if such an activation has none and its outputs are integers.
     ConvRequantisation(const ConvWeights& weights, Activation activation, const Tensor& x, const Tensor& y,
                        const Tensor* residual, const std::optional<Quantisation>& sums);
 

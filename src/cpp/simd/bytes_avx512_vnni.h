@@ -96,6 +96,11 @@ inline __attribute__((always_inline)) Sums dot_pairs(Sums sums, Bytes values, By
 
 /// Copies bytes as dot() takes them; up to 63 more may be written behind them.
 inline void copy_bytes(const int8_t* from, size_t count, uint8_t* to) {
+    if (count <= 32) {
+        const auto mask = static_cast<__mmask32>(first_bytes(count));
+        const __m256i bytes = _mm256_xor_si256(_mm256_maskz_loadu_epi8(mask, from), _mm256_set1_epi8(-128));
+        return _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), bytes);
+    }
     const __m512i signs = _mm512_set1_epi8(-128);
     size_t i = 0;
     for (; i + 64 <= count; i += 64) {

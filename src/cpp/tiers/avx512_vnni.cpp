@@ -6,6 +6,7 @@
 #include "kernels/gemm/int8.h"
 #include "kernels/kernel_table.h"
 #include "kernels/pooling/int8.h"
+#include "kernels/preprocess/int8.h"
 
 namespace mobileinst {
 namespace {
@@ -19,6 +20,7 @@ constexpr KernelTable make_table() {
     table.depthwise[s8] = &kDepthwiseInt8;
     table.gemm[s8] = &kGemmInt8;
     table.pool[s8] = &kPoolInt8;
+    table.preprocess[s8] = &kPreprocessInt8;
     table.convert = &kConvert;
     return table;
 }

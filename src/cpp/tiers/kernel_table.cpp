@@ -31,6 +31,7 @@ constexpr Operation kOperations[] = {
      [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::inverted_residual); }},
     {"layer_norm", [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::layer_norm); }},
     {"pooling", [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::pool); }},
+    {"preprocess", [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::preprocess); }},
     {"resize", [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::resize); }},
 };
 

@@ -14,6 +14,7 @@
 #include "kernels/peak/ref.h"
 #include "kernels/pooling/int8.h"
 #include "kernels/pooling/ref.h"
+#include "kernels/preprocess/int8.h"
 #include "kernels/preprocess/ref.h"
 #include "kernels/resize/ref.h"
 #include "kernels/transpose/ref.h"
@@ -56,6 +57,7 @@ constexpr KernelTable make_table() {
     table.depthwise[s8] = &kConvInt8Ref;
     table.gemm[s8] = &kGemmInt8Ref;
     table.pool[s8] = &kPoolInt8;
+    table.preprocess[s8] = &kPreprocessInt8;
     return table;
 }
 

@@ -48,6 +48,9 @@ struct ConvArgs {
     RowRing output_ring;            ///< of ConvKind::Direct, without residual; `Ref` has none
     Epilogue epilogue;              ///< of floats
     Requantisation requantisation;  ///< of integers, with the residual of the epilogue
+    /// Integers that lie outside the image, by input channel, of ConvKind::Direct without groups; or null:
+    /// the zero of the input.
+    const int8_t* border = nullptr;
 };
 
 /// Convolutions of one kind, tier and element type.

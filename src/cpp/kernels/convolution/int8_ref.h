@@ -15,8 +15,9 @@ void conv_int8_pack_ref(const ConvSpec& spec, const float* weight, void* packed)
     }
 }
 
-/// Outside the image lies the integer that stands for 0.
-int32_t conv_int8_sum_ref(const ConvView<int8_t>& args, int32_t zero, size_t y, size_t x, size_t channel) {
+/// Outside the image lies the border.
+int32_t conv_int8_sum_ref(const ConvView<int8_t>& args, const ConvArgs& given, size_t y, size_t x,
+                          size_t channel) {
     const size_t pad = args.kernel / 2, width = args.input.width;
     const size_t group_in = args.input.channels / args.groups, group_out = args.output.channels / args.groups;
     const int8_t* input = args.input.data + channel / group_out * group_in;
@@ -29,7 +30,9 @@ int32_t conv_int8_sum_ref(const ConvView<int8_t>& args, int32_t zero, size_t y, 
             for (size_t c = 0; c < group_in; ++c) {
                 const int32_t w =
                     args.packed[((channel * group_in + c) * args.kernel + ky) * args.kernel + kx];
-                sum += w * (inside ? input[(iy * width + ix) * args.input.ld + c] : zero);
+                const int32_t outside =
+                    given.border != nullptr ? given.border[c] : given.input.quantisation.zero;
+                sum += w * (inside ? input[(iy * width + ix) * args.input.ld + c] : outside);
             }
         }
     }
@@ -42,8 +45,7 @@ void conv_int8_pixels_ref(const ConvArgs& args, size_t begin, size_t end, void* 
     const size_t width = args.output.width;
     for (size_t pixel = begin; pixel < end; ++pixel) {
         for (size_t channel = 0; channel < args.output.channels; ++channel) {
-            const int32_t sum =
-                conv_int8_sum_ref(view, args.input.quantisation.zero, pixel / width, pixel % width, channel);
+            const int32_t sum = conv_int8_sum_ref(view, args, pixel / width, pixel % width, channel);
             store_requantised(args, sum, pixel, channel);
         }
     }

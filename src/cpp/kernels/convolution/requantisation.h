@@ -9,12 +9,13 @@ constexpr size_t kRequantisedTogether = 64;
 
 /// What int8 convolutions do with a sum s of products of integers, for an output channel c:
 ///   v = (s + offset[c]) * scale[c] + shift[c], the product and the sum rounded once.
-/// Floats: y = v within [low, high], + residual. Integers, with round() to the nearest in [-128, 127], of two
-/// the even one:
+/// Floats: y = v within [low, high], or the epilogue's activation where that is more than limits, + residual.
+/// Integers, with round() to the nearest in [-128, 127], of two the even one:
 ///   with a table: t = table[256 + v rounded within [-256, 255]], and without residual y = t
 ///   without:      t = v
 ///   y = round(t * own + (r * residual + residual_shift)), r being the residual's integer; or round(v).
-/// The operations are IEEE's, in this order, so that every tier gives the same bits.
+/// The operations are IEEE's, in this order, so that every tier gives the same bits, but for floats behind an
+/// exponential or a division.
 struct Requantisation {
     const int32_t* offset = nullptr;  ///< what the zero of the input adds to s, taken away
     const float* scale = nullptr;

@@ -7,6 +7,7 @@
 #include "kernels/convert/loops.h"
 #include "kernels/convolution/convolution.h"
 #include "kernels/convolution/tabled.h"
+#include "kernels/epilogue_ref.h"
 
 namespace mobileinst {
 namespace {
@@ -24,8 +25,12 @@ inline void store_requantised(const ConvArgs& args, int32_t sum, size_t pixel, s
     const Tensor& residual = args.epilogue.residual;
     float v = std::fma(static_cast<float>(sum + to.offset[channel]), to.scale[channel], to.shift[channel]);
     if (args.output.dtype == DType::Float32) {
-        v = v > to.low ? v : to.low;
-        v = v < to.high ? v : to.high;
+        if (only_limits(args.epilogue.activation)) {
+            v = v > to.low ? v : to.low;
+            v = v < to.high ? v : to.high;
+        } else {
+            v = static_cast<float>(activate_ref(v, args.epilogue.activation));
+        }
         if (residual.data != nullptr) {
             v += Map<const float>(residual).pixel(pixel)[channel];
         }

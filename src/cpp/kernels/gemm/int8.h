@@ -129,6 +129,8 @@ void int8_products(const ConvArgs& args, size_t k, size_t begin, size_t end, voi
             return int8_products_in<Int8Mode::Residual>(args, k, begin, end, scratch, copy);
         case Int8Mode::Floats:
             return int8_products_in<Int8Mode::Floats>(args, k, begin, end, scratch, copy);
+        case Int8Mode::Activated:
+            return int8_products_in<Int8Mode::Activated>(args, k, begin, end, scratch, copy);
     }
 }
 

@@ -5,12 +5,13 @@
 namespace mobileinst {
 namespace {
 
-/// What becomes of a tile's sums: integers, by a table or plus a residual, or floats.
-enum class Int8Mode { Plain, Table, Residual, Floats };
+/// What becomes of a tile's sums: integers, by a table or plus a residual, or floats, within limits or by
+/// another activation.
+enum class Int8Mode { Plain, Table, Residual, Floats, Activated };
 
 inline Int8Mode int8_mode(const ConvArgs& args) {
     if (args.output.dtype == DType::Float32) {
-        return Int8Mode::Floats;
+        return only_limits(args.epilogue.activation) ? Int8Mode::Floats : Int8Mode::Activated;
     }
     if (args.epilogue.residual.data != nullptr) {
         return Int8Mode::Residual;

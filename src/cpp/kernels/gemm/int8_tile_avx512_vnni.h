@@ -7,6 +7,7 @@
 
 #include "kernels/gemm/int8_mode.h"
 #include "simd/bytes_avx512_vnni.h"
+#include "simd/epilogue.h"
 
 namespace mobileinst {
 namespace {
@@ -53,6 +54,31 @@ struct Int8Target {
             }
             in_order(MODE == Int8Mode::Table ? table.of(v) : rounded(v))
                 .store_first(Map<int8_t>(args.output).pixel(pixel) + channel, count);
+        }
+    }
+
+    /// Rows of sums as floats, by an activation that is more than limits: of all rows at once.
+    template <int ROWS, int VECTORS>
+    inline __attribute__((always_inline)) void store_activated(const Sums (&sums)[ROWS][VECTORS], size_t rows,
+                                                               size_t pixel) const {
+        const Requantisation& to = args.requantisation;
+        Vec<float> v[ROWS * VECTORS];
+#pragma GCC unroll 24
+        for (int i = 0; i < ROWS * VECTORS; ++i) {
+            const size_t column = channel + static_cast<size_t>(i % VECTORS) * 16;
+            v[i] = {scaled(sums[i / VECTORS][i % VECTORS], to.scale + column, to.shift + column)};
+        }
+        VecEpilogue(args.epilogue.activation).activate_all(v, ROWS * VECTORS);
+#pragma GCC unroll 12
+        for (int r = 0; r < ROWS; ++r) {
+            if (static_cast<size_t>(r) < rows) {
+                Floats row[4];
+#pragma GCC unroll 4
+                for (int j = 0; j < 4; ++j) {
+                    row[j] = v[r * VECTORS + (j < VECTORS ? j : 0)].v;
+                }
+                store_floats<VECTORS>(row, pixel + static_cast<size_t>(r));
+            }
         }
     }
 
@@ -174,6 +200,9 @@ __attribute__((noinline)) void int8_tile(const uint8_t* a, size_t k, const int8_
         }
     }
     add_products<ByteProduct>(a, k, panel, sums);
+    if constexpr (MODE == Int8Mode::Activated) {
+        return target.store_activated(sums, rows, pixel);
+    }
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
         if (static_cast<size_t>(r) < rows) {

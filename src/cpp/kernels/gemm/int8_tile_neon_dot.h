@@ -5,6 +5,7 @@
 
 #include "kernels/gemm/int8_mode.h"
 #include "simd/bytes_neon_dot.h"
+#include "simd/epilogue.h"
 
 namespace mobileinst {
 namespace {
@@ -39,7 +40,12 @@ struct Int8Target {
         for (int j = 0; j < 4; ++j) {
             v[j] = scaled(sums[j], to.scale + channel + j * 4, to.shift + channel + j * 4);
         }
-        if constexpr (MODE == Int8Mode::Floats) {
+        if constexpr (MODE == Int8Mode::Activated) {
+            Vec<float> y[4] = {{v[0]}, {v[1]}, {v[2]}, {v[3]}};
+            VecEpilogue(args.epilogue.activation).activate_all(y, 4);
+            const Floats activated[4] = {y[0].v, y[1].v, y[2].v, y[3].v};
+            store_floats(activated, pixel);
+        } else if constexpr (MODE == Int8Mode::Floats) {
             store_floats(v, pixel);
         } else {
             if constexpr (MODE == Int8Mode::Residual) {

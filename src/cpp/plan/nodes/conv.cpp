@@ -59,6 +59,7 @@ class ConvNode final : public Node, public RowWise {
                                    has_residual() ? &tensors[inputs()[1]] : nullptr, take_sums(spec));
             args_.requantisation = requantisation_.view();
         }
+        take_border(spec);
         args_.packed = weights_->packed();
         args_.kernel = conv().kernel;
         args_.stride = conv().stride;
@@ -97,7 +98,7 @@ class ConvNode final : public Node, public RowWise {
     const RowWise* row_wise() const override { return weights_->kind() == ConvKind::Direct ? this : nullptr; }
     bool reads_ring() const override { return false; }
     bool writes_ring() const override {
-        return weights_->tier() != Tier::Ref && weights_->dtype() == DType::Float32 && !has_residual();
+        return weights_->tier() != Tier::Ref && weights_->dtype() != DType::Float16 && !has_residual();
     }
     size_t window() const override { return args_.kernel; }
     size_t row_stride() const override { return args_.stride; }
@@ -115,6 +116,22 @@ class ConvNode final : public Node, public RowWise {
     const ConvSpec& conv() const { return weights_->spec(); }
     bool has_residual() const { return inputs().size() > 1; }
 
+    /// What lies outside an image of bytes: attribute border.
+    void take_border(NodeSpec& spec) {
+        const auto border = spec.take_optional<std::vector<int64_t>>("border");
+        if (!border) {
+            return;
+        }
+        expect(weights_->dtype() == DType::Int8 && weights_->kind() == ConvKind::Direct &&
+                   conv().groups == 1 && border->size() == conv().in_channels,
+               "a border of a number for each input channel, of an int8 convolution of many pixels", {});
+        for (const int64_t value : *border) {
+            expect(value >= -128 && value <= 127, "a border of 8-bit integers", {});
+            border_.push_back(static_cast<int8_t>(value));
+        }
+        args_.border = border_.data();
+    }
+
     void check_types(const Tensor& x, const Tensor& y, const Tensor* residual) const {
         const bool out = y.dtype == x.dtype || (x.dtype == DType::Int8 && y.dtype == DType::Float32);
         expect(x.dtype == weights_->dtype() && out,
@@ -125,6 +142,7 @@ class ConvNode final : public Node, public RowWise {
     Weights weights_;
     const ConvKernels& kernels_;
     ConvRequantisation requantisation_;
+    std::vector<int8_t> border_;
     ConvArgs args_;
 };
 
