@@ -17,8 +17,9 @@ from typing import Any
 #: Frames of the demo's clip in which both, the person and the animal, are found.
 FIRST, COUNT = 0, 3
 
-#: Sums are rounded in another order on ARM: boxes may differ by so many pixels, scores by so much.
-PIXELS, SCORE = 2.0, 0.01
+#: FFmpeg makes RGB of a video's frames by other instructions on ARM: 62 % of the clip's values differ by 1
+#: or 2 of 255. So boxes may differ by so many pixels, and scores by so much.
+PIXELS, SCORE = 2.0, 0.05
 
 
 def make_clip(path: Path) -> None:
