@@ -19,6 +19,7 @@ struct KnownTier {
 
 constexpr KnownTier kTiers[] = {
     {Tier::Ref, "ref", ""},
+    {Tier::NeonArmv7, "neon_armv7", "neon vfpv4"},
     {Tier::Neon, "neon", "asimd"},
     {Tier::NeonFp16, "neon_fp16", "asimd asimdhp"},
     {Tier::NeonDot, "neon_dot", "asimd asimdhp asimddp"},

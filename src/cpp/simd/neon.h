@@ -1,6 +1,7 @@
 #pragma once
 
-// NEON of armv8-a: four floats in a register. Included by simd/vec.h.
+// NEON of armv8-a, and of armv7-a with its fused multiply-add (VFPv4): four floats in a register. The latter
+// has 16 registers instead of 32, no division, and takes denormal numbers for 0. Included by simd/vec.h.
 
 #include <arm_neon.h>
 
@@ -12,7 +13,11 @@
 namespace mobileinst {
 namespace {
 
+#if defined(__aarch64__)
 constexpr Tier kVecTier = Tier::Neon;
+#else
+constexpr Tier kVecTier = Tier::NeonArmv7;
+#endif
 
 template <typename T>
 struct Vec;
@@ -65,6 +70,8 @@ inline Vec<float> at_least(Vec<float> x, Vec<float> lo) { return {vmaxq_f32(lo.v
 inline Vec<float> clamp(Vec<float> x, Vec<float> lo, Vec<float> hi) {
     return {vminq_f32(hi.v, vmaxq_f32(lo.v, x.v))};
 }
+inline Vec<float> larger_of(Vec<float> a, Vec<float> b) { return {vmaxq_f32(a.v, b.v)}; }
+#if defined(__aarch64__)
 /// w * x[LANE] + c, rounded once.
 template <int LANE>
 inline __attribute__((always_inline)) Vec<float> fma_lane(Vec<float> w, Vec<float> x, Vec<float> c) {
@@ -79,11 +86,28 @@ inline __attribute__((always_inline)) void load_four(const float* p, Vec<float> 
     }
 }
 inline Vec<float> divide(Vec<float> a, Vec<float> b) { return {vdivq_f32(a.v, b.v)}; }
-inline Vec<float> larger_of(Vec<float> a, Vec<float> b) { return {vmaxq_f32(a.v, b.v)}; }
+/// The sum of all lanes.
+inline uint32_t sum_of(uint32x4_t x) { return vaddvq_u32(x); }
+#else
+/// a / b, where b's reciprocal is neither denormal nor infinite: the estimate of it made exact to the last
+/// bit or two by Newton's steps.
+inline Vec<float> divide(Vec<float> a, Vec<float> b) {
+    float32x4_t reciprocal = vrecpeq_f32(b.v);
+    reciprocal = vmulq_f32(reciprocal, vrecpsq_f32(reciprocal, b.v));
+    reciprocal = vmulq_f32(reciprocal, vrecpsq_f32(reciprocal, b.v));
+    const float32x4_t quotient = vmulq_f32(a.v, reciprocal);
+    return {vfmaq_f32(quotient, vfmsq_f32(a.v, quotient, b.v), reciprocal)};
+}
+/// The sum of all lanes.
+inline uint32_t sum_of(uint32x4_t x) {
+    const uint32x2_t pairs = vpadd_u32(vget_low_u32(x), vget_high_u32(x));
+    return vget_lane_u32(vpadd_u32(pairs, pairs), 0);
+}
+#endif
 /// One bit per lane, set where a > b.
 inline uint32_t lanes_above(Vec<float> a, Vec<float> b) {
     const uint32x4_t bits = {1, 2, 4, 8};
-    return vaddvq_u32(vandq_u32(vcgtq_f32(a.v, b.v), bits));
+    return sum_of(vandq_u32(vcgtq_f32(a.v, b.v), bits));
 }
 /// x where a > b, else 0.
 inline Vec<float> where_above(Vec<float> x, Vec<float> a, Vec<float> b) {

@@ -17,7 +17,7 @@
 #include "simd/avx2.h"
 #elif defined(__x86_64__)
 #include "simd/sse.h"
-#elif defined(__aarch64__)
+#elif defined(__ARM_NEON)
 #include "simd/neon.h"
 #else
 #error "no vectors for this instruction set"

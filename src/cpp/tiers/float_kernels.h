@@ -5,7 +5,7 @@
 #include "kernels/convert/loops.h"
 #include "kernels/kernel_table.h"
 #include "masks/run_length/vector.h"
-#if defined(__aarch64__)
+#if defined(__ARM_NEON)
 #include "kernels/preprocess/neon.h"
 #include "kernels/transpose/neon.h"
 #include "masks/overlap/neon.h"
