@@ -132,7 +132,7 @@ def test_results_that_are_wrong() -> None:
     gt = annotations([[A]])
     with pytest.raises(DataError, match="result 0: video_id 7 is not in the annotations"):
         evaluate(gt, [results([[A]])[0] | {"video_id": 7}])
-    with pytest.raises(DataError, match="result 0: expected a finite number as score, got None"):
+    with pytest.raises(DataError, match="result 0: expected a finite number as score, got nothing"):
         evaluate(gt, [results([[A]])[0] | {"score": None}])
 
 

@@ -155,10 +155,10 @@ def test_what_a_detector_said_before_is_kept():
     assert all(abs(loss.item()) < 1e-4 for loss in same.values())
     with torch.no_grad():
         for level in now:
-            level.kinds += 1.0
-            level.objectness -= 1.0
-            level.boxes[:, :2] += 0.05
-    optimiser = torch.optim.SGD([t for p in now for t in (p.kinds, p.objectness, p.boxes)], lr=0.02)
+            level.kinds.add_(1.0)
+            level.objectness.sub_(1.0)
+            level.boxes[:, :2].add_(0.05)
+    optimiser = torch.optim.Adam([t for p in now for t in (p.kinds, p.objectness, p.boxes)], lr=0.02)
     start = {name: loss.item() for name, loss in kept_losses(now, before, 2.0).items()}
     assert all(loss > 0.05 for loss in start.values())
     for _ in range(150):

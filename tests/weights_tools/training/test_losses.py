@@ -185,14 +185,14 @@ def test_masks_in_boxes_are_learned_on_a_grid_over_each_box():
     masks = torch.zeros(3, 20, 30)
     masks[0, 4:12, 6:18] = 1.0
     masks[1, 4:12, 6:18] = 1.0
-    masks[2, 10:11, 10:11] = 1.0
-    boxes = torch.tensor([[0.2, 0.2, 0.6, 0.6], [0.2, 0.2, 0.4, 0.6], [0.3, 0.45, 0.4, 0.6]])
+    masks[2, 10:13, 10:13] = 1.0
+    boxes = torch.tensor([[0.2, 0.2, 0.6, 0.6], [0.2, 0.2, 0.4, 0.6], [0.3, 0.45, 0.5, 0.7]])
     logits = torch.where(masks > 0, 4.0, -4.0)
     picked, truth, share = in_boxes(logits, masks, boxes)
     assert picked.shape == truth.shape == (3, 48, 48)
-    assert share.tolist() == pytest.approx([1.0, 0.5, 1.0], abs=0.05)
-    assert bool((truth[0] == 1).all())
-    assert float(truth[2].mean()) == pytest.approx(1 / (3 * 3), abs=0.06)
+    assert share.tolist() == pytest.approx([1.0, 0.5, 1.0], abs=0.08)
+    assert float(truth[0].mean()) > 0.95  # all but rounded corners
+    assert float(truth[2].mean()) == pytest.approx(3 * 3 / (6 * 5), abs=0.03)
     assert float(mask_iou(picked, truth, share)[1]) == pytest.approx(0.5, abs=0.02)
     none = in_boxes(logits[:0], masks[:0], boxes[:0])
     assert none[0].shape == (0, 48, 48)
