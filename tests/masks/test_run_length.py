@@ -64,7 +64,7 @@ def test_run_lengths_end_at_boxes(tier: str, size: tuple[int, int], out: tuple[i
     low = rng.integers(0, [out[1], out[0]], (8, 2))
     high = low + rng.integers(0, [out[1] + 2, out[0] + 2], (8, 2))
     boxes = np.concatenate([low, high], 1).astype(np.uint32)
-    boxes[4:7] = [[0, 0, out[1], out[0]], [0, 0, 2**32 - 1, 1], [0, 0, 0, 0]]
+    boxes[4:7] = [[0, 0, out[1], out[0]], [0, 2**32 - 1, 2**32 - 1, 2**32 - 1], [0, 0, 2**32 - 1, 1]]
     got = _native.rle_from_logits(logits, *out, 0.0, boxes, tier=tier)
     for runs, map_, (left, top, right, bottom) in zip(got, logits, boxes.tolist(), strict=True):
         inside = np.zeros(out, np.bool_)

@@ -48,13 +48,8 @@ class Dense:
 def dense(places: Sequence[Places[Tensor]], groups: Sequence[int]) -> Dense:
     """The places of a batch as rows; ``groups``: how many kinds each class has."""
 
-    def rows(name: str) -> Tensor:
-        return torch.cat([getattr(p, name).flatten(2).transpose(1, 2).float() for p in places], 1)
-
-    kinds, boxes = rows("kinds"), rows("boxes")
+    kinds = _rows(places, "kinds")
     logits = torch.stack([x.amax(2) for x in kinds.split(list(groups), 2)], 2)
-    half = boxes[..., 2:].clamp(-20.0, 20.0).exp() / 2
-    corners = torch.cat([boxes[..., :2] - half, boxes[..., :2] + half], 2)
     middles, strides = [], []
     for place in places:
         height, width = place.boxes.shape[2:]
@@ -62,7 +57,20 @@ def dense(places: Sequence[Places[Tensor]], groups: Sequence[int]) -> Dense:
         x = (torch.arange(width, device=kinds.device) + 0.5) / width
         middles.append(torch.stack(torch.meshgrid(x, y, indexing="xy"), 2).flatten(0, 1))
         strides.append(middles[-1].new_tensor([1.0 / width, 1.0 / height]).expand(height * width, 2))
-    return Dense(logits, rows("objectness")[..., 0], corners, torch.cat(middles), torch.cat(strides))
+    objectness = _rows(places, "objectness")[..., 0]
+    return Dense(logits, objectness, _corners(places), torch.cat(middles), torch.cat(strides))
+
+
+def _rows(places: Sequence[Places[Tensor]], name: str) -> Tensor:
+    """An output of all places of all levels, (B, P, C)."""
+    return torch.cat([getattr(p, name).flatten(2).transpose(1, 2).float() for p in places], 1)
+
+
+def _corners(places: Sequence[Places[Tensor]]) -> Tensor:
+    """Left, top, right, bottom of the boxes of all places, (B, P, 4)."""
+    boxes = _rows(places, "boxes")
+    half = boxes[..., 2:].clamp(-20.0, 20.0).exp() / 2
+    return torch.cat([boxes[..., :2] - half, boxes[..., :2] + half], 2)
 
 
 @torch.no_grad()
@@ -157,21 +165,13 @@ def kept_losses(
     So a trunk that learns masks of few photographs keeps what its detector knows of many.
     """
 
-    def rows(given: Sequence[Places[Tensor]], name: str) -> Tensor:
-        return torch.cat([getattr(p, name).flatten(2).transpose(1, 2).float() for p in given], 1)
-
-    def corners(given: Sequence[Places[Tensor]]) -> Tensor:
-        boxes = rows(given, "boxes")
-        half = boxes[..., 2:].clamp(-20.0, 20.0).exp() / 2
-        return torch.cat([boxes[..., :2] - half, boxes[..., :2] + half], 2)
-
-    seen, kinds = rows(before, "objectness").sigmoid(), rows(before, "kinds").sigmoid()
-    error = F.binary_cross_entropy_with_logits(rows(places, "objectness"), seen, reduction="none")
+    seen, kinds = _rows(before, "objectness").sigmoid(), _rows(before, "kinds").sigmoid()
+    error = F.binary_cross_entropy_with_logits(_rows(places, "objectness"), seen, reduction="none")
     least = -(torch.xlogy(seen, seen) + torch.xlogy(1.0 - seen, 1.0 - seen))
-    kind = F.binary_cross_entropy_with_logits(rows(places, "kinds"), kinds, reduction="none")
+    kind = F.binary_cross_entropy_with_logits(_rows(places, "kinds"), kinds, reduction="none")
     kind = kind + torch.xlogy(kinds, kinds) + torch.xlogy(1.0 - kinds, 1.0 - kinds)
     score = (seen * kinds.amax(2, keepdim=True))[..., 0]
-    overlap = _paired_overlap(corners(places).flatten(0, 1), corners(before).flatten(0, 1)).view_as(score)
+    overlap = _paired_overlap(_corners(places).flatten(0, 1), _corners(before).flatten(0, 1)).view_as(score)
     moved = _BOX_WEIGHT * (1.0 - overlap.square()) * score
     objects, sure = (x.sum().clamp(min=1.0) for x in (seen, score))
     parts = {"kept": (error - least).sum() / objects, "kept_kind": (kind * seen).sum() / objects}

@@ -44,7 +44,7 @@ std::vector<float> weights_of(const std::vector<LinearTap>& taps) {
 
 /// The part of a mask that lies in a box; `pixels` is all of the mask's.
 Runs clip(const Runs& runs, uint32_t height, uint32_t pixels, const PixelBox& box) {
-    const uint32_t bottom = std::min(box.bottom, height);
+    const uint32_t top = std::min(box.top, height), bottom = std::min(box.bottom, height);
     Runs clipped;
     uint32_t position = 0, written = 0;
     const auto add = [&](uint32_t begin, uint32_t end) {
@@ -62,7 +62,7 @@ Runs clip(const Runs& runs, uint32_t height, uint32_t pixels, const PixelBox& bo
         const uint32_t last = std::min((end - 1) / height + 1, box.right);
         for (uint32_t column = std::max(begin / height, box.left); column < last; ++column) {
             const uint32_t first = column * height;
-            const uint32_t low = std::max(begin, first + box.top), high = std::min(end, first + bottom);
+            const uint32_t low = std::max(begin, first + top), high = std::min(end, first + bottom);
             if (low < high) {
                 add(low, high);
             }
