@@ -32,6 +32,11 @@ struct Bytes {
             _mm512_mask_storeu_epi8(p, first_bytes(count), v);
         }
     }
+    /// The bytes from 4 * WORDS on, then those before.
+    template <int WORDS>
+    Bytes rotated() const {
+        return {_mm512_maskz_alignr_epi32(0xffff, v, v, WORDS & 15)};
+    }
 };
 
 /// 16 sums of products of bytes.

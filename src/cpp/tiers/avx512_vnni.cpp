@@ -1,7 +1,7 @@
 // AVX-512 with VNNI and VBMI: products of 8-bit integers. Everything else is AVX-512's.
 
 #include "kernels/conv3x3/int8.h"
-#include "kernels/conv_direct/int8.h"
+#include "kernels/conv_direct/int8_strips.h"
 #include "kernels/depthwise/int8.h"
 #include "kernels/gemm/int8.h"
 #include "kernels/kernel_table.h"
@@ -16,7 +16,7 @@ constexpr KernelTable make_table() {
     table.base = &avx512_kernels;
     constexpr DType s8 = DType::Int8;
     table.conv3x3[s8] = &kConv3x3Int8;
-    table.conv_direct[s8] = &kConvDirectInt8;
+    table.conv_direct[s8] = &kConvDirectInt8Strips;
     table.depthwise[s8] = &kDepthwiseInt8;
     table.gemm[s8] = &kGemmInt8;
     table.pool[s8] = &kPoolInt8;

@@ -120,18 +120,7 @@ void int8_products_in(const ConvArgs& args, size_t k, size_t begin, size_t end, 
 template <typename Copy>
 void int8_products(const ConvArgs& args, size_t k, size_t begin, size_t end, void* scratch,
                    const Copy& copy) {
-    switch (int8_mode(args)) {
-        case Int8Mode::Plain:
-            return int8_products_in<Int8Mode::Plain>(args, k, begin, end, scratch, copy);
-        case Int8Mode::Table:
-            return int8_products_in<Int8Mode::Table>(args, k, begin, end, scratch, copy);
-        case Int8Mode::Residual:
-            return int8_products_in<Int8Mode::Residual>(args, k, begin, end, scratch, copy);
-        case Int8Mode::Floats:
-            return int8_products_in<Int8Mode::Floats>(args, k, begin, end, scratch, copy);
-        case Int8Mode::Activated:
-            return int8_products_in<Int8Mode::Activated>(args, k, begin, end, scratch, copy);
-    }
+    int8_in_mode(args, [&](auto mode) { int8_products_in<mode.value>(args, k, begin, end, scratch, copy); });
 }
 
 size_t gemm_int8_packed_size(const ConvSpec& spec) {

@@ -19,5 +19,27 @@ inline Int8Mode int8_mode(const ConvArgs& args) {
     return args.requantisation.table != nullptr ? Int8Mode::Table : Int8Mode::Plain;
 }
 
+template <Int8Mode MODE>
+struct Int8ModeConstant {
+    static constexpr Int8Mode value = MODE;
+};
+
+/// Calls f with the mode as an Int8ModeConstant.
+template <typename F>
+void int8_in_mode(const ConvArgs& args, const F& f) {
+    switch (int8_mode(args)) {
+        case Int8Mode::Plain:
+            return f(Int8ModeConstant<Int8Mode::Plain>());
+        case Int8Mode::Table:
+            return f(Int8ModeConstant<Int8Mode::Table>());
+        case Int8Mode::Residual:
+            return f(Int8ModeConstant<Int8Mode::Residual>());
+        case Int8Mode::Floats:
+            return f(Int8ModeConstant<Int8Mode::Floats>());
+        case Int8Mode::Activated:
+            return f(Int8ModeConstant<Int8Mode::Activated>());
+    }
+}
+
 }  // namespace
 }  // namespace mobileinst

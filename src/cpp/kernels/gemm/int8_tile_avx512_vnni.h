@@ -35,25 +35,18 @@ struct Int8Target {
                                  _mm512_loadu_si512(args.requantisation.offset + column))};
     }
 
-    /// A row of sums.
-    template <Int8Mode MODE, int VECTORS>
-    inline __attribute__((always_inline)) void store(const Sums (&sums)[VECTORS], size_t pixel) const {
-        const Requantisation& to = args.requantisation;
-        Floats v[4];
-#pragma GCC unroll 4
-        for (int j = 0; j < 4; ++j) {
-            v[j] = j < VECTORS ? scaled(sums[j < VECTORS ? j : 0], to.scale + channel + j * 16,
-                                        to.shift + channel + j * 16)
-                               : _mm512_setzero_ps();
-        }
-        if constexpr (MODE == Int8Mode::Floats) {
-            store_floats<VECTORS>(v, pixel);
-        } else {
-            if constexpr (MODE == Int8Mode::Residual) {
-                add_residual<VECTORS>(v, pixel);
+    /// The first `rows` rows of sums, as many together as fill a vector of bytes.
+    template <Int8Mode MODE, int ROWS, int VECTORS>
+    inline __attribute__((always_inline)) void store(const Sums (&sums)[ROWS][VECTORS], size_t rows,
+                                                     size_t pixel) const {
+        constexpr int kTogether = 4 / VECTORS;
+        static_assert(ROWS % kTogether == 0, "whole groups of rows");
+#pragma GCC unroll 16
+        for (int r = 0; r < ROWS; r += kTogether) {
+            if (static_cast<size_t>(r) < rows) {
+                store_together<MODE, ROWS, VECTORS>(sums, r, rows - static_cast<size_t>(r),
+                                                    pixel + static_cast<size_t>(r));
             }
-            in_order(MODE == Int8Mode::Table ? table.of(v) : rounded(v))
-                .store_first(Map<int8_t>(args.output).pixel(pixel) + channel, count);
         }
     }
 
@@ -83,6 +76,52 @@ struct Int8Target {
     }
 
   private:
+    /// Rows from `first` on, of which there are `rows`.
+    template <Int8Mode MODE, int ROWS, int VECTORS>
+    inline __attribute__((always_inline)) void store_together(const Sums (&sums)[ROWS][VECTORS], int first,
+                                                              size_t rows, size_t pixel) const {
+        const Requantisation& to = args.requantisation;
+        Floats v[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) {
+            const int r = i / VECTORS, j = i % VECTORS;
+            v[i] = r < 4 / VECTORS
+                       ? scaled(sums[first + r][j], to.scale + channel + j * 16, to.shift + channel + j * 16)
+                       : _mm512_setzero_ps();
+        }
+        if constexpr (MODE == Int8Mode::Floats) {
+#pragma GCC unroll 4
+            for (int r = 0; r < 4 / VECTORS; ++r) {
+                if (static_cast<size_t>(r) < rows) {
+                    store_floats<VECTORS>(&v[r * VECTORS], pixel + static_cast<size_t>(r));
+                }
+            }
+        } else {
+            if constexpr (MODE == Int8Mode::Residual) {
+                add_residual<VECTORS>(v, rows, pixel);
+            }
+            store_bytes<VECTORS>(in_order(MODE == Int8Mode::Table ? table.of(v) : rounded(v)), rows, pixel);
+        }
+    }
+
+    /// The bytes of 4 / VECTORS rows, one after the other.
+    template <int VECTORS>
+    inline __attribute__((always_inline)) void store_bytes(Bytes bytes, size_t rows, size_t pixel) const {
+        const Map<int8_t> output(args.output);
+        int8_t* y = output.pixel(pixel) + channel;
+        constexpr size_t kTogether = 4 / VECTORS;
+        if (kTogether == 1 || (rows >= kTogether && count == VECTORS * 16 && output.ld == VECTORS * 16)) {
+            return bytes.store_first(y, kTogether == 1 ? count : 64);
+        }
+#pragma GCC unroll 4
+        for (size_t r = 0; r < kTogether; ++r, y += output.ld) {
+            if (r < rows) {
+                bytes.store_first(y, count < VECTORS * 16 ? count : VECTORS * 16);
+            }
+            bytes = bytes.template rotated<VECTORS * 4>();
+        }
+    }
+
     /// Of bytes as rounded() gives them 16 of each vector, one after the other.
     static inline __attribute__((always_inline)) Bytes in_order(Bytes bytes) {
         const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -98,29 +137,32 @@ struct Int8Target {
         return _mm512_maskz_cvtepi32_ps(0xffff, _mm512_maskz_cvtepi8_epi32(0xffff, bytes));
     }
 
-    /// v = t * own + (r * residual + residual_shift).
+    /// v = t * own + (r * residual + residual_shift), of 4 / VECTORS rows.
     template <int VECTORS>
-    inline __attribute__((always_inline)) void add_residual(Floats (&v)[4], size_t pixel) const {
+    inline __attribute__((always_inline)) void add_residual(Floats (&v)[4], size_t rows, size_t pixel) const {
         const Requantisation& to = args.requantisation;
         alignas(64) int8_t tabled[64];
         if (to.table != nullptr) {
             in_order(table.of(v)).store(tabled);
         }
-        const int8_t* r = Map<const int8_t>(args.epilogue.residual).pixel(pixel) + channel;
+        const Map<const int8_t> given(args.epilogue.residual);
         const Floats factor = _mm512_set1_ps(to.residual), shift = _mm512_set1_ps(to.residual_shift),
                      own = _mm512_set1_ps(to.own);
 #pragma GCC unroll 4
-        for (int j = 0; j < VECTORS; ++j) {
+        for (int i = 0; i < 4 / VECTORS * VECTORS; ++i) {
+            const int row = i / VECTORS, j = i % VECTORS;
             if (to.table != nullptr) {
-                v[j] = as_floats(_mm_load_si128(reinterpret_cast<const __m128i*>(tabled + j * 16)));
+                v[i] = as_floats(_mm_load_si128(reinterpret_cast<const __m128i*>(tabled + i * 16)));
             }
-            const Floats given = as_floats(_mm_maskz_loadu_epi8(lanes(j), r + j * 16));
-            v[j] = _mm512_fmadd_ps(v[j], own, _mm512_fmadd_ps(given, factor, shift));
+            const size_t beside = static_cast<size_t>(row) < rows ? static_cast<size_t>(row) : 0;
+            const int8_t* r = given.pixel(pixel + beside) + channel + j * 16;
+            const Floats added = as_floats(_mm_maskz_loadu_epi8(lanes(j), r));
+            v[i] = _mm512_fmadd_ps(v[i], own, _mm512_fmadd_ps(added, factor, shift));
         }
     }
 
     template <int VECTORS>
-    inline __attribute__((always_inline)) void store_floats(const Floats (&v)[4], size_t pixel) const {
+    inline __attribute__((always_inline)) void store_floats(const Floats* v, size_t pixel) const {
         const Floats low = _mm512_set1_ps(args.requantisation.low),
                      high = _mm512_set1_ps(args.requantisation.high);
         float* y = Map<float>(args.output).pixel(pixel) + channel;
@@ -137,16 +179,17 @@ struct Int8Target {
     }
 };
 
-/// Adds the products of a tile's rows, `k` bytes each (a multiple of 4), with a panel to the sums.
+/// Adds the products of a tile's rows, `step` bytes apart, of `k` bytes each (a multiple of 4), with a panel
+/// to the sums.
 template <typename Product, int ROWS, int VECTORS>
-inline __attribute__((always_inline)) void add_products(const uint8_t* a, size_t k, const int8_t* panel,
-                                                        Sums (&sums)[ROWS][VECTORS]) {
+inline __attribute__((always_inline)) void add_products(const uint8_t* a, size_t step, size_t k,
+                                                        const int8_t* panel, Sums (&sums)[ROWS][VECTORS]) {
     // A pointer per three rows, the others reached by x86's scaled index: a pointer per row would spill.
     constexpr int kGroups = (ROWS + 2) / 3;
     const uint8_t* group[kGroups];
 #pragma GCC unroll 6
     for (int g = 0; g < kGroups; ++g) {
-        group[g] = a + static_cast<size_t>(g) * 3 * k;
+        group[g] = a + static_cast<size_t>(g) * 3 * step;
     }
     for (const int8_t* end = panel + k * VECTORS * 16; panel != end; panel += VECTORS * 64) {
         Bytes w[VECTORS];
@@ -157,7 +200,7 @@ inline __attribute__((always_inline)) void add_products(const uint8_t* a, size_t
 #pragma GCC unroll 16
         for (int r = 0; r < ROWS; ++r) {
             int32_t four;
-            std::memcpy(&four, group[r / 3] + static_cast<size_t>(r % 3) * k, sizeof(four));
+            std::memcpy(&four, group[r / 3] + static_cast<size_t>(r % 3) * step, sizeof(four));
             const Bytes x{_mm512_set1_epi32(four)};
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; ++v) {
@@ -185,9 +228,16 @@ struct PairProduct {
     }
 };
 
-/// The first `rows` of a tile of copied rows, `k` bytes each (a multiple of 4), against a panel.
+/// A tile's rows, each of parts of `length` bytes (a multiple of 4) that lie apart: those of the first row
+/// `offset` bytes behind `begins`, of any other `step` bytes behind the row's before.
+struct Int8Parts {
+    const uint8_t* const* begins;
+    size_t offset, count, length, step;
+};
+
+/// The first `rows` of a tile against a panel.
 template <Int8Mode MODE, int VECTORS>
-__attribute__((noinline)) void int8_tile(const uint8_t* a, size_t k, const int8_t* panel, size_t rows,
+__attribute__((noinline)) void int8_tile(const Int8Parts& parts, const int8_t* panel, size_t rows,
                                          const Int8Target& target, size_t pixel) {
     constexpr int kRows = kInt8Rows<VECTORS>;
     Sums sums[kRows][VECTORS];
@@ -199,16 +249,21 @@ __attribute__((noinline)) void int8_tile(const uint8_t* a, size_t k, const int8_
             sums[r][v] = start;
         }
     }
-    add_products<ByteProduct>(a, k, panel, sums);
+    for (size_t i = 0; i < parts.count; ++i, panel += parts.length * VECTORS * kInt8Columns) {
+        add_products<ByteProduct>(parts.begins[i] + parts.offset, parts.step, parts.length, panel, sums);
+    }
     if constexpr (MODE == Int8Mode::Activated) {
-        return target.store_activated(sums, rows, pixel);
+        target.store_activated(sums, rows, pixel);
+    } else {
+        target.store<MODE>(sums, rows, pixel);
     }
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-        if (static_cast<size_t>(r) < rows) {
-            target.store<MODE, VECTORS>(sums[r], pixel + static_cast<size_t>(r));
-        }
-    }
+}
+
+/// The first `rows` of a tile of copied rows, `k` bytes each (a multiple of 4), against a panel.
+template <Int8Mode MODE, int VECTORS>
+void int8_tile(const uint8_t* a, size_t k, const int8_t* panel, size_t rows, const Int8Target& target,
+               size_t pixel) {
+    int8_tile<MODE, VECTORS>(Int8Parts{&a, 0, 1, k, k}, panel, rows, target, pixel);
 }
 
 /// The sums of all rows of a tile of 16-bit integers, `k` bytes a row, against a panel: rows of `ld` sums.
@@ -224,8 +279,8 @@ __attribute__((noinline)) void pair_tile(const int16_t* a, size_t k, const int16
             sums[r][v] = {_mm512_setzero_si512()};
         }
     }
-    add_products<PairProduct>(reinterpret_cast<const uint8_t*>(a), k, reinterpret_cast<const int8_t*>(panel),
-                              sums);
+    add_products<PairProduct>(reinterpret_cast<const uint8_t*>(a), k, k,
+                              reinterpret_cast<const int8_t*>(panel), sums);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
