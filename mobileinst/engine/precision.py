@@ -164,10 +164,9 @@ class _Types:
         self._conversions: dict[tuple[Node, DType], Node] = {}
 
     def assign(self) -> None:
-        """The types of all nodes and their quantisations."""
+        """The types of all nodes, those of readers first."""
         for node in reversed(self._graph.nodes):
             self._reads[node] = self._type_of(node)
-        for node in self._graph.nodes:
             node.dtype = self._reads[node]
             if node.kind == "conv" and node.dtype == "int8" and self._gives_floats(node):
                 node.dtype = "float32"
@@ -262,12 +261,21 @@ class _Types:
         return [node.name, *([f"{node.name}:sums"] if node.activation in TABLED else [])]
 
     def _gives_floats(self, conv: Node) -> bool:
-        """Whether an int8 convolution stores floats: where nobody reads integers, or they have no range."""
+        """Whether an int8 convolution stores floats: where nobody reads integers, or they have no range.
+
+        Sums to which convolutions add one after the other, as a decoder's queries, so stay floats.
+        """
         if not all(name in self._precision.ranges for name in self._own_ranges(conv)):
             return True
         if conv.activation in TABLED:
             return False
-        return not any(self._reads[user] == "int8" for user in conv.users)
+        return not any(self._takes_integers(user, conv) for user in conv.users)
+
+    def _takes_integers(self, user: Node, source: Node) -> bool:
+        """Whether a node, whose types are known, takes the values of one of its inputs as integers."""
+        if user.kind == "conv" and user.inputs[0] is not source:  # as a residual
+            return user.dtype == "int8"
+        return self._reads[user] == "int8"
 
     def _quantise(self) -> None:
         """The quantisations of all integers: by range, but for what lies in a concatenation."""

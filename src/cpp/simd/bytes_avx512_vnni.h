@@ -158,6 +158,12 @@ inline __attribute__((always_inline)) Bytes rounded(const Floats (&v)[4]) {
     return {_mm512_maskz_packs_epi16(~0ull, low, high)};
 }
 
+/// Of bytes as rounded() gives them 16 of each vector, one after the other.
+inline __attribute__((always_inline)) Bytes in_order(Bytes bytes) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return {_mm512_maskz_permutexvar_epi32(0xffff, order, bytes.v)};
+}
+
 /// The first `count` of 16 values as integers, rounded and saturated.
 inline __attribute__((always_inline)) void store_rounded(Floats v, int8_t* to, size_t count) {
     const __m128i bytes = _mm512_maskz_cvtsepi32_epi8(0xffff, _mm512_maskz_cvtps_epi32(0xffff, v));

@@ -2,7 +2,7 @@
 
 #include "kernels/conv3x3/int8.h"
 #include "kernels/conv_direct/int8_strips.h"
-#include "kernels/depthwise/int8.h"
+#include "kernels/depthwise/int8_avx512_vnni.h"
 #include "kernels/gemm/int8.h"
 #include "kernels/kernel_table.h"
 #include "kernels/pooling/int8.h"

@@ -122,12 +122,6 @@ struct Int8Target {
         }
     }
 
-    /// Of bytes as rounded() gives them 16 of each vector, one after the other.
-    static inline __attribute__((always_inline)) Bytes in_order(Bytes bytes) {
-        const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-        return {_mm512_maskz_permutexvar_epi32(0xffff, order, bytes.v)};
-    }
-
     __mmask16 lanes(int vector) const {
         const size_t done = static_cast<size_t>(vector) * 16, left = count > done ? count - done : 0;
         return static_cast<__mmask16>(left >= 16 ? 0xffffu : (1u << left) - 1);

@@ -1,0 +1,323 @@
+#pragma once
+
+// Depthwise convolution of 8-bit integers by vpdpbusd: bytes of four input rows are interleaved, so that a
+// column of 16 channels is a vector, and each 32-bit sum has four rows' taps of a channel beside each other.
+// Columns are made for a few outputs at a time and serve all kernel columns and, at stride 1, two output
+// rows.
+//
+// Packed weights: the sums of each channel's integers times -kByteShift, then for each 16 channels kernel
+// column, group of four rows and output row the four rows' taps; at last the weights as they are, for kernels
+// that have no loop.
+
+#include <cstring>
+
+#include "kernels/convolution/int8_ref.h"
+#include "simd/bytes_avx512_vnni.h"
+
+namespace mobileinst {
+namespace {
+
+/// Channels of a vector of sums.
+constexpr size_t kColumnChannels = 16;
+/// Outputs that columns are made for, and those that one loop computes side by side.
+constexpr size_t kColumnTile = 32;
+constexpr int kColumnOutputs = 4;
+
+/// How the rows that output rows see lie in groups of four.
+template <int KERNEL, int STRIDE>
+struct ColumnShape {
+    static constexpr int kRows = STRIDE == 1 ? 2 : 1;  ///< output rows
+    static constexpr int kGroups = (KERNEL + (kRows - 1) * STRIDE + 3) / 4;
+    static constexpr int kWeights = KERNEL * kGroups * kRows;
+    static constexpr size_t kColumns = (kColumnTile - 1) * STRIDE + KERNEL;
+};
+
+/// The same of a kernel that is known when it runs.
+struct ColumnGroups {
+    size_t rows, groups;
+
+    ColumnGroups(size_t kernel, size_t stride)
+        : rows(stride == 1 ? 2 : 1), groups((kernel + (rows - 1) * stride + 3) / 4) {}
+
+    /// Bytes of the weights of 16 channels.
+    size_t bytes(size_t kernel) const { return kernel * groups * rows * 4 * kColumnChannels; }
+};
+
+inline size_t column_blocks(size_t channels) { return (channels + kColumnChannels - 1) / kColumnChannels; }
+
+size_t depthwise_columns_packed_size(const ConvSpec& spec) {
+    const size_t blocks = column_blocks(spec.out_channels);
+    const size_t bytes = ColumnGroups(spec.kernel, spec.stride).bytes(spec.kernel);
+    return blocks * (kColumnChannels * sizeof(int32_t) + bytes) + spec.weight_count();
+}
+
+void depthwise_columns_pack(const ConvSpec& spec, const float* weight, void* packed) {
+    const size_t kernel = spec.kernel, channels = spec.out_channels, taps = kernel * kernel;
+    const ColumnGroups shape(kernel, spec.stride);
+    const size_t padded = column_blocks(channels) * kColumnChannels;
+    auto* start = static_cast<int32_t*>(packed);
+    for (size_t channel = 0; channel < padded; ++channel) {
+        int32_t sum = 0;
+        for (size_t tap = 0; channel < channels && tap < taps; ++tap) {
+            sum += static_cast<int32_t>(weight[channel * taps + tap]);
+        }
+        start[channel] = -kByteShift * sum;
+    }
+    auto* to = reinterpret_cast<int8_t*>(start + padded);
+    for (size_t first = 0; first < channels; first += kColumnChannels) {
+        for (size_t i = 0; i < kernel * shape.groups * shape.rows; ++i) {
+            const size_t kx = i / (shape.groups * shape.rows), group = i / shape.rows % shape.groups;
+            for (size_t j = 0; j < 4 * kColumnChannels; ++j) {
+                const size_t channel = first + j / 4;
+                const size_t ky = group * 4 + j % 4 - i % shape.rows * spec.stride;  // wraps before the first
+                *to++ = channel < channels && ky < kernel
+                            ? static_cast<int8_t>(weight[channel * taps + ky * kernel + kx])
+                            : int8_t{0};
+            }
+        }
+    }
+    conv_int8_pack_ref(spec, weight, to);
+}
+
+/// 16 bytes each of four rows as dot() takes them, those of a channel beside each other.
+inline __attribute__((always_inline)) Bytes column_of(__m128i a, __m128i b, __m128i c, __m128i d) {
+    alignas(64) static constexpr int8_t kOrder[64] = {
+        0,  16, 32, 48, 1,  17, 33, 49, 2,  18, 34, 50, 3,  19, 35, 51, 4,  20, 36, 52, 5,  21,
+        37, 53, 6,  22, 38, 54, 7,  23, 39, 55, 8,  24, 40, 56, 9,  25, 41, 57, 10, 26, 42, 58,
+        11, 27, 43, 59, 12, 28, 44, 60, 13, 29, 45, 61, 14, 30, 46, 62, 15, 31, 47, 63};
+    __m512i all = _mm512_zextsi128_si512(a);
+    all = _mm512_maskz_inserti32x4(0xffff, all, b, 1);
+    all = _mm512_maskz_inserti32x4(0xffff, all, c, 2);
+    all = _mm512_maskz_inserti32x4(0xffff, all, d, 3);
+    const __m512i ordered = _mm512_maskz_permutexvar_epi8(~0ull, _mm512_load_si512(kOrder), all);
+    return {_mm512_xor_si512(ordered, _mm512_set1_epi8(-128))};
+}
+
+/// The columns that outputs [x, x + outputs) of the rows from `y` on see, group after group of `pitch`
+/// columns.
+template <int KERNEL, int STRIDE>
+struct ColumnMaker {
+    const ConvArgs& args;
+    const Map<const int8_t> input;
+    alignas(16) int8_t outside[16];
+
+    explicit ColumnMaker(const ConvArgs& args_) : args(args_), input(args_.input) {
+        std::memset(outside, args.input.quantisation.zero, sizeof(outside));
+    }
+
+    void make(size_t y, size_t x, size_t outputs, size_t channel, uint8_t* columns) const {
+        using Shape = ColumnShape<KERNEL, STRIDE>;
+        const size_t count = (outputs - 1) * STRIDE + KERNEL, pad = KERNEL / 2;
+        const size_t left = x * STRIDE < pad ? pad - x * STRIDE : 0;
+        const size_t first = x * STRIDE + left - pad;
+        const size_t inside = input.width - first < count - left ? input.width - first : count - left;
+        const __m512i empty =
+            _mm512_set1_epi8(static_cast<int8_t>(args.input.quantisation.zero + kByteShift));
+        for (size_t group = 0; group < Shape::kGroups; ++group, columns += Shape::kColumns * 64) {
+            const int8_t* rows[4];
+            size_t steps[4];
+            for (size_t i = 0; i < 4; ++i) {
+                const size_t row = y * STRIDE + group * 4 + i - pad;  // wraps above the image
+                const bool seen = row < input.height && group * 4 + i < KERNEL + (Shape::kRows - 1) * STRIDE;
+                rows[i] = seen ? input.pixel(row * input.width + first) + channel : outside;
+                steps[i] = seen ? input.ld : 0;
+            }
+            uint8_t* to = columns;
+            for (size_t i = 0; i < left; ++i, to += 64) {
+                _mm512_storeu_si512(to, empty);
+            }
+            if (input.channels - channel >= kColumnChannels) {
+                interleave(rows, steps, inside, ~__mmask16{0}, to);
+            } else {
+                const auto mask = static_cast<__mmask16>(first_bytes(input.channels - channel));
+                interleave(rows, steps, inside, mask, to);
+            }
+            for (to += inside * 64; to < columns + count * 64; to += 64) {
+                _mm512_storeu_si512(to, empty);
+            }
+        }
+    }
+
+  private:
+    static inline __attribute__((always_inline)) void interleave(const int8_t* const (&rows)[4],
+                                                                 const size_t (&steps)[4], size_t count,
+                                                                 __mmask16 mask, uint8_t* to) {
+        const int8_t *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
+        for (size_t i = 0; i < count; ++i, to += 64) {
+            const auto load = [&](const int8_t* p) { return _mm_maskz_loadu_epi8(mask, p); };
+            _mm512_storeu_si512(to, column_of(load(a), load(b), load(c), load(d)).v);
+            a += steps[0];
+            b += steps[1];
+            c += steps[2];
+            d += steps[3];
+        }
+    }
+};
+
+/// Adds the products of a vector of columns and the weights to the sums of neighbouring outputs.
+template <int KERNEL, int STRIDE>
+inline __attribute__((always_inline)) void column_sums(
+    const uint8_t* columns, const Bytes (&weights)[ColumnShape<KERNEL, STRIDE>::kWeights],
+    Sums (&sums)[ColumnShape<KERNEL, STRIDE>::kRows][kColumnOutputs]) {
+    using Shape = ColumnShape<KERNEL, STRIDE>;
+#pragma GCC unroll 16
+    for (int i = 0; i < (kColumnOutputs - 1) * STRIDE + KERNEL; ++i) {
+#pragma GCC unroll 2
+        for (int g = 0; g < Shape::kGroups; ++g) {
+            const Bytes column = Bytes::load(
+                columns + (static_cast<size_t>(g) * Shape::kColumns + static_cast<size_t>(i)) * 64);
+#pragma GCC unroll 4
+            for (int x = 0; x < kColumnOutputs; ++x) {
+                const int kx = i - x * STRIDE;
+#pragma GCC unroll 2
+                for (int r = 0; r < Shape::kRows; ++r) {
+                    if (kx >= 0 && kx < KERNEL) {
+                        sums[r][x] =
+                            dot(sums[r][x], column, weights[(kx * Shape::kGroups + g) * Shape::kRows + r]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where sums of neighbouring outputs of 16 channels go.
+struct ColumnTarget {
+    const ConvArgs& args;
+    const ByteTable& table;
+    bool direct;  // integers without residual
+    size_t channel, count;
+    Floats scale, shift;
+
+    ColumnTarget(const ConvArgs& args_, const ByteTable& table_, bool direct_, size_t channel_)
+        : args(args_),
+          table(table_),
+          direct(direct_),
+          channel(channel_),
+          count(args_.output.channels - channel_ < kColumnChannels ? args_.output.channels - channel_
+                                                                   : kColumnChannels),
+          scale(_mm512_loadu_ps(args_.requantisation.scale + channel_)),
+          shift(_mm512_loadu_ps(args_.requantisation.shift + channel_)) {}
+
+    /// The first `outputs` of them, from a pixel on.
+    inline __attribute__((always_inline)) void store(const Sums (&sums)[kColumnOutputs], size_t pixel,
+                                                     size_t outputs) const {
+        if (!direct) {
+            return store_one_by_one(sums, pixel, outputs);
+        }
+        Floats v[4];
+#pragma GCC unroll 4
+        for (int x = 0; x < 4; ++x) {
+            v[x] = _mm512_fmadd_ps(_mm512_maskz_cvtepi32_ps(0xffff, sums[x].v), scale, shift);
+        }
+        Bytes bytes = in_order(args.requantisation.table != nullptr ? table.of(v) : rounded(v));
+        const Map<int8_t> output(args.output);
+        int8_t* y = output.pixel(pixel) + channel;
+        for (size_t x = 0; x < outputs; ++x, y += output.ld) {
+            bytes.store_first(y, count);
+            bytes = bytes.rotated<4>();
+        }
+    }
+
+  private:
+    void store_one_by_one(const Sums (&sums)[kColumnOutputs], size_t pixel, size_t outputs) const {
+        for (size_t x = 0; x < outputs; ++x) {
+            alignas(64) int32_t values[kColumnChannels];
+            sums[x].store(values);
+            for (size_t i = 0; i < count; ++i) {
+                store_requantised(args, values[i] - args.requantisation.offset[channel + i], pixel + x,
+                                  channel + i);
+            }
+        }
+    }
+};
+
+/// Outputs [x, x + outputs) of 16 channels of the rows from y on, of which there are `rows`.
+template <int KERNEL, int STRIDE>
+void column_outputs(const ColumnTarget& target, const uint8_t* columns, const int8_t* packed, Sums start,
+                    size_t y, size_t x, size_t outputs, size_t rows) {
+    using Shape = ColumnShape<KERNEL, STRIDE>;
+    Bytes weights[Shape::kWeights];
+#pragma GCC unroll 20
+    for (int i = 0; i < Shape::kWeights; ++i) {
+        weights[i] = Bytes::load(packed + i * 64);
+    }
+    const size_t width = target.args.output.width;
+    for (size_t i = 0; i < outputs; i += kColumnOutputs) {
+        Sums sums[Shape::kRows][kColumnOutputs];
+#pragma GCC unroll 8
+        for (int j = 0; j < Shape::kRows * kColumnOutputs; ++j) {
+            sums[j / kColumnOutputs][j % kColumnOutputs] = start;
+        }
+        column_sums<KERNEL, STRIDE>(columns + i * STRIDE * 64, weights, sums);
+        const size_t left = outputs - i < kColumnOutputs ? outputs - i : kColumnOutputs;
+#pragma GCC unroll 2
+        for (size_t r = 0; r < Shape::kRows; ++r) {
+            if (r < rows) {
+                target.store(sums[r], (y + r) * width + x + i, left);
+            }
+        }
+    }
+}
+
+template <int KERNEL, int STRIDE>
+void depthwise_columns(const ConvArgs& args, size_t begin, size_t end, void* scratch) {
+    using Shape = ColumnShape<KERNEL, STRIDE>;
+    constexpr size_t kBlockBytes = static_cast<size_t>(Shape::kWeights) * 64, kLine = 64;
+    const ColumnMaker<KERNEL, STRIDE> maker(args);
+    const ByteTable table(args.requantisation.table);
+    const bool direct = args.output.dtype == DType::Int8 && args.epilogue.residual.data == nullptr;
+    const size_t channels = args.output.channels, width = args.output.width;
+    const auto* start = static_cast<const int32_t*>(args.packed);
+    const auto* weights = reinterpret_cast<const int8_t*>(start + column_blocks(channels) * kColumnChannels);
+    auto* columns = static_cast<uint8_t*>(scratch);
+    for (size_t y = begin; y < end; y += Shape::kRows) {
+        // Channels that share a cache line follow one another.
+        for (size_t line = 0; line < channels; line += kLine) {
+            for (size_t x = 0; x < width; x += kColumnTile) {
+                const size_t outputs = width - x < kColumnTile ? width - x : kColumnTile;
+                const size_t whole = (outputs + kColumnOutputs - 1) / kColumnOutputs * kColumnOutputs;
+                for (size_t channel = line; channel < line + kLine && channel < channels;
+                     channel += kColumnChannels) {
+                    const ColumnTarget target(args, table, direct, channel);
+                    const Sums first =
+                        Sums::load(start + channel) + Sums::load(args.requantisation.offset + channel);
+                    maker.make(y, x, whole, channel, columns);
+                    column_outputs<KERNEL, STRIDE>(target, columns,
+                                                   weights + channel / kColumnChannels * kBlockBytes, first,
+                                                   y, x, outputs, end - y);
+                }
+            }
+        }
+    }
+}
+
+size_t depthwise_columns_scratch(const ConvArgs& /*args*/) {
+    return ColumnShape<5, 2>::kColumns * ColumnShape<5, 2>::kGroups * 64;
+}
+
+void depthwise_columns_run(const ConvArgs& args, size_t begin, size_t end, void* scratch) {
+    if (args.kernel == 3 && args.stride == 1) {
+        depthwise_columns<3, 1>(args, begin, end, scratch);
+    } else if (args.kernel == 3 && args.stride == 2) {
+        depthwise_columns<3, 2>(args, begin, end, scratch);
+    } else if (args.kernel == 5 && args.stride == 1) {
+        depthwise_columns<5, 1>(args, begin, end, scratch);
+    } else if (args.kernel == 5 && args.stride == 2) {
+        depthwise_columns<5, 2>(args, begin, end, scratch);
+    } else {
+        const size_t blocks = column_blocks(args.output.channels);
+        const size_t bytes = ColumnGroups(args.kernel, args.stride).bytes(args.kernel);
+        ConvArgs plain = args;
+        plain.packed =
+            static_cast<const char*>(args.packed) + blocks * (kColumnChannels * sizeof(int32_t) + bytes);
+        conv_int8_rows_ref(plain, begin, end, scratch);
+    }
+}
+
+constexpr ConvKernels kDepthwiseInt8 = {depthwise_columns_packed_size, depthwise_columns_pack,
+                                        depthwise_columns_scratch,     output_rows,
+                                        depthwise_columns_run,         2};
+
+}  // namespace
+}  // namespace mobileinst
