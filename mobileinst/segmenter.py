@@ -216,7 +216,7 @@ class Segmenter:
 
         Returns:
             float32 arrays: `class_logits` (N, classes), `objectness_logits` (N,), `kernels` (N, D),
-            `mask_features` (D, h, w) and `mask_logits` (N, h, w), where h = ceil(H / 8), w = ceil(W / 8).
+            `mask_features` (D, h, w) and `mask_logits` (N, h, w), with h = ceil(H / mask stride).
 
         Raises:
             TypeError, ValueError: for another shape or dtype, NaN or infinity, and for values so large that

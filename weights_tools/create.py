@@ -183,6 +183,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--classes", type=int, default=80)
     p.add_argument("--queries", type=int, default=100)
     p.add_argument("--key-stride", type=int, default=64, choices=(32, 64), help="stride of the queries' keys")
+    p.add_argument("--mask-stride", type=int, default=8, choices=(4, 8), help="stride of the mask features")
     p.add_argument("--use-sim", action="store_true", help="TopFormer with its semantic injection modules")
     p.add_argument("--size", type=int, default=640, help="default input size that the file names")
     p.add_argument("--seed", type=int, default=0)
@@ -202,6 +203,7 @@ def main(arguments: list[str] | None = None) -> int:
             classes=options.classes,
             queries=options.queries,
             key_stride=options.key_stride,
+            mask_stride=options.mask_stride,
             use_sim=options.use_sim,
         )
         create(options.output, config, seed=options.seed, size=options.size, fp16=options.fp16)

@@ -140,11 +140,13 @@ def _decoder_settings(tensors: Arrays, start: str) -> dict[str, int]:
         "ffn": ("instance_decoder.ffn.linear1.weight", 0),
         "kernel_dim": ("instance_decoder.kernel.weight", 0),
     }
-    return {
+    shown = {
         setting: tensors[f"{start}{name}"].shape[axis]
         for setting, (name, axis) in sources.items()
         if f"{start}{name}" in tensors and tensors[f"{start}{name}"].ndim > axis
     }
+    finer = any(name.startswith(f"{start}mask_decoder.detail.") for name in tensors)
+    return {**shown, "mask_stride": 4} if finer else shown
 
 
 def _match(tensors: Arrays, kind: str, config: ModelConfig, start: str) -> Match:

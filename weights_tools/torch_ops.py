@@ -44,7 +44,8 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 #: Layers whose sums cancel, computed in float32 in mixed precision too: where the basis of windows passes.
-_EXACT = ("mask_decoder.projection",)
+_PROJECTION = "mask_decoder.projection"
+_EXACT = (_PROJECTION,)
 
 
 class TorchOps(Ops[Tensor]):
@@ -211,26 +212,45 @@ class MobileInst(nn.Module):
         """Class logits, objectness logits and kernels of any queries, for auxiliary losses."""
         return instance_decoder.heads(self._ops, queries, self.config)
 
-    def forward(self, images: Tensor) -> dict[str, Any]:
+    def project(self, mask_map: Tensor) -> Tensor:
+        """Mask features (B, D, h, w) of a mask map (B, C, h, w)."""
+        return self._ops.conv(mask_map, _PROJECTION, ConvSpec(self.config.kernel_dim, bias=True))
+
+    def map_logits(self, kernels: Tensor, mask_map: Tensor) -> Tensor:
+        """Mask logits (B, N, h, w) of kernels (B, N, D) and a mask map (B, C, h, w).
+
+        The product with the map's projection, with the kernels projected instead of all of the map.
+        """
+        windowed = self.config.query_source == "places"
+        first = selection.WINDOW_CHANNELS if windowed else 0
+        with torch.autocast(kernels.device.type, enabled=False):
+            weight = self.get_parameter(f"{_PROJECTION}.weight")[first:, :, 0, 0]
+            rows = kernels.float()[..., first:]
+            constant = rows @ self.get_parameter(f"{_PROJECTION}.bias")[first:]
+            product = mask_product(rows @ weight, mask_map) + constant[..., None, None]
+        return add_windows(product, kernel_boxes(kernels)) if windowed else product
+
+    def forward(self, images: Tensor, *, masks: bool = True) -> dict[str, Any]:
         """All outputs of normalised images (B, 3, H, W).
+
+        Args:
+            masks: Whether mask logits are wanted.
 
         Returns:
             ``class_logits`` (B, N, classes), ``objectness_logits`` (B, N), ``kernels`` (B, N, D),
-            ``mask_features`` (B, D, h8, w8), ``mask_logits`` (B, N, h8, w8),
+            ``mask_features`` (B, D, h, w), ``mask_map`` (B, C, h, w), ``mask_logits`` (B, N, h, w),
             ``queries_global`` (:class:`Queries`), ``pooled``, ``x6`` and ``places``.
         """
         found = self.features(images)
         out = self.instances(found)
-        if self.config.query_source == "places":
-            mask_logits = windowed_logits(out.kernels, found.mask_features)
-        else:
-            mask_logits = mask_product(out.kernels, found.mask_features)
-        return {
+        product = windowed_logits if self.config.query_source == "places" else mask_product
+        logits = {"mask_logits": product(out.kernels, found.mask_features)} if masks else {}
+        return logits | {
             "class_logits": out.class_logits,
             "objectness_logits": out.objectness_logits[..., 0],
             "kernels": out.kernels,
             "mask_features": found.mask_features,
-            "mask_logits": mask_logits,
+            "mask_map": found.mask_map,
             "queries_global": out.queries_global,
             "pooled": found.pooled,
             "x6": found.x6,
@@ -318,14 +338,18 @@ def kernel_boxes(kernels: Tensor) -> Tensor:
 
 
 def windowed_logits(kernels: Tensor, mask_features: Tensor) -> Tensor:
-    """:func:`mobileinst.network.selection.add_windows`, and the product that it takes, of batches."""
+    """:func:`mobileinst.network.selection.windowed_logits` of batches."""
     first = selection.WINDOW_CHANNELS
     product = mask_product(kernels[..., first:], mask_features[:, first:])
-    boxes = kernel_boxes(kernels)
+    return add_windows(product, kernel_boxes(kernels))
+
+
+def add_windows(product: Tensor, boxes: Tensor) -> Tensor:
+    """:func:`mobileinst.network.selection.add_windows` of batches, with no margin."""
     window = torch.full_like(product[..., :1, :1], selection.WINDOW_LOGIT)
     near = []
     for axis, count in ((0, int(product.shape[3])), (1, int(product.shape[2]))):
-        middles = (torch.arange(count, device=kernels.device) + 0.5) / count
+        middles = (torch.arange(count, device=boxes.device) + 0.5) / count
         centre = (boxes[..., axis : axis + 1] + boxes[..., axis + 2 : axis + 3]) / 2
         half = (boxes[..., axis + 2 : axis + 3] - boxes[..., axis : axis + 1]) / 2
         distance = (middles - centre).abs()
@@ -384,6 +408,8 @@ def _initialise_heads(root: MobileInst) -> None:
         nn.init.normal_(root.get_parameter(f"instance_decoder.{name}.weight"), std=0.01)
     bias = root.get_parameter("instance_decoder.class.bias")
     nn.init.constant_(bias, -math.log((1 - prior) / prior))
+    if root.config.mask_stride == 4:  # masks start as those of the coarser map
+        nn.init.zeros_(root.get_parameter("mask_decoder.detail.fine.weight"))
     if root.config.query_source == "places":
         nn.init.zeros_(bias)
         _start_from_places(root)

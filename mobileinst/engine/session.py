@@ -119,7 +119,7 @@ class Session:
 
     Attributes:
         height, width: Input size in pixels.
-        mask_size: (h8, w8), the size of mask features and logits.
+        mask_size: (h, w), the size of mask features and logits.
     """
 
     def __init__(
@@ -176,12 +176,12 @@ class Session:
         return read("class_logits"), read("objectness_logits").reshape(-1), read("kernels")
 
     def mask_features(self) -> Array:
-        """Mask features of the last run_features(), float32 (D, h8, w8), computed now, a new array."""
+        """Mask features of the last run_features(), float32 (D, h, w), computed now, a new array."""
         self._plan.run(_MASK_FEATURES)
         return self._program.read("mask_features")
 
     def mask_logits(self, kernels: Array, margin: float = 0.0) -> Array:
-        """Mask logits (n, h8, w8) of kernels (n, D) on the last features, a new array.
+        """Mask logits (n, h, w) of kernels (n, D) on the last features, a new array.
 
         Args:
             margin: how much further than the boxes() masks may reach, as a share of the boxes' sides.

@@ -39,6 +39,7 @@ class ModelConfig:
         heads: Attention heads of the instance decoder.
         ffn: Hidden features of the feed-forward network before the heads.
         kernel_dim: Channels of mask features and kernels.
+        mask_stride: Stride of the mask features; 8 as in the paper, or 4 for finer masks (ours).
         key_stride: Stride of the tokens that queries attend to; 64 as in the paper, or 32 for small inputs.
         query_source: ``"learned"`` as in the paper, or ``"places"``: queries begin as the best places of a
             detector's backbone (``yolox_nano``; ours).
@@ -58,6 +59,7 @@ class ModelConfig:
     ffn: int = 512
     kernel_dim: int = 128
     key_stride: int = 64
+    mask_stride: int = 8
     use_sim: bool = False
     query_source: str = "learned"
     kinds: tuple[int, ...] = ()
@@ -78,6 +80,8 @@ class ModelConfig:
             raise ValueError(f"hidden must be a multiple of 4 (sine embedding); got {self.hidden}")
         if self.key_stride not in (32, 64):
             raise ValueError(f"key_stride must be 32 or 64; got {self.key_stride!r}")
+        if self.mask_stride not in (4, 8):
+            raise ValueError(f"mask_stride must be 4 or 8; got {self.mask_stride!r}")
         if type(self.use_sim) is not bool:
             raise ValueError(f"use_sim must be true or false; got {self.use_sim!r}")
         if self.use_sim and not ARCHITECTURES[self.backbone].injects:

@@ -41,6 +41,17 @@ def _convs(ops: Ops[T], maps: Sequence[T], name: str, width: int) -> list[T]:
     ]
 
 
+def mask_detail(ops: Ops[T], mask_map: T, x2: T, width: int, name: str = "mask_decoder.detail") -> T:
+    """X_mask at stride 4 (ours): a quarter of its channels, upsampled, and what they lack of x2's edges."""
+    channels = width // 4
+    coarse = ops.conv(mask_map, f"{name}.coarse", ConvSpec(channels, bias=True))
+    coarse = ops.resize(coarse, ops.size(x2), f"{name}.up")
+    edges = conv_bn(ops, x2, f"{name}.lateral", ConvSpec(channels, activation="relu"), keys=_KEYS)
+    x = ops.add(coarse, edges, f"{name}.join")
+    x = conv_bn(ops, x, f"{name}.mix", ConvSpec(channels, 3, activation="relu"), keys=_KEYS)
+    return ops.add(ops.conv(x, f"{name}.fine", ConvSpec(channels, bias=True)), coarse, f"{name}.add")
+
+
 def mask_decoder(ops: Ops[T], features: BackboneFeatures[T], width: int, name: str = "mask_decoder") -> T:
     """X_mask at stride 8: top-down, 3x3, bottom-up, 3x3, top-down, with the enhancer at both coarse ends."""
     levels = (features.x3, features.x4, features.x5, features.x6)

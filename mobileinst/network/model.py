@@ -10,7 +10,7 @@ from mobileinst.network.backbones import ARCHITECTURES, BackboneFeatures
 from mobileinst.network.backbones.features import Places
 from mobileinst.network.config import ModelConfig
 from mobileinst.network.instance_decoder import Queries
-from mobileinst.network.mask_decoder import mask_decoder
+from mobileinst.network.mask_decoder import mask_decoder, mask_detail
 from mobileinst.network.ops import ConvSpec, Ops, T
 from mobileinst.network.selection import window_basis
 
@@ -20,16 +20,18 @@ class Features(Generic[T]):
     """What every frame needs, and what its keyframe's instance decoder reads.
 
     Attributes:
-        mask_features: (h8, w8, kernel_dim); a mask is the product of a kernel with them.
+        mask_features: (h, w, kernel_dim) at the mask stride; a mask is the product of a kernel with them.
         pooled: X_L, the mask map max-pooled to the keys' grid, (h, w, width).
         x6: Global features of the backbone, (h, w, C).
         places: What a detector's backbone says of each place, where the queries begin there; else empty.
+        mask_map: What the mask features are a projection of, (h, w, C); None where they were handed in.
     """
 
     mask_features: T
     pooled: T
     x6: T
     places: tuple[Places[T], ...] = ()
+    mask_map: T | None = None
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,14 @@ def features(ops: Ops[T], image: T, config: ModelConfig) -> Features[T]:
     mask_map = mask_decoder(ops, levels, config.width)
     keys_like = levels.x6 if config.key_stride == 64 else levels.x5
     pooled = ops.max_pool(mask_map, ops.size(keys_like), "mask_decoder.pool")
+    if config.mask_stride == 4:
+        mask_map = mask_detail(ops, mask_map, levels.x2, config.width)
     if config.query_source == "places":
         basis = ops.constant_map(window_basis(ops.size(mask_map)), "mask_decoder.basis")
         mask_map = ops.concat([mask_map, basis], "mask_decoder.placed")
     mask_features = ops.conv(mask_map, "mask_decoder.projection", ConvSpec(config.kernel_dim, bias=True))
     places = levels.places if config.query_source == "places" else ()
-    return Features(mask_features, pooled, levels.x6, places)
+    return Features(mask_features, pooled, levels.x6, places, mask_map)
 
 
 def instances(

@@ -29,6 +29,7 @@ CONFIGS = {
     "seaformer_l": ModelConfig("seaformer_l", width=64),
     "yolox_nano": ModelConfig("yolox_nano", width=64, classes=3),
     "stride_32_keys": ModelConfig("topformer_t", width=64, key_stride=32),
+    "stride_4_masks": ModelConfig("topformer_t", width=64, mask_stride=4),
 }
 
 

@@ -144,6 +144,7 @@ def test_whole_model_native_against_pytorch(backbone: str, key_stride: int) -> N
         ({"queries": 2.5}, "queries must be an integer"),
         ({"heads": 7}, "multiple of heads"),
         ({"key_stride": 16}, "key_stride must be 32 or 64"),
+        ({"mask_stride": 2}, "mask_stride must be 4 or 8; got 2"),
         ({"backbone": "seaformer_t", "use_sim": True}, "use_sim needs a TopFormer"),
         ({"backbone": "yolox_nano", "kinds": 1}, "kinds must be a list of integers; got 1"),
         ({"depth": 3}, "unknown configuration keys"),

@@ -17,10 +17,12 @@ from tests.support.random_weights import random_input
 
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in ARCHITECTURES),
+    *((name, {"mask_stride": 4}) for name in ARCHITECTURES),
     *((name, {"use_sim": True}) for name, one in ARCHITECTURES.items() if one.injects),
     *(
-        (name, {"query_source": "places", "kinds": (2, 1, 3)})
+        (name, {"query_source": "places", "kinds": (2, 1, 3), "mask_stride": stride})
         for name, one in ARCHITECTURES.items()
+        for stride in (8, 4)
         if one.detects
     ),
 ]

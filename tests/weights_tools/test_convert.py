@@ -202,7 +202,7 @@ def test_checkpoint_of_our_training(tmp_path: Path) -> None:
 def test_whole_model_without_metadata_needs_what_does_not_show(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = ModelConfig("seaformer_t", **SMALL, key_stride=32)
+    config = ModelConfig("seaformer_t", **SMALL, key_stride=32, mask_stride=4)
     tensors = {f"module.{k}": torch.from_numpy(v) for k, v in random_tensors(config).items()}
     torch.save({"state_dict": tensors}, tmp_path / "a.pth")
     arguments = [str(tmp_path / "a.pth"), str(tmp_path / "b.safetensors")]

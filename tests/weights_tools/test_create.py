@@ -58,12 +58,14 @@ def test_batch_norms_are_neither_unit_nor_centred() -> None:
 
 def test_command_writes_what_it_was_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.safetensors"
-    options = "--width 48 --classes 7 --queries 11 --key-stride 32 --use-sim --size 320 --seed 4"
+    options = (
+        "--width 48 --classes 7 --queries 11 --key-stride 32 --mask-stride 4 --use-sim --size 320 --seed 4"
+    )
     assert create.main(["topformer_t", str(path), *options.split()]) == 0
     assert "topformer_t" in capsys.readouterr().out
     weights = load_weights(path)
     assert weights.config == ModelConfig(
-        "topformer_t", width=48, classes=7, queries=11, key_stride=32, use_sim=True
+        "topformer_t", width=48, classes=7, queries=11, key_stride=32, mask_stride=4, use_sim=True
     )
     assert weights.size == 320
     assert len(weights.classes) == 7

@@ -37,7 +37,7 @@ def weights_file(path: Path, config: ModelConfig) -> Path:
         (ModelConfig("mobilenetv2", **SMALL), 128, 64),
         (ModelConfig("topformer_t", **SMALL, use_sim=True), 104, 140),
         (ModelConfig("topformer_s", **SMALL, key_stride=32), 97, 161),
-        (ModelConfig("seaformer_t", **SMALL), 104, 140),
+        (ModelConfig("seaformer_t", **SMALL, mask_stride=4), 104, 140),
         (ModelConfig("yolox_nano", **SMALL, query_source="places", key_stride=32), 96, 160),
     ],
     ids=lambda value: value.backbone if isinstance(value, ModelConfig) else str(value),

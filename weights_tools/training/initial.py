@@ -97,13 +97,42 @@ def load_folded_backbone(model: MobileInst, arrays: Mapping[str, NDArray[np.floa
     return sorted(set(arrays) - used)
 
 
+_COARSE = "mask_decoder.detail.coarse.weight"
+_PROJECTION = "mask_decoder.projection.weight"
+
+
+def narrowed(tensors: Mapping[str, Tensor], channels: int) -> dict[str, Tensor]:
+    """The mask map through a layer of few ``channels``, and the projection of these: with the least loss.
+
+    Least for the masks of kernels whose layer reads white noise, over mask maps that are white: the layer
+    takes the principal directions of what kernels ask of the map.
+    """
+    projection = tensors[_PROJECTION][:, :, 0, 0].double()
+    head = "instance_decoder"
+    kernel, bias = (tensors[f"{head}.kernel.{leaf}"].double() for leaf in ("weight", "bias"))
+    norm, shift = (tensors[f"{head}.norm.{leaf}"].double() for leaf in ("weight", "bias"))
+    width = int(tensors["mask_decoder.after.3.conv.weight"].shape[0])
+    windows = projection.shape[0] - kernel.shape[0]
+    asked = torch.cat([kernel * norm, (kernel @ shift + bias)[:, None]], 1).T @ projection[windows:, :width]
+    directions = torch.linalg.svd(asked, full_matrices=False).Vh[:channels]
+    rest = projection[:, width:]
+    return {
+        _COARSE: directions.float()[:, :, None, None],
+        _PROJECTION: torch.cat([projection[:, :width] @ directions.T, rest], 1).float()[:, :, None, None],
+    }
+
+
 def load_initial(model: MobileInst, tensors: Mapping[str, Tensor]) -> list[str]:
     """Load what fits of another model's tensors; returns the names of the model's tensors that stay new.
+
+    A model with masks at stride 4 may start from one with masks at stride 8, whose masks it has at first.
 
     Raises:
         ValueError: if nothing fits.
     """
     state = model.state_dict()
+    if model.config.mask_stride == 4 and _COARSE not in tensors and _PROJECTION in tensors:
+        tensors = {**tensors, **narrowed(tensors, model.config.width // 4)}
     fitting = {k: v.float() for k, v in tensors.items() if k in state and v.shape == state[k].shape}
     if not fitting:
         raise ValueError("the initial weights have no tensor of this model")

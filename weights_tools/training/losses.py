@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ _ALPHA = 0.25
 _MASK_THRESHOLD = 0.4
 _IOU_EPSILON = 1e-6
 #: Samples along each side of a box.
-_GRID = 48
+_GRID = 64
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,25 @@ class Assignment:
         """Labels (K,) of the matched objects."""
         parts = [targets.labels[b][self.target[self.image == b]] for b in range(len(targets.labels))]
         return torch.cat(parts)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Mask logits of a batch's queries.
+
+    Attributes:
+        all: (B, N, h, w), of every query, for comparison.
+        learned: Gives those of some pairs, (K, H, W), through which gradients flow; those of ``all`` if None.
+    """
+
+    all: Tensor
+    learned: Callable[[Assignment], Tensor] | None = None
+
+    def of(self, pairs: Assignment) -> Tensor:
+        """Mask logits (K, H, W), float32, of pairs."""
+        if self.learned is not None:
+            return self.learned(pairs).float()
+        return self.all[pairs.image, pairs.query].float()
 
 
 @torch.no_grad()
@@ -191,7 +210,7 @@ def in_boxes(logits: Tensor, masks: Tensor, boxes: Tensor) -> tuple[Tensor, Tens
 def instance_losses(
     class_logits: Tensor,
     objectness_logits: Tensor,
-    mask_logits: Tensor,
+    found: Masks,
     targets: Targets,
     weights: LossWeights,
     *,
@@ -207,7 +226,7 @@ def instance_losses(
     Args:
         class_logits: (B, N, classes).
         objectness_logits: (B, N).
-        mask_logits: (B, N, h, w), resized to the targets' resolution as SparseInst does (stride 8 to 4).
+        found: Masks, resized to the targets' resolution as SparseInst does (stride 8 to 4).
         objects: Number of objects that sums are divided by (mean over processes, at least 1).
         assignment: From :func:`assign`; may be empty.
         near: Pairs that learn masks and objectness, if not those of the assignment; all with known masks.
@@ -223,12 +242,12 @@ def instance_losses(
     positive = torch.zeros_like(class_logits)
     labels = assignment.target_labels(targets)
     positive[assignment.image, assignment.query, labels] = 1.0
-    weight = class_weights(mask_logits, assignment, targets, class_logits.shape[2], spared, known)
+    weight = class_weights(found.all, assignment, targets, class_logits.shape[2], spared, known)
     losses = {"class": weights.classification * focal_loss(class_logits, positive, weight) / objects}
     if near is not None:
         assignment, objects = near, max(float(near.image.shape[0]), 1.0)
     masks = assignment.target_masks(targets).float()
-    picked = mask_logits[assignment.image, assignment.query].float()
+    picked = found.of(assignment)
     share = None
     if boxes is None:
         picked = fit_logits(picked, tuple(masks.shape[1:]))

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mobileinst.network import Features
 from mobileinst.network.backbones.features import Places
 from mobileinst.network.instance_decoder import Queries
 from mobileinst.network.selection import WINDOW_CHANNELS
-from weights_tools.torch_ops import MobileInst, kernel_boxes, mask_product, windowed_logits
+from weights_tools.torch_ops import MobileInst, kernel_boxes, mask_product
 from weights_tools.training.auxiliary import AuxiliaryHeads, AuxiliaryWeights, halve_targets
 from weights_tools.training.boxes import assign_by_boxes, box_mask_losses, class_scores, similar_neighbours
 from weights_tools.training.data import Batch
@@ -21,6 +22,7 @@ from weights_tools.training.detection import kept_losses, place_losses
 from weights_tools.training.losses import (
     Assignment,
     LossWeights,
+    Masks,
     Targets,
     assign,
     fit_logits,
@@ -42,6 +44,25 @@ def split_exact(pairs: Assignment, targets: Targets) -> tuple[Assignment, Assign
     known = torch.cat([exact[pairs.target[pairs.image == b]] for b, exact in enumerate(targets.exact)])
     parts = [Assignment(pairs.image[m], pairs.query[m], pairs.target[m]) for m in (known, ~known)]
     return parts[0], parts[1]
+
+
+def at_stride_8(model: MobileInst, mask_map: Tensor) -> Tensor:
+    """A mask map (B, C, h, w), averaged where it is finer than stride 8."""
+    return F.avg_pool2d(mask_map, 2, ceil_mode=True) if model.config.mask_stride == 4 else mask_map
+
+
+def query_masks(model: MobileInst, kernels: Tensor, mask_map: Tensor) -> Masks:
+    """Masks of a batch: all of them at stride 8, without gradients; those that learn as fine as they are."""
+
+    def learned(pairs: Assignment) -> Tensor:
+        parts = [kernels.new_zeros((0, *mask_map.shape[2:]), dtype=torch.float32)]
+        for b in range(kernels.shape[0]):
+            rows = kernels[b : b + 1, pairs.query[pairs.image == b]]
+            parts.append(model.map_logits(rows, mask_map[b : b + 1])[0])
+        return torch.cat(parts)
+
+    with torch.no_grad():
+        return Masks(model.map_logits(kernels, at_stride_8(model, mask_map)), learned)
 
 
 class Objective(nn.Module):
@@ -72,12 +93,13 @@ class Objective(nn.Module):
             objects: Mean number of objects over the processes, at least 1.
         """
         targets = Targets(batch.labels, batch.masks, batch.negative, batch.ignore, batch.exact, batch.weights)
-        out = model(batch.images)
+        out = model(batch.images, masks=False)
+        masks = query_masks(model, out["kernels"], out["mask_map"])
         places, near, boxes, sure = out["queries_global"].places, None, None, None
         if places is None:
-            chosen = assign(out["class_logits"], out["mask_logits"], targets)
+            chosen = assign(out["class_logits"], masks.all, targets)
         else:
-            chosen, near = assign_by_boxes(places, out["class_logits"], out["mask_logits"], targets)
+            chosen, near = assign_by_boxes(places, out["class_logits"], masks.all, targets)
             boxes = kernel_boxes(out["kernels"])
             if self.losses.kept > 0:
                 sure = class_scores(places, model.config.classes).detach()
@@ -86,7 +108,7 @@ class Objective(nn.Module):
         losses = instance_losses(
             out["class_logits"],
             out["objectness_logits"],
-            out["mask_logits"],
+            masks,
             targets,
             self.losses,
             objects=objects,
@@ -97,9 +119,7 @@ class Objective(nn.Module):
             known=sure,
         )
         if boxed.image.shape[0] and self.losses.boxes > 0:
-            losses["boxes"] = self.losses.boxes * self._boxes(
-                out["mask_logits"], batch.images, targets, boxed
-            )
+            losses["boxes"] = self.losses.boxes * self._boxes(masks, batch.images, targets, boxed)
         if self.losses.places > 0 and out["places"]:
             losses.update(place_losses(out["places"], model.config.kinds, targets, self.losses.places))
         if self.losses.kept > 0 and out["places"]:
@@ -110,13 +130,9 @@ class Objective(nn.Module):
         if self.auxiliary.early_heads > 0:
             losses.update(self._early(model, out, targets, objects))
         if self.auxiliary.semantic > 0 or self.auxiliary.centre > 0:
-            learned = out["mask_features"][:, self.basis :]  # beside what windows are made of
+            learned = model.project(at_stride_8(model, out["mask_map"]))[:, self.basis :]  # beside windows
             losses.update(self.heads(learned, halve_targets(targets), self.auxiliary))
-        return losses, _measures(out["mask_logits"], targets, known, boxes)
-
-    def _mask_logits(self, kernels: Tensor, mask_features: Tensor) -> Tensor:
-        product = windowed_logits if self.basis else mask_product
-        return product(kernels, mask_features)
+        return losses, _measures(masks, targets, known, boxes)
 
     @torch.no_grad()
     def _before(self, model: MobileInst, images: Tensor) -> Sequence[Places[Tensor]]:
@@ -125,7 +141,7 @@ class Objective(nn.Module):
         return detector.backbone_features(images).places
 
     @staticmethod
-    def _boxes(mask_logits: Tensor, images: Tensor, targets: Targets, pairs: Assignment) -> Tensor:
+    def _boxes(found: Masks, images: Tensor, targets: Targets, pairs: Assignment) -> Tensor:
         """Mean loss of masks of which only boxes are known."""
         if pairs.image.shape[0] > _MOST_BOXES:
             keep = torch.randperm(pairs.image.shape[0])[:_MOST_BOXES].sort().values.to(pairs.image.device)
@@ -134,7 +150,7 @@ class Objective(nn.Module):
         boxes = pairs.target_masks(targets).float()
         sure = torch.cat([w[pairs.target[pairs.image == b]] for b, w in enumerate(targets.weights)])
         alike = similar_neighbours(images, (int(boxes.shape[1]), int(boxes.shape[2])))[pairs.image]
-        logits = mask_logits[pairs.image, pairs.query].float()
+        logits = found.of(pairs)
         return box_mask_losses(logits, boxes, sure, alike) / pairs.image.shape[0]
 
     def _early(
@@ -149,7 +165,7 @@ class Objective(nn.Module):
         found = instance_losses(
             class_logits,
             objectness[..., 0],
-            masks,
+            Masks(masks),
             targets,
             self.losses,
             objects=objects * copies,
@@ -180,14 +196,14 @@ class Objective(nn.Module):
             None if passed.places is None else passed.places[:count],
         )
         kernels = model.instances(later, first).kernels
-        masks = self._mask_logits(kernels, later.mask_features)
+        masks = query_masks(model, kernels, out["mask_map"][count:])
         if self.temporal.assignment == "carried":
             pairs = carry(chosen, batch.ids, count)
         else:
             pairs = _second_half(chosen, count)
         truth = Targets(targets.labels[count:], targets.masks[count:])
         wanted = pairs.target_masks(truth).float()
-        picked = fit_logits(masks[pairs.image, pairs.query].float(), tuple(wanted.shape[1:]))
+        picked = fit_logits(masks.of(pairs), tuple(wanted.shape[1:]))
         # ``objects`` counts both frames of each clip
         found = mask_losses(picked, wanted, self.losses, objects=max(objects / 2, 1.0))
         return {f"passed_{name}": self.temporal.weight * loss for name, loss in found.items()}
@@ -224,14 +240,12 @@ def _second_half(chosen: Assignment, count: int) -> Assignment:
     return Assignment(chosen.image[keep] - count, chosen.query[keep], chosen.target[keep])
 
 
-def _measures(
-    mask_logits: Tensor, targets: Targets, chosen: Assignment, boxes: Tensor | None
-) -> dict[str, float]:
+def _measures(found: Masks, targets: Targets, chosen: Assignment, boxes: Tensor | None) -> dict[str, float]:
     """Matched pairs and the sum of their masks' IoU."""
     if chosen.query.shape[0] == 0:
         return {"matched": 0.0, "iou": 0.0}
     masks = chosen.target_masks(targets)
-    picked = mask_logits[chosen.image, chosen.query].detach().float()
+    picked = found.of(chosen).detach()
     share = None
     if boxes is None:
         picked = fit_logits(picked, tuple(masks.shape[1:]))

@@ -29,9 +29,11 @@ class Places(Generic[T]):
 class BackboneFeatures(Generic[T]):
     """Local features X3, X4, X5 at strides 8, 16, 32 and global features X6 at stride 64.
 
-    ``places``: what a detector's backbone says of each place of X3, X4, X5; empty for others.
+    ``x2``: the map at stride 4, for masks as fine (ours). ``places``: what a detector's backbone says of each
+    place of X3, X4, X5; empty for others.
     """
 
+    x2: T
     x3: T
     x4: T
     x5: T

@@ -77,7 +77,7 @@ def mobilenetv2(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "")
     pooled = pyramid_pool(ops, pyramid, f"{prefix}ppa")
     x6 = conv_bn(ops, pooled, f"{prefix}embed", ConvSpec(X6_CHANNELS))
     x6 = transformer(ops, x6, f"{prefix}trans", _TRANSFORMER)
-    return BackboneFeatures(pyramid[1], pyramid[2], pyramid[3], x6)
+    return BackboneFeatures(pyramid[0], pyramid[1], pyramid[2], pyramid[3], x6)
 
 
 def _levels(

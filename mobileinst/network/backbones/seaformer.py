@@ -101,7 +101,7 @@ def seaformer(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "") -
         if i in spec.transformers:
             x = transformer(ops, x, names[i], spec.transformers[i], axial_attention)
         levels.append(x)
-    return BackboneFeatures(levels[1], levels[2], levels[3], levels[4])
+    return BackboneFeatures(levels[0], levels[1], levels[2], levels[3], levels[4])
 
 
 register(SEAFORMER, Architecture("SeaFormer", "smb1.stem_block.0.c.weight", seaformer))

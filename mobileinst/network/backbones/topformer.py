@@ -90,7 +90,7 @@ def topformer_pyramid(ops: Ops[T], image: T, variant: str, *, prefix: str = "") 
         f"{prefix}trans",
         TransformerSpec(blocks=4, heads=spec.heads, key_dim=16, mlp_ratio=2),
     )
-    return BackboneFeatures(pyramid[1], pyramid[2], pyramid[3], x6)
+    return BackboneFeatures(pyramid[0], pyramid[1], pyramid[2], pyramid[3], x6)
 
 
 def inject(
@@ -103,7 +103,7 @@ def inject(
         semantic_injection(ops, x, semantics[i], f"{prefix}SIM.{i}", spec.sim_channels)
         for i, x in enumerate((levels.x3, levels.x4, levels.x5), start=1)
     ]
-    return BackboneFeatures(injected[0], injected[1], injected[2], levels.x6)
+    return BackboneFeatures(levels.x2, injected[0], injected[1], injected[2], levels.x6)
 
 
 def topformer(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "") -> BackboneFeatures[T]:

@@ -169,7 +169,7 @@ def yolox_nano(ops: Ops[T], image: T, config: ModelConfig, *, prefix: str = "") 
     pooled = pyramid_pool(ops, joined, f"{prefix}ppa")
     x6 = conv_bn(ops, pooled, f"{prefix}embed", ConvSpec(X6_CHANNELS))
     x6 = transformer(ops, x6, f"{prefix}trans", _TRANSFORMER)
-    return BackboneFeatures(joined[0], joined[1], joined[2], x6, tuple(places))
+    return BackboneFeatures(trunk[0], joined[0], joined[1], joined[2], x6, tuple(places))
 
 
 register(["yolox_nano"], Architecture("YOLOX", None, yolox_nano, detects=True))

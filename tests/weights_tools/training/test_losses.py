@@ -14,6 +14,7 @@ pytest.importorskip("scipy")
 from weights_tools.training.auxiliary import centre_loss, semantic_loss  # noqa: E402
 from weights_tools.training.losses import (  # noqa: E402
     LossWeights,
+    Masks,
     Targets,
     assign,
     class_weights,
@@ -52,7 +53,7 @@ def run_case(case):
     losses = instance_losses(
         logits,
         scores[..., 0],
-        masks,
+        Masks(masks),
         targets,
         REFERENCE_WEIGHTS,
         objects=max(targets.count, 1),
@@ -132,7 +133,7 @@ def test_unlabelled_classes_are_no_background():
     partial = Targets(targets.labels, targets.masks, negative=torch.tensor([[1.0, 0.0, 0.5]]))
     chosen = assign(logits, masks, partial)
     losses = instance_losses(
-        logits, masks.mean((2, 3)), masks, partial, LossWeights(), objects=3.0, assignment=chosen
+        logits, masks.mean((2, 3)), Masks(masks), partial, LossWeights(), objects=3.0, assignment=chosen
     )
     losses["class"].backward()
     matched = torch.zeros(6, dtype=torch.bool)
@@ -189,13 +190,13 @@ def test_masks_in_boxes_are_learned_on_a_grid_over_each_box():
     boxes = torch.tensor([[0.2, 0.2, 0.6, 0.6], [0.2, 0.2, 0.4, 0.6], [0.3, 0.45, 0.5, 0.7]])
     logits = torch.where(masks > 0, 4.0, -4.0)
     picked, truth, share = in_boxes(logits, masks, boxes)
-    assert picked.shape == truth.shape == (3, 48, 48)
+    assert picked.shape == truth.shape == (3, 64, 64)
     assert share.tolist() == pytest.approx([1.0, 0.5, 1.0], abs=0.08)
     assert float(truth[0].mean()) > 0.95  # all but rounded corners
     assert float(truth[2].mean()) == pytest.approx(3 * 3 / (6 * 5), abs=0.03)
     assert float(mask_iou(picked, truth, share)[1]) == pytest.approx(0.5, abs=0.02)
     none = in_boxes(logits[:0], masks[:0], boxes[:0])
-    assert none[0].shape == (0, 48, 48)
+    assert none[0].shape == (0, 64, 64)
 
 
 def test_unmatched_queries_learn_less_of_what_is_known_without_labels():
@@ -211,7 +212,7 @@ def test_unmatched_queries_learn_less_of_what_is_known_without_labels():
         losses = instance_losses(
             logits,
             masks.mean((2, 3)),
-            masks,
+            Masks(masks),
             targets,
             LossWeights(),
             objects=3.0,

@@ -16,7 +16,7 @@ from mobileinst.network.selection import BOX_CHANNELS, WINDOW_CHANNELS  # noqa: 
 from mobileinst.weights import save_weights  # noqa: E402
 from weights_tools.create import metadata_of  # noqa: E402
 from weights_tools.torch_ops import MobileInst  # noqa: E402
-from weights_tools.training.initial import TrainedModel  # noqa: E402
+from weights_tools.training.initial import TrainedModel, load_initial  # noqa: E402
 from weights_tools.training.transfer import load_start  # noqa: E402
 
 OLD = ModelConfig(
@@ -52,6 +52,35 @@ def test_all_but_the_classes_is_kept(start):
         torch.testing.assert_close(ours[:, :split], theirs[:, :split])
         torch.testing.assert_close(ours[:, end:], theirs[:, -tail:])
         torch.testing.assert_close(ours[:, split:end].sum(1), theirs[:, split : split + 2].sum(1))
+
+
+def test_finer_masks_begin_as_the_coarser_ones(start):
+    """Of 16 channels 4 are kept; here kernels ask no more of the map, so nothing is lost."""
+    _, state = start
+    old = TrainedModel(OLD).eval()
+    old.load_state_dict(state)
+    with torch.no_grad():
+        kernel = old.get_parameter("instance_decoder.kernel.weight")
+        kernel.copy_(kernel @ kernel[:3].T @ kernel[:3])
+        old.get_parameter("instance_decoder.kernel.bias").copy_(kernel @ torch.ones(32))
+    fine = TrainedModel(dataclasses.replace(OLD, mask_stride=4)).eval()
+    new = load_initial(fine, old.state_dict())
+    assert new
+    assert all(name.startswith("mask_decoder.detail.") for name in new)
+    image = torch.rand(1, 3, 128, 96)
+    with torch.no_grad():
+        coarse, found = old(image), fine(image)
+    torch.testing.assert_close(found["kernels"], coarse["kernels"])
+    size = tuple(found["mask_features"].shape[2:])
+    assert size == (32, 24)
+    wanted = torch.nn.functional.interpolate(coarse["mask_map"][:, :-4], size, mode="bilinear")
+    products = []
+    for out, mask_map in ((coarse, wanted), (found, found["mask_map"][:, :-4])):
+        owner = old if out is coarse else fine
+        weight = owner.get_parameter("mask_decoder.projection.weight")[WINDOW_CHANNELS:, :-4, 0, 0]
+        rows = out["kernels"][..., WINDOW_CHANNELS:] @ weight
+        products.append(torch.einsum("bnc,bchw->bnhw", rows, mask_map))
+    torch.testing.assert_close(products[1], products[0], atol=1e-4, rtol=1e-4)
 
 
 def test_the_new_classes_begin_as_the_places_say(start):
