@@ -25,7 +25,7 @@ EXTRAS = (
     ("supervision", "supervision", "supervision", "Instances.to_supervision()", ""),
     ("ray", "ray", "ray", "batches on many machines", ""),
     ("train", "torch", "torch", "training and conversion", "python-torch"),
-    ("export", "onnx", "onnx", "export to ONNX", "python-onnx"),
+    ("export", "onnx", "onnx", "export to ONNX", ""),
 )
 #: Importing these takes seconds; that they are there is enough.
 _HEAVY = ("ray", "torch")

@@ -43,7 +43,7 @@ class Processors:
     @property
     def threads(self) -> int:
         """The number of threads that makes a frame fastest, by :func:`makespan`; the fewest of equal ones."""
-        most = len(self.speeds)
+        most = min(len(self.speeds), MAX_THREADS)
         if self.quota is not None:
             most = max(1, min(most, math.ceil(self.quota)))
         pieces = PIECES_WHERE_CORES_DIFFER if self.differ else 1
@@ -81,9 +81,12 @@ def default_threads(usable: Processors | None = None) -> int:
     wanted = os.environ.get("MOBILEINST_THREADS", "").strip()
     if not wanted:
         return (usable_processors() if usable is None else usable).threads
-    if not (wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= MAX_THREADS):
+    # The digits are counted first: Python refuses to read thousands of them.
+    if not (
+        wanted.isascii() and wanted.isdigit() and len(wanted) <= 20 and 1 <= int(wanted) <= MAX_THREADS
+    ):
         raise ValueError(
-            f"MOBILEINST_THREADS: expected a whole number from 1 to {MAX_THREADS}, got {wanted!r}"
+            f"MOBILEINST_THREADS: expected a whole number from 1 to {MAX_THREADS}, got {wanted[:40]!r}"
         )
     return int(wanted)
 

@@ -207,6 +207,10 @@ def test_the_command_that_brings_an_extra(tmp_path: Path, monkeypatch: pytest.Mo
     assert line.endswith('-m pip install "mobileinst[eval]"')
 
 
+def test_packages_that_termux_has() -> None:
+    assert {termux for *_, termux in installation.EXTRAS} == {"", "python-av", "python-pillow", "python-torch"}
+
+
 def test_a_broken_extra_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numpy_that_is_broken", None)
     line = installation.extra("x", "numpy", "numpy_that_is_broken", "y", "", installation.System(""))

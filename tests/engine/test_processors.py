@@ -8,6 +8,7 @@ import pytest
 
 from mobileinst import _native
 from mobileinst.engine.processors import (
+    MAX_THREADS,
     PIECES_WHERE_CORES_DIFFER,
     Processors,
     default_threads,
@@ -119,7 +120,7 @@ def test_variable_sets_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_threads() == usable_processors().threads
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²", "1025"])
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²", "1025", "9" * 5000])
 def test_variable_that_is_no_number_of_threads(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("MOBILEINST_THREADS", value)
     with pytest.raises(ValueError, match="MOBILEINST_THREADS: expected a whole number from 1 to 1024, got"):
@@ -135,6 +136,10 @@ def test_short_pieces_keep_slow_cores_from_being_waited_for() -> None:
 
 def test_a_core_that_only_delays_is_left_out() -> None:
     assert Processors((1.0, 0.01)).threads == 1
+
+
+def test_no_more_threads_than_the_pool_can_have() -> None:
+    assert Processors((1.0,) * (MAX_THREADS + 500)).threads <= MAX_THREADS
 
 
 def test_pool_cuts_work_into_more_pieces() -> None:
