@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,7 +167,9 @@ def write_toolchain(folder: Path, platform: Platform, zig: list[str], options: s
     return path
 
 
-def build(python: Path, version: str, platform: Platform, toolchain: Path, work: Path) -> Path:
+def build(
+    python: Path, version: str, platform: Platform, toolchain: Path, work: Path, defines: Sequence[str] = ()
+) -> Path:
     """The wheel of a version and platform as the build makes it, with the tag of the running interpreter.
 
     The build folder serves all versions, so that only what includes Python.h is compiled for each of them.
@@ -181,7 +184,7 @@ def build(python: Path, version: str, platform: Platform, toolchain: Path, work:
         "_PYTHON_HOST_PLATFORM": f"linux-{platform.processor}",
         "SETUPTOOLS_EXT_SUFFIX": suffix,
         "SKBUILD_BUILD_DIR": str(work / "build"),
-        "SKBUILD_CMAKE_DEFINE": f"PYTHON_MODULE_EXTENSION={suffix}",
+        "SKBUILD_CMAKE_DEFINE": ";".join([f"PYTHON_MODULE_EXTENSION={suffix}", *defines]),
     }
     options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
     run([python, "-m", "pip", "wheel", *options, "--wheel-dir", folder, ROOT], env=env)
@@ -222,14 +225,22 @@ def _version(tag: str) -> tuple[int, ...]:
     return tuple(int(part) for part in tag.split("_")[1:3])
 
 
-def make_wheel(python: Path, version: str, name: str, headers: Path, work: Path, output: Path) -> Path:
+def make_wheel(
+    python: Path,
+    version: str,
+    name: str,
+    headers: Path,
+    work: Path,
+    output: Path,
+    defines: Sequence[str] = (),
+) -> Path:
     """Build, tag and check the wheel of a version for a platform."""
     platform = PLATFORMS[name]
     # This folder comes before the headers of the interpreter that runs the build, whatever its version.
     include = work / name / "include"
     copy_headers(headers, include)
     toolchain = write_toolchain(work / name, platform, [str(python), "-m", "ziglang"], f"-I{include}")
-    wheel = build(python, version, platform, toolchain, work / name)
+    wheel = build(python, version, platform, toolchain, work / name, defines)
     made = retag(wheel, version, platform, python, output)
     check(made, version, platform, python)
     return made
@@ -250,6 +261,7 @@ def main() -> int:
     parser.add_argument("--platform", nargs="+", choices=PLATFORMS, default=[*PLATFORMS])
     parser.add_argument("--include", nargs="+", type=included, default=[], metavar="X.Y=FOLDER")
     parser.add_argument("--output", type=Path, default=ROOT / "dist")
+    parser.add_argument("--define", nargs="+", default=[], metavar="NAME=VALUE", help="options of CMakeLists.txt")
     parser.add_argument("--work", type=Path, help="folder for environments and builds, to be used again")
     args = parser.parse_args()
     given = dict(args.include)
@@ -269,7 +281,7 @@ def main() -> int:
             if folder is None:
                 continue
             try:
-                made = make_wheel(python, version, name, folder, work, args.output)
+                made = make_wheel(python, version, name, folder, work, args.output, args.define)
                 print(f"{made.name}  {made.stat().st_size:,} bytes", flush=True)
             except WheelError as error:
                 failed += 1

@@ -75,6 +75,23 @@ def test_include_is_a_version_and_a_folder(wheels: Any, text: str) -> None:
         wheels.included(text)
 
 
+def test_defines_go_to_the_build(wheels: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, str] = {}
+
+    def pip(command: list[Any], env: dict[str, str]) -> str:
+        given.update(env)
+        (tmp_path / "wheel").mkdir()
+        (tmp_path / "wheel/mobileinst.whl").touch()
+        return ""
+
+    monkeypatch.setattr(wheels, "run", pip)
+    platform = wheels.PLATFORMS["manylinux_aarch64"]
+    arguments = (Path("bin/python"), "3.14", platform, Path("toolchain"), tmp_path, ["MOBILEINST_WERROR=ON"])
+    assert wheels.build(*arguments) == tmp_path / "wheel/mobileinst.whl"
+    extension = "PYTHON_MODULE_EXTENSION=.cpython-314-aarch64-linux-gnu.so"
+    assert given["SKBUILD_CMAKE_DEFINE"] == f"{extension};MOBILEINST_WERROR=ON"
+
+
 def made(folder: Path, content: bytes, extensions: int = 1) -> Path:
     path = folder / "x.whl"
     with zipfile.ZipFile(path, "w") as archive:
