@@ -6,9 +6,11 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
+#include <cstdint>
 #include <cstdio>
 #include <limits>
 #include <mutex>
+#include <new>
 #include <random>
 #include <thread>
 #include <utility>
@@ -163,6 +165,23 @@ void test_layout() {
     check(lay_out({}).bytes == 0, "no blocks need no memory");
 }
 
+/// What programs of 32 bits meet with large pictures, at sizes of this machine's bits.
+void test_memory_that_no_program_can_have() {
+    const auto refused = [](const auto& call) {
+        try {
+            call();
+        } catch (const std::bad_alloc&) {
+            return true;
+        }
+        return false;
+    };
+    const Block third{SIZE_MAX / 3, 0, 1};
+    check(lay_out({{SIZE_MAX / 3, 0, 1}, {SIZE_MAX / 3, 2, 3}}).bytes < SIZE_MAX / 2,
+          "large blocks one after the other share memory");
+    check(refused([&] { lay_out({third, third, third, third}); }), "sums of blocks do not begin anew at 0");
+    check(refused([] { lay_out({{SIZE_MAX, 0, 1}}); }), "nor does one block");
+}
+
 }  // namespace
 
 int main() {
@@ -172,6 +191,7 @@ int main() {
     }
     test_slowed_threads();
     test_layout();
+    test_memory_that_no_program_can_have();
     std::printf("%d failures\n", failures);
     return failures == 0 ? 0 : 1;
 }

@@ -19,6 +19,7 @@ struct Layout {
     size_t bytes = 0;
 };
 
+/// Throws std::bad_alloc for more memory than a program can have.
 Layout lay_out(const std::vector<Block>& blocks);
 
 }  // namespace mobileinst

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <new>
 #include <stdexcept>
 
 #include "plan/layout.h"
@@ -111,6 +113,9 @@ Plan::Plan(Tier tier, std::vector<PlannedTensor> tensors, std::vector<std::uniqu
     for (const auto& node : nodes_) {
         node->bind(tensors_);
         scratch_stride_ = std::max(scratch_stride_, whole_cache_lines(node->scratch_size()));
+    }
+    if (scratch_stride_ > SIZE_MAX / pool_->threads()) {
+        throw std::bad_alloc();
     }
     scratch_ = AlignedBuffer(scratch_stride_ * pool_->threads());
 }
