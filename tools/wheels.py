@@ -261,7 +261,7 @@ def main() -> int:
     parser.add_argument("--platform", nargs="+", choices=PLATFORMS, default=[*PLATFORMS])
     parser.add_argument("--include", nargs="+", type=included, default=[], metavar="X.Y=FOLDER")
     parser.add_argument("--output", type=Path, default=ROOT / "dist")
-    parser.add_argument("--define", nargs="+", default=[], metavar="NAME=VALUE", help="options of CMakeLists.txt")
+    parser.add_argument("--define", nargs="+", default=[], metavar="NAME=VALUE", help="CMake's options")
     parser.add_argument("--work", type=Path, help="folder for environments and builds, to be used again")
     args = parser.parse_args()
     given = dict(args.include)
