@@ -82,9 +82,7 @@ def default_threads(usable: Processors | None = None) -> int:
     if not wanted:
         return (usable_processors() if usable is None else usable).threads
     # The digits are counted first: Python refuses to read thousands of them.
-    if not (
-        wanted.isascii() and wanted.isdigit() and len(wanted) <= 20 and 1 <= int(wanted) <= MAX_THREADS
-    ):
+    if not (wanted.isascii() and wanted.isdigit() and len(wanted) <= 20 and 1 <= int(wanted) <= MAX_THREADS):
         raise ValueError(
             f"MOBILEINST_THREADS: expected a whole number from 1 to {MAX_THREADS}, got {wanted[:40]!r}"
         )
