@@ -1,4 +1,4 @@
-"""The native engine against recorded outputs of the PyTorch interpreter, and the recording against itself."""
+"""The native engine against recorded outputs of the PyTorch interpreter and, to the bit, against its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mobileinst.engine import NativeModel
+from mobileinst import _native
+from mobileinst.engine import NativeModel, active_backend
+from tests.support.bits import BIT_CASES, SAME, output_bits, recorded_bits
 from tests.support.networks import OUTPUTS, random_model, run_model
 from tests.support.random_weights import random_input
 from tests.support.recorded_models import CASES, PATH
@@ -47,3 +49,15 @@ def test_recording_is_current(name: str, recorded: dict[str, NDArray[np.float32]
     from tests.golden.make_recorded import torch_outputs
 
     _assert_close(torch_outputs(CASES[name]), recorded)
+
+
+@pytest.mark.parametrize("name", BIT_CASES)
+def test_bits(name: str) -> None:
+    """What may change results writes new ones: `python -m tests.golden.make_bits`."""
+    tier = _native.tier()
+    recorded = recorded_bits().get(SAME.get(tier, tier))
+    if recorded is None:
+        pytest.skip(f"no bits of the tier {tier} are recorded")
+    if active_backend(tier).name != "native":
+        pytest.skip("other convolutions than ours")
+    assert output_bits(BIT_CASES[name]) == recorded[name]
