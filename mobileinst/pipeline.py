@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .drawing import Overlay
-from .export import Sink, export_formats, id_picture, owner_map
+from .export import FrameResult, Sink, export_formats, id_picture, owner_map
 from .export.annotations import AnnotationFolder
 from .export.at_end import AtEndSink
-from .io.files import check_outputs, fitting_name
+from .io.files import check_outputs, numbered_stems
 from .io.interrupt import Interrupt
 from .io.png import encode_png
 from .io.progress import Progress
@@ -30,7 +30,7 @@ from .io.stopwatch import Stopwatch
 from .results import Instances
 from .segmenter import Segmenter
 from .tracking import Tracker
-from .video import IMAGE_SUFFIXES, FolderSource, FrameSource, VideoError, read_image
+from .video import IMAGE_SUFFIXES, FolderSource, Frame, FrameSource, VideoError, read_image
 from .zones import ZoneCounter, counts_suffix
 
 log = logging.getLogger(__name__)
@@ -102,18 +102,11 @@ def track(
     if zones is not None and "counts" in outputs:
         texts["counts"] = partial(zones.to_text, counts_suffix(outputs["counts"]))
     sinks = [*_open_sinks("track", outputs, source, texts), *sinks]
-    progress = Progress(_least(source.count, max_frames), quiet=quiet)
+    known = [count for count in (source.count, max_frames) if count is not None]
+    progress = Progress(min(known, default=None), quiet=quiet)
     try:
-        frames = iter(source)
         with Interrupt(source.cancel) as interrupt:
-            while max_frames is None or summary.frames < max_frames:
-                try:
-                    frame = next(frames, None)
-                except VideoError as error:
-                    summary.stopped = error
-                    break
-                if frame is None:
-                    break
+            for frame in _frames(source, max_frames, summary):
                 watch.lap("read")
                 instances = stream.step(frame.image)
                 watch.lap("segment and track")
@@ -121,8 +114,9 @@ def track(
                     zones.update(instances, frame.time)
                 drawn = _drawn(sinks, overlay, frame.image, instances, zones)
                 watch.lap("draw")
+                result = FrameResult(summary.frames, frame.time, instances, overlay=drawn)
                 for sink in sinks:
-                    sink.write(summary.frames, frame.time, instances, None, drawn)
+                    sink.write(result)
                 summary.frames += 1
                 summary.tracks.update(zip(instances.ids.tolist(), instances.names, strict=True))
                 summary.dropped = getattr(source, "dropped", 0)
@@ -145,6 +139,14 @@ def track(
     finally:
         progress.clear()
     return summary
+
+
+def _frames(source: FrameSource, most: int | None, summary: Summary) -> Iterator[Frame]:
+    """The frames of a source, so many at most; why it failed goes into the summary."""
+    try:
+        yield from itertools.islice(source, most)
+    except VideoError as error:
+        summary.stopped = error
 
 
 def segment(
@@ -195,7 +197,7 @@ def segment(
                     annotations.add(path, instances)
                 drawn = _drawn(sinks, overlay, image, instances)
                 for sink in sinks:
-                    sink.write(number, 0.0, instances, path.name, drawn)
+                    sink.write(FrameResult(number, 0.0, instances, path.name, drawn))
                 yield path, instances, folder / f"{stem}-segmented.png"
         _finish(whole)
     except BaseException:
@@ -313,15 +315,9 @@ def _check_outputs(
 
 def _free_stem(folder: Path, stem: str, taken: set[str]) -> str:
     """`stem`, or `stem`-2 and so on, so that no overlay replaces an image or another's overlay."""
-    for end in itertools.chain([""], (f"-{i}" for i in itertools.count(2))):
-        # Short enough for the longest end that follows.
-        name = fitting_name(stem, f"{end}-segmented.png").removesuffix("-segmented.png")
+    for name in numbered_stems(stem, "-segmented.png"):
         files = {os.path.realpath(folder / f"{name}-{kind}.png") for kind in ("segmented", "masks")}
         if not files & taken:
             break
     taken |= files
     return name
-
-
-def _least(*counts: int | None) -> int | None:
-    return min((count for count in counts if count is not None), default=None)

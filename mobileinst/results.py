@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _native
 from .inputs import check_frame, check_number
+from .io.extras import import_extra
 
 NO_ID = -1
 
@@ -113,12 +114,13 @@ class Instances:
         """Each instance as an Instances of length 1."""
         return (self[i] for i in range(len(self)))
 
-    def __repr__(self) -> str:
-        def one(i: int) -> str:
-            track = f"#{self.ids[i]} " if self.ids[i] != NO_ID else ""
-            return f"{track}{self.names[i]} {self.scores[i]:.2f}"
+    def caption(self, i: int) -> str:
+        """Track, class and score of instance `i` as overlays say them: "#3 person 0.87"."""
+        track = f"#{self.ids[i]} " if self.ids[i] != NO_ID else ""
+        return f"{track}{self.names[i]} {self.scores[i]:.2f}"
 
-        shown = ", ".join(one(i) for i in range(min(len(self), 8)))
+    def __repr__(self) -> str:
+        shown = ", ".join(self.caption(i) for i in range(min(len(self), 8)))
         more = f", and {len(self) - 8} more" if len(self) > 8 else ""
         return f"Instances({len(self)} in {self.height}x{self.width}: [{shown}{more}])"
 
@@ -139,10 +141,10 @@ class Instances:
         return [{"size": list(size), "counts": compress(runs)} for runs in self.run_lengths]
 
     def polygons(self, tolerance: float = 1.0) -> list[list[NDArray[np.float32]]]:
-        """Outlines: for each instance one polygon for each part of its mask, largest first.
+        """Outlines: for each instance one polygon for each connected component of its mask, largest first.
 
         Args:
-            tolerance: how far a polygon may run beside the mask's edge, in pixels; 0: exact. Parts that
+            tolerance: how far a polygon may run beside the mask's edge, in pixels; 0: exact. Components that
                 vanish within it are left out, so that tiny masks may have no polygon.
 
         Returns:
@@ -238,7 +240,8 @@ class Instances:
             try:
                 parsed.append(_parsed(entry, size, known))
             except (KeyError, TypeError, ValueError, OverflowError) as error:
-                raise ValueError(f"instance {number}: {_complaint(error)}") from None
+                what = f"it has no {error}" if isinstance(error, KeyError) else error
+                raise ValueError(f"instance {number}: {what}") from None
         runs, scores, names, ids = zip(*parsed, strict=True) if parsed else ((), (), (), ())
         return cls(size, runs, scores, [known.index(name) for name in names], names, ids)
 
@@ -257,13 +260,9 @@ class Instances:
         Raises:
             ImportError: if it is missing; the message names the extra.
         """
-        try:
-            from supervision import Detections
-        except ImportError as error:
-            hint = 'pip install "mobileinst[supervision]"'
-            raise ImportError(f"to_supervision() needs supervision: {hint} ({error})") from None
+        supervision = import_extra("supervision", "to_supervision() needs supervision", "supervision")
         tracked = len(self) > 0 and bool((self.ids != NO_ID).all())
-        return Detections(
+        return supervision.Detections(
             xyxy=self.boxes.copy(),
             mask=self.masks(),
             confidence=self.scores.copy(),
@@ -330,7 +329,3 @@ def _parsed(
     if not 0 <= score <= 1:
         raise ValueError(f"its score must be in 0..1, got {score}")
     return runs, score, name, number
-
-
-def _complaint(error: Exception) -> str:
-    return f"it has no {error}" if isinstance(error, KeyError) else str(error)

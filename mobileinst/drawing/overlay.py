@@ -113,11 +113,6 @@ def _color(instances: Instances, i: int) -> Color:
     return track_color(int(instances.ids[i]) if instances.ids[i] != NO_ID else i + 1)
 
 
-def _label(instances: Instances, i: int) -> str:
-    track = f"#{instances.ids[i]} " if instances.ids[i] != NO_ID else ""
-    return f"{track}{instances.names[i]} {instances.scores[i]:.2f}"
-
-
 def _fill(region: NDArray[np.uint8], mask: NDArray[np.bool_], color: Color, opacity: float) -> None:
     share = round(256 * opacity)
     mixed = region[mask].astype(np.uint16) * (256 - share) + np.array(color, np.uint16) * share
@@ -136,7 +131,7 @@ def _draw_labels(canvas: Canvas, instances: Instances, colors: list[Color]) -> N
     height = text_height(size)
     taken: list[_Rectangle] = []
     for i in range(len(instances)):
-        text = _label(instances, i)
+        text = instances.caption(i)
         place = _place(plate_size(text, height), instances.boxes[i], size, taken)
         taken.append(place)
         draw_plate(canvas, place[1], place[0], text, height, colors[i])

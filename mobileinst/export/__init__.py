@@ -10,12 +10,13 @@ from .json_lines import JsonLinesSink, frame_record
 from .mask_pngs import PngMaskSink, id_picture
 from .mots import MotsSink
 from .owners import owner_map
-from .sink import ExportFormat, Sink, export_format, export_formats
+from .sink import ExportFormat, FrameResult, Sink, export_format, export_formats
 from .youtube_vis import YoutubeVisSink
 
 __all__ = [
     "CocoSink",
     "ExportFormat",
+    "FrameResult",
     "JsonLinesSink",
     "MotsSink",
     "PngMaskSink",

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..io.files import Output, fitting_name
+from ..io.files import Output, numbered_stems
 from ..io.png import write_png
 from ..masks.polygons import Ring, join_rings
 from ..results import Instances
@@ -126,10 +126,7 @@ class AnnotationFolder(ABC):
     def _free_stem(self, stem: str, suffix: str) -> str:
         """`stem`, or `stem`-2 and so on, short enough for the image's suffix and an annotation's."""
         longest = max(suffix, ".json", key=lambda end: len(os.fsencode(end)))
-        for end in itertools.chain([""], (f"-{number}" for number in itertools.count(2))):
-            free = fitting_name(stem, f"{end}{longest}").removesuffix(longest)
-            if free not in self._stems:
-                break
+        free = next(free for free in numbered_stems(stem, longest) if free not in self._stems)
         self._stems.add(free)
         return free
 
@@ -138,7 +135,7 @@ class YoloFolder(AnnotationFolder):
     """``images/train/``, ``labels/train/NAME.txt`` and ``data.yaml``: what Ultralytics' models train on.
 
     A line for each instance: class index, then x and y of its corners as shares of width and height. An
-    instance in several parts is one polygon whose parts are joined by lines there and back.
+    instance of several components is one polygon, in which they are joined by lines there and back.
     """
 
     images = Path("images", "train")
@@ -201,7 +198,7 @@ class CocoFolder(AnnotationFolder):
 
 
 class LabelmeFolder(AnnotationFolder):
-    """``NAME.json`` beside each image, as labelme opens it; parts of one instance share a ``group_id``."""
+    """``NAME.json`` beside each image, as labelme opens it; an instance's components share a ``group_id``."""
 
     images = Path()
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..io.files import NamedWrites, Output
-from ..results import Instances
-from .sink import FileSink
+from ..io.files import Output
+from .sink import FileSink, FrameResult
 
 
 class AtEndSink(FileSink):
@@ -22,22 +18,10 @@ class AtEndSink(FileSink):
 
     def __init__(self, path: str | os.PathLike[str], text: Callable[[], str]) -> None:
         self._text = text
-        self._output = Output(path)
-        self._written = False
+        self._output: Output = Output(path)
 
-    def write(
-        self,
-        frame: int,
-        time: float,
-        instances: Instances,
-        name: str | None = None,
-        overlay: NDArray[np.uint8] | None = None,
-    ) -> None:
+    def write(self, frame: FrameResult) -> None:
         """Frames are not looked at."""
 
-    def complete(self) -> None:
-        if not self._written:
-            with NamedWrites(self._output.path):
-                self._output.open().write(self._text())
-                self._output.complete()
-            self._written = True
+    def _end(self) -> None:
+        self._output.open().write(self._text())

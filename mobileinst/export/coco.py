@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -9,12 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..io.files import JsonOutput
+from ..io.files import Output
 from ..results import Instances
-from .sink import FileSink, export_format
+from .sink import FileSink, FrameResult, export_format
 
 log = logging.getLogger(__name__)
 
@@ -52,18 +50,11 @@ class CocoSink(FileSink):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._output: JsonOutput = JsonOutput(path)
+        self._output: Output = Output(path)
         self._images: list[tuple[str, int, Instances]] = []
 
-    def write(
-        self,
-        frame: int,
-        time: float,
-        instances: Instances,
-        name: str | None = None,
-        overlay: NDArray[np.uint8] | None = None,
-    ) -> None:
-        self._images.append((Path(name or "").stem, frame + 1, instances))
+    def write(self, frame: FrameResult) -> None:
+        self._images.append((Path(frame.name or "").stem, frame.number + 1, frame.instances))
 
     def entries(self) -> list[dict[str, Any]]:
         """The results so far, by image."""
@@ -77,5 +68,5 @@ class CocoSink(FileSink):
             for entry in coco_results(instances, number if distinct and number is not None else place)
         ]
 
-    def complete(self) -> None:
-        self._output.write(self.entries)
+    def _end(self) -> None:
+        json.dump(self.entries(), self._output.open(), separators=(",", ":"))

@@ -7,12 +7,9 @@ import os
 import sys
 from typing import IO, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..io.files import NamedWrites, Output
 from ..results import Instances
-from .sink import Sink, export_format
+from .sink import FrameResult, Sink, export_format
 
 
 def frame_record(frame: int, time: float, instances: Instances, name: str | None = None) -> dict[str, Any]:
@@ -45,15 +42,9 @@ class JsonLinesSink(Sink):
         # Who reads a pipe wants each line at once.
         self._live = self._output is None or self._output.direct
 
-    def write(
-        self,
-        frame: int,
-        time: float,
-        instances: Instances,
-        name: str | None = None,
-        overlay: NDArray[np.uint8] | None = None,
-    ) -> None:
-        line = json.dumps(frame_record(frame, time, instances, name), separators=(",", ":"))
+    def write(self, frame: FrameResult) -> None:
+        record = frame_record(frame.number, frame.time, frame.instances, frame.name)
+        line = json.dumps(record, separators=(",", ":"))
         with NamedWrites(self._path):
             self._file.write(line + "\n")
             if self._live:

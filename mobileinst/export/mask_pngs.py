@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from ..io.png import encode_png
 from ..io.staged import StagedFolder
-from ..results import NO_ID, Instances
+from ..results import NO_ID
 from .owners import owner_map
-from .sink import Sink, export_format
+from .sink import FileSink, FrameResult, export_format
 
 
 @export_format("masks", metavar="DIR", text="16-bit PNGs of track ids", suffix=".masks")
-class PngMaskSink(Sink):
+class PngMaskSink(FileSink):
     """A folder with one PNG for each frame: the id of the track that owns a pixel, 0 for none.
 
     Instances without a track count from 1, best first. Files are named by frame: 000000.png. They are grey
@@ -25,28 +25,13 @@ class PngMaskSink(Sink):
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self._files = StagedFolder(folder)
+        self._output: StagedFolder = StagedFolder(folder)
 
-    def write(
-        self,
-        frame: int,
-        time: float,
-        instances: Instances,
-        name: str | None = None,
-        overlay: NDArray[np.uint8] | None = None,
-    ) -> None:
+    def write(self, frame: FrameResult) -> None:
+        instances = frame.instances
         ids = np.where(instances.ids == NO_ID, np.arange(len(instances)) + 1, instances.ids)
         owners = np.concatenate([[0], ids])[owner_map(instances)]
-        self._files.write(f"{frame:06d}.png", encode_png(id_picture(owners)))
-
-    def complete(self) -> None:
-        self._files.complete()
-
-    def finish(self) -> None:
-        self._files.finish()
-
-    def discard(self) -> None:
-        self._files.discard()
+        self._output.write(f"{frame.number:06d}.png", encode_png(id_picture(owners)))
 
 
 def id_picture(ids: NDArray[np.int64]) -> NDArray[np.uint8] | NDArray[np.uint16]:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..io.files import NamedWrites, Output
-from ..results import NO_ID, Instances, compress, encode
+from ..results import NO_ID, compress, encode
 from .owners import owner_map
-from .sink import FileSink, export_format
+from .sink import FileSink, FrameResult, export_format
 
 
 @export_format("mots", metavar="TXT", text="MOTS text", suffix=".mots.txt")
@@ -24,24 +21,14 @@ class MotsSink(FileSink):
         self._output = Output(path)
         self._file = self._output.open()
 
-    def write(
-        self,
-        frame: int,
-        time: float,
-        instances: Instances,
-        name: str | None = None,
-        overlay: NDArray[np.uint8] | None = None,
-    ) -> None:
-        tracked = instances[instances.ids != NO_ID]
+    def write(self, frame: FrameResult) -> None:
+        tracked = frame.instances[frame.instances.ids != NO_ID]
         owners = owner_map(tracked)
         for i in range(len(tracked)):
             mask = owners == i + 1
             if mask.any():
                 rle = compress(encode(mask[None])[0])
                 label = int(tracked.labels[i]) + 1
-                line = f"{frame} {tracked.ids[i]} {label} {tracked.height} {tracked.width} {rle}\n"
+                line = f"{frame.number} {tracked.ids[i]} {label} {tracked.height} {tracked.width} {rle}\n"
                 with NamedWrites(self._output.path):
                     self._file.write(line)
-
-    def complete(self) -> None:
-        self._output.complete()

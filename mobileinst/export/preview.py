@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..results import Instances
-from .sink import Sink
+from .sink import FrameResult, Sink
 
 if TYPE_CHECKING:
     from ..video import FrameSource
@@ -30,17 +27,11 @@ class PreviewSink(Sink):
     def wants_overlay(self, instances: Instances) -> bool:
         return True
 
-    def write(
-        self,
-        frame: int,
-        time: float,
-        instances: Instances,
-        name: str | None = None,
-        overlay: NDArray[np.uint8] | None = None,
-    ) -> None:
-        assert overlay is not None
-        found = ", ".join(f"{count} {label}" for label, count in Counter(instances.names).most_common())
-        self._preview.show(overlay, found or "nothing", getattr(self._source, "dropped", 0))
+    def write(self, frame: FrameResult) -> None:
+        assert frame.overlay is not None
+        counts = Counter(frame.instances.names).most_common()
+        found = ", ".join(f"{count} {label}" for label, count in counts)
+        self._preview.show(frame.overlay, found or "nothing", getattr(self._source, "dropped", 0))
 
     def finish(self) -> None:
         self._preview.close()

@@ -12,11 +12,27 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..io.files import Output
+from ..io.files import NamedWrites, Output
+from ..io.staged import StagedFolder
 from ..results import Instances
 
 if TYPE_CHECKING:
     from ..video import FrameSource
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """What was found in a frame.
+
+    number: of the frame, from 0. time: seconds since the first one. name: of its file, for images. overlay:
+    uint8 (H, W, 3), the frame drawn, where `Sink.wants_overlay` asked for it.
+    """
+
+    number: int
+    time: float
+    instances: Instances
+    name: str | None = None
+    overlay: NDArray[np.uint8] | None = None
 
 
 class Sink(ABC):
@@ -39,21 +55,8 @@ class Sink(ABC):
         return False
 
     @abstractmethod
-    def write(
-        self,
-        frame: int,
-        time: float,
-        instances: Instances,
-        name: str | None = None,
-        overlay: NDArray[np.uint8] | None = None,
-    ) -> None:
-        """Add the next frame.
-
-        Args:
-            frame: its number from 0. time: seconds since the first one.
-            name: of its file, for images.
-            overlay: uint8 (H, W, 3), the frame drawn, where `wants_overlay` asked for it.
-        """
+    def write(self, frame: FrameResult) -> None:
+        """Add the next frame."""
 
     def complete(self) -> None:  # noqa: B027 (nothing is left for most)
         """Write what is left to write: after this `finish` only gives names, which hardly fails.
@@ -71,9 +74,20 @@ class Sink(ABC):
 
 
 class FileSink(Sink):
-    """A sink whose results are one :class:`~mobileinst.io.files.Output`."""
+    """A sink whose results are one output: a file, or files of one folder."""
 
-    _output: Output
+    _output: Output | StagedFolder
+    _completed = False
+
+    def complete(self) -> None:
+        if not self._completed:
+            with NamedWrites(self._output.path):
+                self._end()
+                self._output.complete()
+            self._completed = True
+
+    def _end(self) -> None:
+        """Write what waits for the last frame."""
 
     def finish(self) -> None:
         self.complete()

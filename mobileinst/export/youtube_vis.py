@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..io.files import JsonOutput
-from ..results import NO_ID, Instances
+from ..io.files import Output
+from ..results import NO_ID
 from .coco import category_of
-from .sink import FileSink, export_format
+from .sink import FileSink, FrameResult, export_format
 
 
 @export_format("youtube_vis", metavar="JSON", text="YouTube-VIS results", suffix=".youtube-vis.json")
@@ -25,21 +25,15 @@ class YoutubeVisSink(FileSink):
     def __init__(
         self, path: str | os.PathLike[str], video_id: int = 1, category_ids: Sequence[int] | None = None
     ) -> None:
-        self._output: JsonOutput = JsonOutput(path)
+        self._output: Output = Output(path)
         self._video_id = video_id
         self._category_ids = category_ids
         self._frames = 0
         self._masks: dict[int, dict[int, dict[str, Any]]] = {}
         self._scores: dict[int, list[tuple[float, int]]] = {}
 
-    def write(
-        self,
-        frame: int,
-        time: float,
-        instances: Instances,
-        name: str | None = None,
-        overlay: NDArray[np.uint8] | None = None,
-    ) -> None:
+    def write(self, frame: FrameResult) -> None:
+        instances = frame.instances
         for i, rle in enumerate(instances.rle()):
             track = int(instances.ids[i])
             if track != NO_ID:
@@ -60,5 +54,5 @@ class YoutubeVisSink(FileSink):
             for track, seen in self._scores.items()
         ]
 
-    def complete(self) -> None:
-        self._output.write(self.entries)
+    def _end(self) -> None:
+        json.dump(self.entries(), self._output.open(), separators=(",", ":"))

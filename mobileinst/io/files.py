@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import json
+import itertools
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
@@ -121,20 +121,6 @@ class Output:
             raise _naming(error, self.path) from None
 
 
-class JsonOutput(Output):
-    """An output that holds one JSON value."""
-
-    _written = False
-
-    def write(self, value: Callable[[], Any]) -> None:
-        """Write the value that the function gives, and complete the output; only the first call does."""
-        if not self._written:
-            with NamedWrites(self.path):
-                json.dump(value(), self.open(), separators=(",", ":"))
-                self.complete()
-            self._written = True
-
-
 class NamedWrites:
     """Within it, an OSError that names no file becomes one that names `path`."""
 
@@ -200,6 +186,12 @@ def fitting_name(stem: str, end: str) -> str:
         stem = stem[:-1]
         raw = os.fsencode(stem)
     return stem + end
+
+
+def numbered_stems(stem: str, end: str) -> Iterator[str]:
+    """`stem`, `stem`-2 and so on, each short enough for a file's name that ends in `end`."""
+    for number in itertools.chain([""], (f"-{i}" for i in itertools.count(2))):
+        yield fitting_name(stem, f"{number}{end}").removesuffix(end)
 
 
 def begin(target: Path, suffix: str | None = None) -> Path:

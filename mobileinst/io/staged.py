@@ -23,14 +23,14 @@ class StagedFolder:
     """
 
     def __init__(self, folder: StrPath) -> None:
-        self.folder = Path(folder)
-        if self.folder.exists() and not self.folder.is_dir():
+        self.path = Path(folder)
+        if self.path.exists() and not self.path.is_dir():
             raise NotADirectoryError(f"can't write {folder}: expected a folder, there is a file")
-        self._made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
+        self._made = [path for path in (self.path, *self.path.parents) if not path.exists()]
         self._names: list[str] = []
-        with NamedWrites(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._staged = begin(self.folder / "files", suffix="")
+        with NamedWrites(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._staged = begin(self.path / "files", suffix="")
             self._staged.mkdir()
 
     def write(self, name: str, content: bytes) -> None:
@@ -39,7 +39,7 @@ class StagedFolder:
         Raises:
             OSError: if it can't be written, or something is there that no file may take the place of.
         """
-        place = self.folder / name
+        place = self.path / name
         if os.path.lexists(place):
             check_writable(place)
         with NamedWrites(place):
@@ -51,13 +51,13 @@ class StagedFolder:
 
     def finish(self) -> None:
         """Give the files their names."""
-        with NamedWrites(self.folder):
+        with NamedWrites(self.path):
             for name in self._names:
-                if os.path.lexists(self.folder / name):
-                    with Output(self.folder / name) as output:
+                if os.path.lexists(self.path / name):
+                    with Output(self.path / name) as output:
                         output.take(self._staged / name)
                 else:
-                    os.replace(self._staged / name, self.folder / name)
+                    os.replace(self._staged / name, self.path / name)
         remove(self._staged)
 
     def discard(self) -> None:

@@ -17,6 +17,12 @@ def printable_lines(text: object) -> str:
     return "\n".join(printable(line) for line in str(text).split("\n"))
 
 
+def short(value: object) -> str:
+    """A value for messages, at most 80 characters of it; of an exception its text."""
+    text = str(value) if isinstance(value, Exception) else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def one_line(text: object) -> str:
     """The text on one line, `printable`."""
     return printable(" ".join(str(text).split()))

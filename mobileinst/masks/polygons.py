@@ -14,7 +14,7 @@ Ring = NDArray[np.float32]
 
 
 def mask_polygons(mask: NDArray[np.bool_], tolerance: float = 1.0) -> list[Ring]:
-    """The mask as polygons: one for each part (pixels that touch by their edges), largest first.
+    """The mask as polygons, one for each connected component (pixels touch by their edges), largest first.
 
     A hole is cut in: the ring runs from the outside to the hole, around it and back on the same way. Filled
     by the even-odd or the nonzero rule, the polygons of tolerance 0 cover exactly the mask's pixels.
@@ -25,7 +25,7 @@ def mask_polygons(mask: NDArray[np.bool_], tolerance: float = 1.0) -> list[Ring]
             that vanish within it are left out. Up: fewer corners; 0: exact, with a corner at every turn.
 
     Returns:
-        float32 (k, 2) for each 4-connected component, x and y in pixels, closed by going back to the first
+        float32 (k, 2) for each component, x and y in pixels, closed by going back to the first
         corner.
 
     Raises:
@@ -106,9 +106,9 @@ def _corners(padded: NDArray[np.bool_]) -> tuple[NDArray[np.int64], list[int], l
 
 
 def _owner(hole: Ring, outer: list[Ring]) -> int:
-    """Index of the part that a hole is in: the smallest around it. `outer` goes from large to small."""
+    """Index of the component that a hole is in: the smallest around it. `outer` goes from large to small."""
     corner = hole[np.lexsort((hole[:, 0], hole[:, 1]))[0]]
-    above = corner + np.array([0.5, -0.5], np.float32)  # The centre of a pixel of that part.
+    above = corner + np.array([0.5, -0.5], np.float32)  # The centre of a pixel of it.
     return max(i for i, ring in enumerate(outer) if contains(ring, above))
 
 

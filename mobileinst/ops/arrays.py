@@ -34,12 +34,6 @@ def to_planes(pixels: Array) -> Array:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def as_array(result: Any) -> Array:
-    """A native result, typed."""
-    array: Array = result
-    return array
-
-
 def float_array(x: Any, name: str, ndim: int | None, *, empty: bool = False) -> Array:
     """The argument, if it is a float32 array of that many dimensions."""
     if not isinstance(x, np.ndarray):
@@ -49,15 +43,15 @@ def float_array(x: Any, name: str, ndim: int | None, *, empty: bool = False) -> 
     if (ndim is not None and x.ndim != ndim) or not (x.size or empty):
         expected = f"{ndim} dimensions" if ndim is not None else "an array"
         raise ValueError(f"{name}: expected {expected} of at least one value, got shape {x.shape}")
-    return as_array(x)
+    return x
 
 
 def map_array(x: Any, name: str) -> Array:
     """The argument, if it is a map (C, H, W) or a batch (N, C, H, W)."""
-    x = float_array(x, name, None)
-    if x.ndim not in (3, 4):
-        raise ValueError(f"{name}: expected shape (C, H, W) or (N, C, H, W), got {x.shape}")
-    return as_array(x)
+    found = float_array(x, name, None)
+    if found.ndim not in (3, 4):
+        raise ValueError(f"{name}: expected shape (C, H, W) or (N, C, H, W), got {found.shape}")
+    return found
 
 
 def size_argument(size: Any) -> Size:

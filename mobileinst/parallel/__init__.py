@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .pool import Failed, Finished, Pool, Progressed, Setup, Task, WorkerCrash
+from .pool import Event, Failed, Finished, Pool, Progressed, Setup, Task, WorkerCrash
 from .processes import ProcessPool
 
 
@@ -51,6 +51,7 @@ def open_pool(
 
 
 __all__ = [
+    "Event",
     "Failed",
     "Finished",
     "Pool",

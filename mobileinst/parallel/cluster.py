@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 from .. import __version__
-from .pool import Failed, Finished, Pool, Progressed, Setup, Task, Work, WorkerCrash, picklable
+from ..io.extras import import_extra
+from .pool import Event, Failed, Finished, Pool, Setup, Task, Work, WorkerCrash, picklable
 from .watchdog import Watchdog
 
 #: Tasks handed to Ray at a time: enough for thousands of processors, few enough to be waited for cheaply.
@@ -30,11 +30,7 @@ def import_ray() -> Any:
     """Ray; ImportError that names the extra where it is missing."""
     # A run of this project reports to nobody.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise ImportError(f'a cluster needs Ray: pip install "mobileinst[ray]" ({error})') from None
-    return ray
+    return import_extra("ray", "a cluster needs Ray", "ray")
 
 
 class RayPool(Pool):
@@ -61,7 +57,6 @@ class RayPool(Pool):
         self._connect(address, jobs * threads)
         self._window = jobs or WINDOW
         self._timeout = timeout
-        self._waiting: deque[Task] = deque()
         self._running: dict[Any, Task] = {}
         self._pool = secrets.token_hex(8)
         # Once into each node's object store; the tasks carry its reference.
@@ -80,10 +75,7 @@ class RayPool(Pool):
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ConnectionError(f"no Ray cluster at {address!r}: {reason}") from None
 
-    def _enqueue(self, task: Task) -> None:
-        self._waiting.append(task)
-
-    def events(self) -> Iterator[Progressed | Finished | Failed]:
+    def events(self) -> Iterator[Event]:
         """As Pool.events; what a task does before its end is not told."""
         while self._waiting or self._running:
             while self._waiting and len(self._running) < self._window:
@@ -96,7 +88,6 @@ class RayPool(Pool):
                 yield self._end(reference)
 
     def close(self) -> None:
-        """As Pool.close."""
         for reference in self._running:
             self._ray.cancel(reference, force=True)
         self._running.clear()

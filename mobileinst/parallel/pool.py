@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -74,19 +75,17 @@ class Pool(ABC):
 
     def __init__(self) -> None:
         self._submitted = 0
+        self._waiting: deque[Task] = deque()
 
     def submit(self, payload: Any) -> Task:
         """Add a task; allowed while `events` runs."""
         task = Task(self._submitted, payload)
         self._submitted += 1
-        self._enqueue(task)
+        self._waiting.append(task)
         return task
 
     @abstractmethod
-    def _enqueue(self, task: Task) -> None: ...
-
-    @abstractmethod
-    def events(self) -> Iterator[Progressed | Finished | Failed]:
+    def events(self) -> Iterator[Event]:
         """What happens, as it happens, until no task is left.
 
         Each task ends in one `Finished` or `Failed`.

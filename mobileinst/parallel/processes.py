@@ -11,7 +11,6 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -19,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any, NoReturn
 
-from .pool import Failed, Finished, Pool, Progressed, Setup, Task, Work, WorkerCrash, picklable
+from .pool import Event, Failed, Finished, Pool, Progressed, Setup, Task, Work, WorkerCrash, picklable
 
 #: Seconds between two reports of a worker.
 REPORT_EVERY = 0.25
@@ -83,16 +82,11 @@ class ProcessPool(Pool):
         self._jobs = jobs
         self._retries = retries
         self._timeout = timeout
-        self._waiting: deque[Task] = deque()
         self._crashes: dict[int, int] = {}
         self._workers: list[_Worker] = []
         self._stillborn = 0
 
-    def _enqueue(self, task: Task) -> None:
-        self._waiting.append(task)
-
-    def events(self) -> Iterator[Progressed | Finished | Failed]:
-        """As Pool.events."""
+    def events(self) -> Iterator[Event]:
         while self._waiting or any(worker.task is not None for worker in self._workers):
             self._feed()
             ready = wait([worker.connection for worker in self._workers], timeout=self._patience())
@@ -103,7 +97,6 @@ class ProcessPool(Pool):
                 yield from self._bury(worker, f"no progress for {limit:g} s")
 
     def close(self) -> None:
-        """As Pool.close."""
         for worker in self._workers:
             if worker.task is not None:
                 worker.process.terminate()
@@ -131,7 +124,7 @@ class ProcessPool(Pool):
         for _ in range(min(self._jobs - len(self._workers), len(self._waiting) - starting)):
             self._workers.append(_Worker(self._setup))
 
-    def _hear(self, worker: _Worker) -> Iterator[Progressed | Finished | Failed]:
+    def _hear(self, worker: _Worker) -> Iterator[Event]:
         try:
             kind, *content = worker.connection.recv()
         except (EOFError, OSError):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..io.extras import import_extra
 from .frames import Frame, FrameSource
 from .images import read_image
 
@@ -34,7 +35,7 @@ class DemoSource(FrameSource):
 
     def __init__(self, folder: Path | None = None) -> None:
         if folder is None:
-            data = _photographs()
+            data = import_extra("skimage.data", "the demo needs scikit-image", "demo")
             astronaut, cat = data.astronaut(), data.chelsea()
         else:
             astronaut, cat = (read_image(folder / name) for name in ("astronaut.png", "chelsea.png"))
@@ -61,14 +62,6 @@ def _paste(canvas: NDArray[np.uint8], picture: NDArray[np.uint8], top: int, left
     x1 = min(left + picture.shape[1], canvas.shape[1])
     if y0 < y1 and x0 < x1:
         canvas[y0:y1, x0:x1] = picture[y0 - top : y1 - top, x0 - left : x1 - left]
-
-
-def _photographs() -> Any:
-    try:
-        from skimage import data
-    except ImportError as error:
-        raise ImportError(f'the demo needs scikit-image: pip install "mobileinst[demo]" ({error})') from None
-    return data
 
 
 def _rgb(image: Any) -> NDArray[np.uint8]:

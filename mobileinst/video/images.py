@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..inputs import MAX_SIDE
+from ..io.extras import import_pillow
 from .frames import DEFAULT_RATE, Frame, FrameSource, VideoError, reason
 
 log = logging.getLogger(__name__)
@@ -27,17 +28,22 @@ _ANIMATED = ("GIF", "PNG", "TIFF", "WEBP")
 _SUBFILE_TYPE, _REDUCED = 254, 1
 
 
+def images_in(folder: Path) -> list[Path]:
+    """Image files of a folder in natural order (2 before 10), without hidden ones."""
+    found = [p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.name[0] != "."]
+    return sorted(found, key=lambda path: natural_key(path.name))
+
+
 class FolderSource(FrameSource):
-    """The images of a folder in natural order (2 before 10), the first picture of each."""
+    """The images of a folder in natural order, the first picture of each."""
 
     def __init__(self, path: Path, rate: Fraction = DEFAULT_RATE) -> None:
         self.name = str(path)
         self.rate = rate
         try:
-            found = [p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.name[0] != "."]
+            self.paths = images_in(path)
         except OSError as error:
             raise VideoError(f"{path}: can't be read: {reason(error)}") from None
-        self.paths = sorted(found, key=lambda p: natural_key(p.name))
         if not self.paths:
             raise VideoError(f"{path}: expected images ({', '.join(IMAGE_SUFFIXES)}), found none")
         self.count = len(self.paths)
@@ -57,7 +63,7 @@ class ImageSource(FrameSource):
     def __init__(self, path: Path, rate: Fraction = DEFAULT_RATE) -> None:
         self.name = str(path)
         self._path = path
-        with _Opened(path) as image:
+        with _opened(path) as image:
             self._pages = _pages(image)
             self.count = len(self._pages)
             self.rate = rate
@@ -73,7 +79,7 @@ class ImageSource(FrameSource):
 
     def __iter__(self) -> Iterator[Frame]:
         time = 0.0
-        with _Opened(self._path) as image:
+        with _opened(self._path) as image:
             for number, page in enumerate(self._pages):
                 if len(self._pages) > 1:
                     image.seek(page)
@@ -91,46 +97,30 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     Raises:
         VideoError: if there is no such file or it is no image that Pillow can read.
     """
-    with _Opened(path) as image:
+    with _opened(path) as image:
         pages = _pages(image)
         if len(pages) > 1:
             log.warning("%s: the first of %d pictures is used", path, len(pages))
         return _upright(image)
 
 
-class _Opened:
-    """Opens an image; whatever Pillow raises for a damaged one becomes a VideoError."""
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = path
-        self._image: Any = None
-
-    def __enter__(self) -> Any:
-        try:
-            with _quiet():
-                self._image = import_pillow()[0].open(self._path)
-        except ImportError:
-            raise
-        except Exception as error:
-            raise self._told(error) from None
-        if max(self._image.size) > MAX_SIDE:
-            width, height = self._image.size
-            self._image.close()
-            raise VideoError(
-                f"{self._path}: expected sides of at most {MAX_SIDE} pixels, got {width}x{height}"
-            )
-        return self._image
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._image.close()
-        # Readers of damaged files raise nearly every class of exception, from struct.error to SyntaxError.
-        if isinstance(error, Exception) and not isinstance(error, (VideoError, ImportError)):
-            raise self._told(error) from None
-
-    def _told(self, error: Exception) -> VideoError:
-        if isinstance(error, FileNotFoundError):
-            return VideoError(f"{self._path} does not exist")
-        return VideoError(f"{self._path}: can't be read as an image: {reason(error)}")
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """An image, open; whatever Pillow raises for a damaged one becomes a VideoError."""
+    try:
+        with _quiet():
+            image = import_pillow()[0].open(path)
+        with image:
+            width, height = image.size
+            if max(width, height) > MAX_SIDE:
+                raise VideoError(f"{path}: expected sides of at most {MAX_SIDE} pixels, got {width}x{height}")
+            yield image
+    except (VideoError, ImportError):
+        raise
+    except FileNotFoundError:
+        raise VideoError(f"{path} does not exist") from None
+    except Exception as error:  # nearly every class, from struct.error to SyntaxError
+        raise VideoError(f"{path}: can't be read as an image: {reason(error)}") from None
 
 
 def _pages(image: Any) -> list[int]:
@@ -182,12 +172,3 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
         for part in parts
         if part
     ]
-
-
-def import_pillow() -> tuple[Any, Any]:
-    """Pillow's modules Image and ImageOps; ImportError that names the extra where it is missing."""
-    try:
-        from PIL import Image, ImageOps
-    except ImportError as error:
-        raise ImportError(f'images need Pillow: pip install "mobileinst[image]" ({error})') from None
-    return Image, ImageOps

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..io.extras import import_extra
 from .background import Background, in_background
 from .clock import Clock
 from .frames import DEFAULT_RATE, Frame, FrameSource, VideoError, reason
@@ -269,11 +270,7 @@ _LIMITS = ("to open", "to read")
 
 def import_av() -> Any:
     """PyAV; ImportError that names the extra where it is missing."""
-    try:
-        import av
-    except ImportError as error:
-        raise ImportError(f'videos need PyAV: pip install "mobileinst[video]" ({error})') from None
-    return av
+    return import_extra("av", "videos need PyAV", "video")
 
 
 def av_errors() -> tuple[type[BaseException], ...]:

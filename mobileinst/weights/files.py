@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..io.terminal import short
 from ..network.backbones import ARCHITECTURES
 from ..network.config import ModelConfig
 from ..network.counter import tensor_shapes
 from .metadata import Weights
-from .safetensors import WeightsError, exists, parse_json, read_safetensors, short, write_safetensors
+from .safetensors import WeightsError, exists, parse_json, read_safetensors, write_safetensors
 
 DEFAULT_NAME = "default"
 ASSETS = Path(__file__).parent.parent / "assets"

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..inputs import SIZE_LIMITS
+from ..io.terminal import short
 from ..network.config import ModelConfig
-from .safetensors import WeightsError, short
+from .safetensors import WeightsError
 
 FORMAT = 1
 

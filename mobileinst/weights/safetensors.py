@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..io.files import Output
+from ..io.terminal import short
 
 MAX_HEADER_BYTES = 16 << 20
 MAX_FILE_BYTES = 2 << 30
@@ -220,8 +221,3 @@ def _view(data: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], begin: int)
 
 def _is_naturals(value: Any) -> bool:
     return isinstance(value, list) and all(type(v) is int and 0 <= v < 2**48 for v in value)
-
-
-def short(value: Any) -> str:
-    text = str(value) if isinstance(value, Exception) else repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -70,15 +70,8 @@ class _Visit:
     left: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        seconds = round(self.last - self.enter, 3)
-        leave = self.last if self.left else None
-        return {
-            "id": self.id,
-            "label": self.label,
-            "enter": self.enter,
-            "leave": leave,
-            "seconds": seconds,
-        }
+        own = {"id": self.id, "label": self.label, "enter": self.enter}
+        return own | {"leave": self.last if self.left else None, "seconds": round(self.last - self.enter, 3)}
 
 
 @dataclass

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mobileinst.export import (
+    FrameResult,
     JsonLinesSink,
     MotsSink,
     PngMaskSink,
@@ -55,8 +56,8 @@ def test_frame_record_has_the_documented_fields() -> None:
 def test_json_lines_appear_when_finished(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     sink = JsonLinesSink(path)
-    sink.write(0, 0.0, rectangles([1], (1, 2, 5, 9)))
-    sink.write(1, 0.1, Instances.empty(SIZE))
+    sink.write(FrameResult(0, 0.0, rectangles([1], (1, 2, 5, 9))))
+    sink.write(FrameResult(1, 0.1, Instances.empty(SIZE)))
     assert not path.exists()
     sink.finish()
     records = [json.loads(line) for line in path.read_text().splitlines()]
@@ -72,7 +73,7 @@ def test_discarded_sinks_leave_nothing(tmp_path: Path) -> None:
         PngMaskSink(tmp_path / "d"),
     ]
     for sink in sinks:
-        sink.write(0, 0.0, rectangles([1], (1, 2, 5, 9)))
+        sink.write(FrameResult(0, 0.0, rectangles([1], (1, 2, 5, 9))))
         sink.discard()
     assert list(tmp_path.iterdir()) == []
 
@@ -99,7 +100,7 @@ def test_youtube_vis_has_one_entry_a_track(tmp_path: Path) -> None:
         rectangles([2, 1], (9, 9, 12, 12), (1, 0, 5, 4), labels=[1, 0]),
     ]
     for number, inst in enumerate(frames):
-        sink.write(number, number / 10, inst)
+        sink.write(FrameResult(number, number / 10, inst))
     sink.finish()
     first, second = json.loads((tmp_path / "y.json").read_text())
     assert first["video_id"] == second["video_id"] == 3
@@ -114,7 +115,11 @@ def test_youtube_vis_has_one_entry_a_track(tmp_path: Path) -> None:
 def test_mots_masks_do_not_overlap(tmp_path: Path) -> None:
     mask_module = pytest.importorskip("pycocotools.mask")
     sink = MotsSink(tmp_path / "m.txt")
-    sink.write(5, 0.0, rectangles([8, 9, 7], (0, 0, 10, 10), (5, 5, 15, 15), (6, 6, 9, 9), labels=[1, 0, 0]))
+    sink.write(
+        FrameResult(
+            5, 0.0, rectangles([8, 9, 7], (0, 0, 10, 10), (5, 5, 15, 15), (6, 6, 9, 9), labels=[1, 0, 0])
+        )
+    )
     sink.finish()
     rows = [line.split(" ") for line in (tmp_path / "m.txt").read_text().splitlines()]
     assert [row[:5] for row in rows] == [["5", "8", "2", "30", "40"], ["5", "9", "1", "30", "40"]]
@@ -160,7 +165,7 @@ def test_wrong_images_are_refused() -> None:
 def test_png_masks_hold_track_ids(tmp_path: Path) -> None:
     image_module = pytest.importorskip("PIL.Image")
     sink = PngMaskSink(tmp_path / "masks")
-    sink.write(3, 0.0, rectangles([700, 2], (0, 0, 10, 10), (5, 5, 15, 15)))
+    sink.write(FrameResult(3, 0.0, rectangles([700, 2], (0, 0, 10, 10), (5, 5, 15, 15))))
     sink.finish()
     with image_module.open(tmp_path / "masks" / "000003.png") as read:
         ids = np.asarray(read)

@@ -14,7 +14,7 @@ import pytest
 
 import mobileinst
 from mobileinst import Instances, Segmenter
-from mobileinst.export import CocoSink, JsonLinesSink, PngMaskSink, id_picture
+from mobileinst.export import CocoSink, FrameResult, JsonLinesSink, PngMaskSink, id_picture
 from mobileinst.export.mots import MotsSink
 from mobileinst.pipeline import _discard, _finish, track
 from mobileinst.video import Frame, FrameSource, VideoError
@@ -44,7 +44,7 @@ def test_an_output_that_fails_leaves_all_as_they_were(tmp_path: Path) -> None:
         (tmp_path / name).write_text("old")
     sinks = [JsonLinesSink(tmp_path / "a.jsonl"), MotsSink(tmp_path / "m.txt")]
     for sink in sinks:
-        sink.write(0, 0.0, square())
+        sink.write(FrameResult(0, 0.0, square()))
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, sinks[1]._file.fileno())
     os.close(full)
@@ -57,16 +57,16 @@ def test_an_output_that_fails_leaves_all_as_they_were(tmp_path: Path) -> None:
 def test_masks_of_an_earlier_run_stay_until_the_next_one_is_finished(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "masks"
     first = PngMaskSink(folder)
-    first.write(0, 0.0, square())
+    first.write(FrameResult(0, 0.0, square()))
     first.finish()
     before = (folder / "000000.png").read_bytes()
     second = PngMaskSink(folder)
-    second.write(0, 0.0, square(2))
+    second.write(FrameResult(0, 0.0, square(2)))
     assert (folder / "000000.png").read_bytes() == before
     second.discard()
     assert os.listdir(folder) == ["000000.png"]
     third = PngMaskSink(folder)
-    third.write(0, 0.0, square(3))
+    third.write(FrameResult(0, 0.0, square(3)))
     third.finish()
     assert (folder / "000000.png").read_bytes() != before
     assert os.listdir(folder) == ["000000.png"]
@@ -85,7 +85,7 @@ def test_ids_beyond_16_bits_are_colors(tmp_path: Path) -> None:
             id_picture(ids)
     image_module = pytest.importorskip("PIL.Image")
     sink = PngMaskSink(tmp_path)
-    sink.write(0, 0.0, square(70_000))
+    sink.write(FrameResult(0, 0.0, square(70_000)))
     sink.finish()
     with image_module.open(tmp_path / "000000.png") as picture:
         assert np.unique(np.asarray(picture).astype(int) @ [1, 256, 65536]).tolist() == [0, 70_000]
@@ -104,7 +104,7 @@ def test_ids_beyond_16_bits_are_colors(tmp_path: Path) -> None:
 def test_images_of_coco_results_never_share_an_id(tmp_path: Path, names: list[str], ids: list[int]) -> None:
     sink = CocoSink(tmp_path / "c.json")
     for number, name in enumerate(names):
-        sink.write(number, 0.0, square(), name)
+        sink.write(FrameResult(number, 0.0, square(), name))
     sink.finish()
     assert [entry["image_id"] for entry in json.loads((tmp_path / "c.json").read_text())] == ids
 

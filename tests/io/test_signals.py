@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import pytest
 
 from mobileinst import Instances
-from mobileinst.export import JsonLinesSink, PngMaskSink
+from mobileinst.export import FrameResult, JsonLinesSink, PngMaskSink
 from mobileinst.io.signals import hold_signals
 from mobileinst.pipeline import _finish
 
@@ -49,7 +49,7 @@ def test_all_files_get_their_names_first(tmp_path: Path, handled: None, number: 
     sinks = [JsonLinesSink(tmp_path / "a.jsonl"), _Interrupted(tmp_path / "b.jsonl"), PngMaskSink(tmp_path)]
     sinks[1].number = number  # type: ignore[attr-defined]
     for sink in sinks:
-        sink.write(0, 0.0, Instances.empty((4, 5)))
+        sink.write(FrameResult(0, 0.0, Instances.empty((4, 5))))
     with pytest.raises(_Came):
         _finish(sinks)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000000.png", "a.jsonl", "b.jsonl"]

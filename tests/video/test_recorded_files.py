@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mobileinst.export import FrameResult
 from mobileinst.export.annotated import VideoSink
 from mobileinst.results import Instances
 from mobileinst.video import NewestFrames, VideoError, VideoWriter, open_source, read_image
@@ -140,7 +141,7 @@ def test_pixels_turn_with_the_picture(tmp_path: Path, matrix: tuple[int, ...], t
         for number, frame in enumerate(source):
             assert frame.image.shape[:2] == (SIZE[::-1] if turned else SIZE)
             nothing = Instances(frame.image.shape[:2], [], [], [], [], [])
-            sink.write(number, frame.time, nothing, None, frame.image)
+            sink.write(FrameResult(number, frame.time, nothing, None, frame.image))
         assert source.pixel_aspect == aspect
         sink.finish()
         with av.open(str(tmp_path / f"{name}.mp4")) as container:
