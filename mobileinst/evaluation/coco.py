@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
+from ..io.extras import import_extra
 from . import entries
 from .entries import DataError
-from .files import collapse, read_annotations, read_results
+from .files import read_measured
 from .run_lengths import frame_runs
 from .summary import Evaluation
 
@@ -40,18 +41,18 @@ def evaluate(gt: Any, results: Any, *, classes: Sequence[str] | None = None) -> 
         ImportError: if pycocotools is missing.
     """
     coco_class, evaluator = import_pycocotools()
-    data, found_results = collapse(read_annotations(gt, "images"), read_results(results), classes)
+    data, found_results = read_measured(gt, results, "images", classes)
     if not data["categories"]:
         raise DataError("annotations: expected at least one category")
+    categories = sorted(data["categories"], key=lambda category: category["id"])
+    ids = tuple(category["id"] for category in categories)
     sizes = _sizes(data, found_results)
-    truths, predictions = _truths(data, sizes), _predictions(data, found_results, sizes)
+    truths, predictions = _truths(data, {*ids}, sizes), _predictions(found_results, {*ids}, sizes)
     with contextlib.redirect_stdout(io.StringIO()):
         truth, found = (_indexed(coco_class, data, part, sizes) for part in (truths, predictions))
         run = evaluator(truth, found, "segm")
         run.evaluate()
         run.accumulate()
-    categories = sorted(data["categories"], key=lambda category: category["id"])
-    ids = tuple(category["id"] for category in categories)
     return Evaluation(
         "coco",
         tuple(str(category["name"]) for category in categories),
@@ -66,65 +67,48 @@ def evaluate(gt: Any, results: Any, *, classes: Sequence[str] | None = None) -> 
 
 def import_pycocotools() -> tuple[Any, Any]:
     """pycocotools' COCO and COCOeval; ImportError that names the extra where it is missing."""
-    try:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
-    except ImportError as error:
-        raise ImportError(
-            f'evaluation on COCO needs pycocotools: pip install "mobileinst[eval]" ({error})'
-        ) from error
-    return COCO, COCOeval
+    coco, evaluator = (
+        import_extra(f"pycocotools.{name}", "evaluation on COCO needs pycocotools", "eval")
+        for name in ("coco", "cocoeval")
+    )
+    return coco.COCO, evaluator.COCOeval
 
 
-def _truths(data: dict[str, Any], sizes: Mapping[Any, _Size]) -> list[dict[str, Any]]:
-    """Annotations of known images and categories as fresh dicts that pycocotools may write to.
-
-    They are numbered from 1: pycocotools takes the id 0 for "no match".
-    """
-    known = {category["id"] for category in data["categories"]}
+def _truths(data: dict[str, Any], known: set[int], sizes: Mapping[Any, _Size]) -> list[dict[str, Any]]:
+    """Annotations of known images and categories, as fresh dicts that pycocotools may write to."""
     kept: list[dict[str, Any]] = []
     for entry in data["annotations"]:
         if entry["image_id"] in sizes and entry["category_id"] in known:
             name = f"annotation {entry['id']}"
-            runs = _runs(entry, sizes[entry["image_id"]], name)
+            found = _masked(entry, sizes, name, len(kept)) | {"iscrowd": entry["iscrowd"]}
             area = entries.area(entry.get("area"), name)
-            kept.append(
-                {
-                    "id": len(kept) + 1,
-                    "image_id": entry["image_id"],
-                    "category_id": entry["category_id"],
-                    "iscrowd": entry["iscrowd"],
-                    "area": float(runs[1::2].sum()) if area is None else area,
-                    "segmentation": _compressed(runs, sizes[entry["image_id"]]),
-                }
-            )
+            kept.append(found if area is None else found | {"area": area})
     return kept
 
 
 def _predictions(
-    data: dict[str, Any], results: Sequence[dict[str, Any]], sizes: Mapping[Any, _Size]
+    results: Sequence[dict[str, Any]], known: set[int], sizes: Mapping[Any, _Size]
 ) -> list[dict[str, Any]]:
-    """Results of the known categories, checked, as fresh dicts that pycocotools may write to."""
-    known = {category["id"] for category in data["categories"]}
+    """Results of known categories, as fresh dicts that pycocotools may write to."""
     kept: list[dict[str, Any]] = []
-    for index, result in enumerate(results):
-        image = result.get("image_id")
-        if image not in sizes:
-            raise DataError(f"result {index}: image_id {image!r} is not in the annotations")
+    for result in results:
         if result["category_id"] in known:
-            runs = _runs(result, sizes[image], f"result {index}")
-            kept.append(
-                {
-                    "id": len(kept) + 1,
-                    "image_id": image,
-                    "category_id": result["category_id"],
-                    "score": result["score"],
-                    "iscrowd": 0,
-                    "area": int(runs[1::2].sum()),
-                    "segmentation": _compressed(runs, sizes[image]),
-                }
-            )
+            found = _masked(result, sizes, f"result {result['id']}", len(kept))
+            kept.append(found | {"score": result["score"], "iscrowd": 0})
     return kept
+
+
+def _masked(entry: Mapping[str, Any], sizes: Mapping[Any, _Size], name: str, before: int) -> dict[str, Any]:
+    """What pycocotools reads of both. Numbers begin at 1: it takes the id 0 for "no match"."""
+    size = sizes[entry["image_id"]]
+    runs = _runs(entry, size, name)
+    return {
+        "id": before + 1,
+        "image_id": entry["image_id"],
+        "category_id": entry["category_id"],
+        "area": float(runs[1::2].sum()),
+        "segmentation": {"size": list(size or ()), "counts": _native.rle_compress(runs.astype(np.uint32))},
+    }
 
 
 _Size = tuple[int, int] | None
@@ -159,10 +143,6 @@ def _runs(entry: Mapping[str, Any], size: _Size, name: str) -> NDArray[np.int64]
         return frame_runs(mask, *size)
     except ValueError as error:
         raise DataError(f"{name}: {error}") from None
-
-
-def _compressed(runs: NDArray[np.int64], size: _Size) -> dict[str, Any]:
-    return {"size": list(size or ()), "counts": _native.rle_compress(runs.astype(np.uint32))}
 
 
 def _indexed(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .entries import DataError
-from .files import collapse, read_annotations, read_results
+from .files import read_measured
 from .run_lengths import MaskTrack, mask_ious, mask_track
 
 
@@ -43,7 +43,7 @@ def count(
     Raises:
         DataError: as :func:`.coco.evaluate`.
     """
-    data, predictions = collapse(read_annotations(gt, "images"), read_results(results), classes)
+    data, predictions = read_measured(gt, results, "images", classes)
     known = {category["id"] for category in data["categories"]}
     images = {image["id"]: image for image in data["images"]}
     truths: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
@@ -51,9 +51,7 @@ def count(
         if not truth.get("iscrowd") and truth["category_id"] in known:
             truths[truth["image_id"]].append(truth)
     shown: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
-    for index, result in enumerate(predictions):
-        if result.get("image_id") not in images:
-            raise DataError(f"result {index}: image_id {result.get('image_id')!r} is not in the annotations")
+    for result in predictions:
         if result["category_id"] in known and result["score"] >= score_threshold:
             shown[result["image_id"]].append(result)
     found = duplicates = other_class = 0

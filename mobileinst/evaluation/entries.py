@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..inputs import MAX_SIDE
+from ..io.terminal import short
 
 #: Most pixels of an image.
 MAX_PIXELS = 1 << 28
@@ -49,8 +50,7 @@ def number(value: Any) -> float | None:
 
 def said(value: Any) -> str:
     """A value for messages."""
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return "nothing" if value is None else short(value)
 
 
 def identified(entries: Sequence[Any], kind: str) -> list[dict[str, Any]]:
@@ -192,11 +192,7 @@ def _id_field(entry: Mapping[str, Any], key: str, name: str) -> int:
 
 
 def _crowd(given: Any, name: str) -> int:
-    if given is None or given == "" or given is False:
-        return 0
-    if given is True:
-        return 1
-    value = whole(given)
+    value = int(bool(given)) if given in (None, "", False, True) else whole(given)
     if value is None or value not in (0, 1):
         raise DataError(f"{name}: expected 0 or 1 as iscrowd, got {said(given)}")
     return value

@@ -153,19 +153,27 @@ class CategoryMap:
         return [{**entry, "category_id": self.to_id.get(entry.get("category_id", -1))} for entry in results]
 
 
-def collapse(
-    data: dict[str, Any], results: list[dict[str, Any]], classes: Sequence[str] | None
+def read_measured(
+    gt: Any, results: Any, items: str, classes: Sequence[str] | None
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Annotations and results in the classes of a model (`CategoryMap`); unchanged for None.
+    """Annotations of `items` ("images" or "videos") and results for them, whose "id" is their place.
+
+    Both are in the classes of a model (`CategoryMap`), or for None in their own categories.
 
     Raises:
-        DataError: if no category of the file is one of the classes, by name or supercategory.
+        DataError: as `read_annotations` and `read_results`; if no category of the file is one of the classes,
+            by name or supercategory; if a result is of none of the items.
     """
-    if classes is None:
-        return data, results
-    mapping = CategoryMap.of(data["categories"], classes)
-    if not mapping.names:
-        raise DataError(
-            f"none of the classes {', '.join(classes)} is a category or supercategory of the annotations"
-        )
-    return mapping.annotations(data), mapping.results(results)
+    data, found = read_annotations(gt, items), read_results(results)
+    if classes is not None:
+        mapping = CategoryMap.of(data["categories"], classes)
+        if not mapping.names:
+            raise DataError(
+                f"none of the classes {', '.join(classes)} is a category or supercategory of the annotations"
+            )
+        data, found = mapping.annotations(data), mapping.results(found)
+    key, known = f"{items.removesuffix('s')}_id", {item["id"] for item in data[items]}
+    for index, result in enumerate(found):
+        if result.get(key) not in known:
+            raise DataError(f"result {index}: {key} {result.get(key)!r} is not in the annotations")
+    return data, [{**result, "id": index} for index, result in enumerate(found)]

@@ -7,16 +7,16 @@ where their IoU in a frame is at least the threshold.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..tracking.assignment import linear_assignment
-from .files import collapse, read_annotations, read_results
+from .files import read_measured
 from .run_lengths import MaskTrack, frame_intersections
-from .youtube_vis import check_results, track_of
+from .youtube_vis import grouped, track_of
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,7 @@ class IdentityCounts:
         return self.identity_matches / self.objects if self.objects else -1.0
 
     def __add__(self, other: IdentityCounts) -> IdentityCounts:
-        return IdentityCounts(
-            **{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)}
-        )
+        return IdentityCounts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def to_dict(self) -> dict[str, float]:
         """Counts and ratios, ready for JSON."""
@@ -116,12 +114,8 @@ def evaluate(
         video = videos.get(key[0])
         if video is None:
             continue
-        objects = [(t, track_of(t, video, f"annotation {t['id']}")) for t in truths.get(key, [])]
-        tracks = [track_of(r, video, f"result {r['id']}") for r in found.get(key, [])]
-        crowds = [track for truth, track in objects if truth.get("iscrowd")]
-        total += compare(
-            [track for truth, track in objects if not truth.get("iscrowd")], tracks, iou_threshold, crowds
-        )
+        objects, tracks, crowds = masks_of(video, truths.get(key, []), found.get(key, []))
+        total += compare(objects, tracks, iou_threshold, crowds)
     return total
 
 
@@ -131,10 +125,8 @@ def shown_tracks(
     """Annotations, and results of a score from the threshold on, each with its "id"; as :func:`evaluate`."""
     if not 0 < iou_threshold <= 1:
         raise ValueError(f"expected an IoU threshold above 0 and up to 1, got {iou_threshold}")
-    data, predictions = collapse(read_annotations(gt, "videos"), read_results(results), classes)
-    checked = check_results(predictions, {video["id"]: video for video in data["videos"]})
-    chosen = [{**r, "id": i} for i, r in enumerate(checked) if r["score"] >= score_threshold]
-    return data, chosen
+    data, predictions = read_measured(gt, results, "videos", classes)
+    return data, [result for result in predictions if result["score"] >= score_threshold]
 
 
 def best_class_only(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -151,16 +143,15 @@ def best_class_only(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
     return [dict(result) for result in best.values()]
 
 
-def grouped(
-    entries: Sequence[Mapping[str, Any]], known: set[Any], *, any_class: bool = False
-) -> dict[tuple[Any, Any], list[Mapping[str, Any]]]:
-    """Entries of the known categories by (video, category)."""
-    groups: dict[tuple[Any, Any], list[Mapping[str, Any]]] = {}
-    for entry in entries:
-        if entry.get("category_id") in known:
-            key = (entry["video_id"], 0 if any_class else entry["category_id"])
-            groups.setdefault(key, []).append(entry)
-    return groups
+def masks_of(
+    video: Mapping[str, Any], truths: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]
+) -> tuple[list[MaskTrack], list[MaskTrack], list[MaskTrack]]:
+    """Annotated objects, predicted tracks, and crowds."""
+    objects, crowds = (
+        [track_of(t, video, f"annotation {t['id']}") for t in truths if bool(t.get("iscrowd")) == crowd]
+        for crowd in (False, True)
+    )
+    return objects, [track_of(r, video, f"result {r['id']}") for r in found], crowds
 
 
 class FrameMatches(NamedTuple):

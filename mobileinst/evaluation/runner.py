@@ -227,14 +227,6 @@ def _mirrored(found: Instances) -> Instances:
     return Instances(found.size, masks, found.scores, found.labels, found.names, found.ids)
 
 
-def _coco_entries(
-    found: Instances, image_id: int, classes: Sequence[str], mapping: CategoryMap
-) -> list[dict[str, Any]]:
-    ids = dict(zip(mapping.names, mapping.ids, strict=True))
-    known = found[np.array([classes[label] in ids for label in found.labels], np.bool_)]
-    return coco_results(known, image_id, [ids.get(name, -1) for name in classes])
-
-
 @dataclass(frozen=True)
 class ImageWork:
     """What is done with one image of a COCO set, in this process or another."""
@@ -248,12 +240,12 @@ class ImageWork:
         self, segmenter: Segmenter, image: Mapping[str, Any], step: Callable[[str], None]
     ) -> list[dict[str, Any]]:
         frame = _read(self.images / image["file_name"], image)
-        if self.mirror:
-            found = _mirrored(segmenter.segment(frame[:, ::-1], self.score_threshold))
-        else:
-            found = segmenter.segment(frame, self.score_threshold)
+        found = segmenter.segment(frame[:, ::-1] if self.mirror else frame, self.score_threshold)
+        found = _mirrored(found) if self.mirror else found
         step("")
-        return _coco_entries(found, image["id"], segmenter.classes, self.mapping)
+        ids = dict(zip(self.mapping.names, self.mapping.ids, strict=True))
+        known = found[np.array([name in ids for name in found.names], np.bool_)]
+        return coco_results(known, image["id"], [ids.get(name, -1) for name in segmenter.classes])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import json
@@ -11,13 +10,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import __version__
-from ..io.files import NamedWrites, Output, check_outputs, check_writable, fitting_name, is_plain
+from ..io.files import Output, check_outputs, check_writable, fitting_name, is_plain
 from ..io.progress import Progress
+from ..io.records import RecordFile, read_records
 from ..parallel import Failed, Progressed, WorkerCrash, open_pool
 from ..parallel.pool import Report
 from .entries import DataError, said
@@ -196,39 +196,19 @@ class Journal:
     def __init__(self, output: Path | None, key: str) -> None:
         self.done: dict[Any, list[dict[str, Any]]] = {}
         self.path = journal_path(output) if output is not None and is_plain(output) else None
-        self._file: TextIO | None = None
+        self._file: RecordFile | None = None
         if self.path is None:
             return
-        if self.path.is_file():
-            self.done = self._read(self.path, key)
-        with Output(self.path) as fresh:
-            file = fresh.open()
-            file.write(json.dumps({"key": key}) + "\n")
-            for item, entries in self.done.items():
-                file.write(json.dumps([item, entries]) + "\n")
-        self._file = self.path.open("a", encoding="utf-8")
-
-    @staticmethod
-    def _read(path: Path, key: str) -> dict[Any, list[dict[str, Any]]]:
-        done: dict[Any, list[dict[str, Any]]] = {}
-        with path.open(encoding="utf-8", errors="replace") as file:
-            try:
-                if json.loads(next(file, "{}")).get("key") != key:
-                    return {}
-                for line in file:
-                    item, entries = json.loads(line)
-                    done[item] = entries
-            except (ValueError, AttributeError, TypeError):
-                pass
-        return done
+        first, *others = [*read_records(self.path)] or [None]
+        if first == {"key": key}:
+            self.done = {one[0]: one[1] for one in others if isinstance(one, list) and len(one) == 2}
+        self._file = RecordFile(self.path, [{"key": key}, *self.done.items()])
 
     def add(self, item: Any, entries: list[dict[str, Any]]) -> None:
         """Note an item as finished; on the disk when this returns, as far as the process is concerned."""
         self.done[item] = entries
         if self._file is not None:
-            with NamedWrites(self.path or ""):
-                self._file.write(json.dumps([item, entries]) + "\n")
-                self._file.flush()
+            self._file.add([item, entries])
 
     def finished(self) -> None:
         """The output is written: remove the journal."""
@@ -238,10 +218,8 @@ class Journal:
 
     def close(self) -> None:
         """Close the file, which stays."""
-        file, self._file = self._file, None
-        if file is not None:
-            with contextlib.suppress(OSError):  # said by the write that failed before
-                file.close()
+        if self._file is not None:
+            self._file.close()
 
     def __enter__(self) -> Journal:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,12 +16,14 @@ from .matching import IOU_THRESHOLDS, RECALL_POINTS
 STATISTICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation(Mapping[str, float]):
     """Result of an evaluation: a mapping from the names in `STATISTICS` to values in 0..1.
 
     A value is -1 where nothing could be measured (no object in that area range), as in the official code.
 
     Attributes:
+        kind: "coco" or "ytvis".
         classes: names of the classes, in order of their category ids.
         category_ids: their ids.
         objects: annotated objects of each class that count (no crowds).
@@ -29,32 +32,20 @@ class Evaluation(Mapping[str, float]):
             classes, areas (all, small, medium, large), most predictions (1, 10, 100).
         recall: float64 (T, K, A, M).
         scores: float64 (T, R, K, A, M), the score at which each recall point is reached.
-        kind: "coco" or "ytvis".
 
     Example:
         >>> result = evaluate("gt.json", "results.json")  # doctest: +SKIP
         >>> result["AP"], result.per_class["person"]["AP50"]  # doctest: +SKIP
     """
 
-    def __init__(
-        self,
-        kind: str,
-        classes: tuple[str, ...],
-        category_ids: tuple[int, ...],
-        objects: tuple[int, ...],
-        predictions: tuple[int, ...],
-        precision: NDArray[np.float64],
-        recall: NDArray[np.float64],
-        scores: NDArray[np.float64],
-    ) -> None:
-        self.kind = kind
-        self.classes = classes
-        self.category_ids = category_ids
-        self.objects = objects
-        self.predictions = predictions
-        self.precision = precision
-        self.recall = recall
-        self.scores = scores
+    kind: str
+    classes: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    objects: tuple[int, ...]
+    predictions: tuple[int, ...]
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    scores: NDArray[np.float64]
 
     @cached_property
     def stats(self) -> NDArray[np.float64]:

@@ -17,9 +17,9 @@ from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 from ..io.tables import text_table
-from .identity import grouped, match_frames, shown_tracks
+from .identity import masks_of, match_frames, shown_tracks
 from .report import percent
-from .youtube_vis import track_of
+from .youtube_vis import grouped
 
 #: Frames a second of videos that don't say theirs under "fps".
 DEFAULT_FPS = 30.0
@@ -104,9 +104,7 @@ def _count(
     fps: float,
 ) -> TrackCounts:
     """Of one class in one video."""
-    objects = [track_of(t, video, f"annotation {t['id']}") for t in truths if not t.get("iscrowd")]
-    crowds = [track_of(t, video, f"annotation {t['id']}") for t in truths if t.get("iscrowd")]
-    tracks = [track_of(r, video, f"result {r['id']}") for r in found]
+    objects, tracks, crowds = masks_of(video, truths, found)
     frames = match_frames(objects, tracks, iou_threshold, crowds)
     seen, hit = frames.seen.sum(1), (frames.assigned >= 0).sum(1)
     counts = TrackCounts(int((seen > 0).sum()), int(((seen > 0) & (2 * hit >= seen)).sum()))

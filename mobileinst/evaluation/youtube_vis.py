@@ -7,7 +7,6 @@ Areas are the mean over the frames where an object is seen, in ranges 0..128², 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from . import entries
 from .entries import DataError
-from .files import collapse, read_annotations, read_results
+from .files import read_measured
 from .matching import MAX_DETECTIONS, Curves, Matches, accumulate, match
 from .run_lengths import MaskTrack, mask_ious, mask_track
 from .summary import Evaluation
@@ -58,25 +57,21 @@ def evaluate(
         >>> round(evaluate(gt, [found])["AP"], 6)
         1.0
     """
-    data, predictions = collapse(read_annotations(gt, "videos"), read_results(results), classes)
+    data, predictions = read_measured(gt, results, "videos", classes)
     if not data["categories"]:
         raise DataError("annotations: expected at least one category")
     videos = {video["id"]: video for video in data["videos"]}
     categories = sorted(data["categories"], key=lambda category: category["id"])
     known = {category["id"] for category in categories}
-    truths = _grouped([t for t in data["annotations"] if t.get("video_id") in videos], "annotation", known)
-    found = _grouped(check_results(predictions, videos), "result", known)
+    truths, found = grouped(data["annotations"], known), grouped(predictions, known)
     curves: list[Curves] = []
     objects, numbers = [], []
     for category in categories:
-        keys = [
-            key
-            for key in ((video, category["id"]) for video in sorted(videos))
-            if key in truths or key in found
-        ]
-        pairs = [(videos[video], truths[video, c], found[video, c]) for video, c in keys]
-        curves.append(accumulate([_match_video(*entry, area_ranges) for entry in pairs]))
-        objects.append(sum(not truth.get("iscrowd") for _, ts, _ in pairs for _, truth in ts))
+        keys = [(video, category["id"]) for video in sorted(videos)]
+        seen = [key for key in keys if key in truths or key in found]
+        pairs = [(videos[key[0]], truths.get(key, []), found.get(key, [])) for key in seen]
+        curves.append(accumulate([_match_video(*pair, area_ranges) for pair in pairs]))
+        objects.append(sum(not truth.get("iscrowd") for _, ts, _ in pairs for truth in ts))
         numbers.append(sum(len(ds) for _, _, ds in pairs))
     return Evaluation(
         "ytvis",
@@ -110,49 +105,34 @@ def track_of(entry: Mapping[str, Any], video: Mapping[str, Any], name: str) -> M
         raise DataError(f"{name}: {error}") from None
 
 
-_Entries = list[tuple[str, Mapping[str, Any]]]
-
-
-def check_results(
-    results: Sequence[Mapping[str, Any]], videos: Mapping[Any, Any]
-) -> Sequence[Mapping[str, Any]]:
-    """The results themselves, if each has a known video; DataError otherwise."""
-    for index, result in enumerate(results):
-        if result.get("video_id") not in videos:
-            raise DataError(f"result {index}: video_id {result.get('video_id')!r} is not in the annotations")
-    return results
-
-
-def _grouped(
-    found: Sequence[Mapping[str, Any]], what: str, known: set[Any]
-) -> dict[tuple[Any, Any], _Entries]:
-    """Entries of the known categories by (video, category), in their order, with a name for errors."""
-    groups: dict[tuple[Any, Any], _Entries] = defaultdict(list)
-    for index, entry in enumerate(found):
+def grouped(
+    entries: Sequence[Mapping[str, Any]], known: set[Any], *, any_class: bool = False
+) -> dict[tuple[Any, Any], list[Mapping[str, Any]]]:
+    """Entries of the known categories by (video, category), in their order."""
+    groups: dict[tuple[Any, Any], list[Mapping[str, Any]]] = {}
+    for entry in entries:
         if entry.get("category_id") in known:
-            name = f"{what} {index if what == 'result' else entry['id']}"
-            groups[entry["video_id"], entry["category_id"]].append((name, entry))
+            key = (entry["video_id"], 0 if any_class else entry["category_id"])
+            groups.setdefault(key, []).append(entry)
     return groups
 
 
 def _match_video(
     video: Mapping[str, Any],
-    truths: _Entries,
-    found: _Entries,
+    truths: Sequence[Mapping[str, Any]],
+    found: Sequence[Mapping[str, Any]],
     area_ranges: Sequence[tuple[float, float]],
 ) -> Matches:
-    scores = np.array([result["score"] for _, result in found], np.float64)
+    scores = np.array([result["score"] for result in found], np.float64)
     # Only this many can count; stable, so that equal scores keep the order of the file.
     order = np.argsort(-scores, kind="stable")[: MAX_DETECTIONS[-1]]
-    predicted = [track_of(found[i][1], video, found[i][0]) for i in order]
-    objects = [track_of(truth, video, name) for name, truth in truths]
+    predicted = [track_of(found[i], video, f"result {found[i]['id']}") for i in order]
+    objects = [track_of(truth, video, f"annotation {truth['id']}") for truth in truths]
     iou = np.zeros((len(predicted), len(objects)))
     for g, track in enumerate(objects):
         iou[:, g] = mask_ious(track, predicted)
-    crowd = np.array([bool(truth.get("iscrowd", 0)) for _, truth in truths], np.bool_)
-    sizes = np.array(
-        [_annotated_area(*truth, track) for truth, track in zip(truths, objects, strict=True)], np.float64
-    )
+    crowd = np.array([bool(truth.get("iscrowd", 0)) for truth in truths], np.bool_)
+    sizes = np.array(list(map(_annotated_area, truths, objects)), np.float64)
     mean_areas = np.array([track.mean_area for track in predicted], np.float64)
     low, high = np.array(area_ranges, np.float64).T[:, :, None]
     return match(
@@ -164,9 +144,9 @@ def _match_video(
     )
 
 
-def _annotated_area(name: str, truth: Mapping[str, Any], track: MaskTrack) -> float:
+def _annotated_area(truth: Mapping[str, Any], track: MaskTrack) -> float:
     """Mean of the annotated areas, which need not be the masks'; of the masks where none are given."""
-    given = entries.areas(truth.get("areas"), name)
+    given = entries.areas(truth.get("areas"), f"annotation {truth['id']}")
     if given is None:
         return track.mean_area
     seen = [area for area in given if area]
