@@ -8,7 +8,7 @@ from typing import Any
 
 from ..evaluation.entries import DataError, number
 from ..evaluation.files import read_annotations
-from .images import find_image, known_size, part_of
+from .images import known_image, part_of
 from .model import Collector, DatasetError, Item
 
 
@@ -46,17 +46,11 @@ def _read_file(file: Path, root: Path, part: str | None, found: Collector) -> No
     found.names += [name for i, name in names.items() if i in used and name not in found.names]
     folders = _image_folders(file, root, part)
     for index, image in enumerate(data["images"]):
-        where, name = f"{file}: images[{index}]", str(image.get("file_name", ""))
-        size = known_size(
-            found,
-            where,
-            name or "without file_name",
-            find_image(name, folders) if name else None,
-            (image.get("height"), image.get("width")),
-        )
-        if size is not None:
-            path = find_image(name, folders)
-            assert path is not None
+        name = str(image.get("file_name", "")) or "without file_name"
+        given = (image.get("height"), image.get("width"))
+        known = known_image(found, f"{file}: images[{index}]", name, folders, given)
+        if known is not None:
+            path, size = known
             items = [
                 _item(f"{file}: annotations[{i}]", entry, names[entry["category_id"]], size, found)
                 for i, entry in of_image[image["id"]]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..video.images import import_pillow
+from ..io.extras import import_pillow
 from .model import DatasetError
 
 #: Side of the hash, in bits.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from ..video import IMAGE_SUFFIXES, natural_key
-from ..video.images import import_pillow
+from ..io.extras import import_pillow
+from ..video.images import images_in
 from .model import Collector, DatasetError
 
 _ORIENTATION = 0x0112
@@ -28,12 +28,16 @@ def part_of(name: str) -> str | None:
     return next((part for part, known in _PARTS.items() if any(word in known for word in words)), None)
 
 
-def images_in(folder: Path) -> list[Path]:
-    """Image files of a folder, in natural order."""
-    if not folder.is_dir():
-        return []
-    found = [p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.name[0] != "."]
-    return sorted(found, key=lambda path: natural_key(path.name))
+def images_below(folder: Path) -> list[Path]:
+    """Image files of a folder, in natural order; none without the folder."""
+    return images_in(folder) if folder.is_dir() else []
+
+
+def class_names(folder: Path) -> list[str]:
+    """The lines of ``classes.txt``; none without that file."""
+    file = folder / "classes.txt"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return [line.strip() for line in lines if line.strip()]
 
 
 def find_image(name: str, folders: Iterable[Path]) -> Path | None:
@@ -63,8 +67,25 @@ def image_size(path: Path) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
+def known_image(
+    found: Collector,
+    where: str,
+    name: str,
+    folders: Iterable[Path],
+    given: Sequence[int | None] = (None, None),
+) -> tuple[Path, tuple[int, int]] | None:
+    """File and :func:`known_size` of an annotated image, looked for as :func:`find_image` does."""
+    path = find_image(name, folders)
+    size = known_size(found, where, name, path, given)
+    return None if path is None or size is None else (path, size)
+
+
 def known_size(
-    found: Collector, where: str, name: str, path: Path | None, given: Sequence[int | None]
+    found: Collector,
+    where: str,
+    name: str,
+    path: Path | None,
+    given: Sequence[int | None] = (None, None),
 ) -> tuple[int, int] | None:
     """Size of an annotated image; None, noted, if it is missing, damaged or not of the size that is given."""
     if path is None:

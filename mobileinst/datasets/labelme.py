@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluation.entries import DataError, number, said, whole
-from ..evaluation.files import read_json
+from ..evaluation.entries import number, said, whole
+from ..io.extras import import_pillow
 from ..masks.polygons import join_rings, mask_polygons
-from ..video.images import import_pillow
-from .images import find_image, known_size, part_of
-from .model import Collector, DatasetError, Item
+from .images import known_image, part_of
+from .model import Collector, DatasetError, Item, read_annotation_json
 from .shapes import circle, rectangle
 
 #: Labels of regions in which nothing is learned, and of what is no object.
@@ -35,9 +34,9 @@ def read_labelme(files: Sequence[Path], root: Path, found: Collector) -> None:
     split = len({part for part in parts.values() if part}) > 1
     for file in files:
         try:
-            data = read_json(file, "annotations")
-        except DataError as error:
-            found.error(str(file), str(error).removeprefix(f"annotations {file}: "))
+            data = read_annotation_json(file)
+        except DatasetError as error:
+            found.error(str(file), str(error).removeprefix(f"{file}: "))
             continue
         if not is_labelme(data):
             found.warn(str(file), "no file of labelme: left out")
@@ -47,11 +46,12 @@ def read_labelme(files: Sequence[Path], root: Path, found: Collector) -> None:
 
 def _read_file(file: Path, data: dict[str, Any], part: str | None, found: Collector) -> None:
     name = str(data["imagePath"])
-    path = find_image(name, [file.parent, file.parent / "images", file.parent.parent / "images"])
+    folders = [file.parent, file.parent / "images", file.parent.parent / "images"]
     given = (whole(data.get("imageHeight")), whole(data.get("imageWidth")))
-    size = known_size(found, str(file), name, path, given)
-    if size is None or path is None:
+    image = known_image(found, str(file), name, folders, given)
+    if image is None:
         return
+    path, size = image
     groups: dict[Any, list[tuple[str, str, list[list[float]]]]] = {}
     for index, shape in enumerate(data["shapes"]):
         where = f"{file}: shapes[{index}]"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..evaluation.entries import DataError
+from ..evaluation.files import read_json
 from ..evaluation.run_lengths import frame_runs
 from ..io.problems import Problem
 
@@ -19,6 +21,18 @@ _BEYOND = 0.02
 
 class DatasetError(ValueError):
     """Annotations that can't be used; the message names the file and the line or entry."""
+
+
+def read_annotation_json(file: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        DatasetError: if it can't be read.
+    """
+    try:
+        return read_json(file, "annotations")
+    except DataError as error:
+        raise DatasetError(str(error).removeprefix("annotations ")) from None
 
 
 @dataclass(frozen=True)
@@ -188,14 +202,10 @@ class Collector:
             raise DatasetError(f"no annotated object among {len(self.pictures)} images ({self.form})")
         index = {name: i for i, name in enumerate(classes)}
         pictures = tuple(
-            Picture(path, size, tuple(_labelled(name, item, index) for name, item in items), part)
+            Picture(path, size, tuple(replace(item, label=index.get(name, 0)) for name, item in items), part)
             for path, size, part, items in self.pictures
         )
         return Dataset(self.form, classes, pictures, tuple(p for p in self.problems if not p.error))
-
-
-def _labelled(name: str, item: Item, index: dict[str, int]) -> Item:
-    return Item(index.get(name, 0), item.segmentation, item.box, item.crowd)
 
 
 def _area(polygon: list[float]) -> float:

@@ -2,20 +2,19 @@
 
 Ids are grey values or palette entries of 8 or 16 bits, or R + 256 G + 65536 B; 0 is background. From 1000
 on an id is class * 1000 + object (MOTS), and ``classes.txt`` names the classes from 1 on. Where no picture of
-the set holds more than one value, its connected parts are the objects.
+the set holds more than one value, its connected components are the objects.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _native
-from ..video.images import import_pillow
-from .images import images_in, known_size, part_of
+from ..io.extras import import_extra, import_pillow
+from ..results import compress, encode
+from .images import class_names, images_below, known_size, part_of
 from .model import NAMELESS, Collector, DatasetError, Item
 
 #: What folders of images and of masks are called.
@@ -23,13 +22,13 @@ _IMAGES = ("images", "image", "imgs", "JPEGImages", "jpg")
 _MASKS = ("masks", "mask", "labels", "annotations", "instances", "instance_masks", "SegmentationObject", "gt")
 #: Ids from here on hold a class.
 _CLASS = 1000
-#: Connected parts of fewer pixels are no objects.
+#: Connected components of fewer pixels are no objects.
 _LEAST = 16
 
 
 def mask_folders(folder: Path) -> tuple[Path, Path] | None:
     """The folders of images and masks below a folder, or None."""
-    images = next((folder / name for name in _IMAGES if images_in(folder / name)), None)
+    images = next((folder / name for name in _IMAGES if images_below(folder / name)), None)
     masks = next((folder / name for name in _MASKS if _has_masks(folder / name)), None)
     return None if images is None or masks is None else (images, masks)
 
@@ -51,16 +50,16 @@ def read_png_masks(root: Path, found: Collector) -> None:
         folders = mask_folders(folder)
         assert folders is not None
         own = part if len(given) > 1 else None
-        for image in images_in(folders[0]):
+        for image in images_below(folders[0]):
             files = _masks_of(image, folders[1])
             if files:
                 pairs.append((image, files, own))
             else:
                 found.warn(str(image), f"without a mask in {folders[1]}: left out")
-    names = _class_names(root)
+    names = class_names(root)
     flat = all(_one_value(files) for _, files, _ in pairs)
     if flat and pairs:
-        found.warn(str(pairs[0][1][0]), "masks of one value: connected parts are taken as objects")
+        found.warn(str(pairs[0][1][0]), "masks of one value: connected components are taken as objects")
     for image, files, part in pairs:
         _read_image(image, files, part, flat, names, found)
 
@@ -68,16 +67,9 @@ def read_png_masks(root: Path, found: Collector) -> None:
 def _masks_of(image: Path, folder: Path) -> list[Path]:
     inner = folder / image.stem
     if inner.is_dir():
-        return images_in(inner)
+        return images_below(inner)
     names = (image.stem, f"{image.stem}_mask", f"{image.stem}_masks", f"{image.stem}_label", image.name)
     return next(([folder / f"{n}.png"] for n in names if (folder / f"{n}.png").is_file()), [])
-
-
-def _class_names(root: Path) -> list[str]:
-    file = root / "classes.txt"
-    if not file.is_file():
-        return []
-    return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def _ids(file: Path) -> NDArray[np.int64]:
@@ -114,7 +106,7 @@ def _one_value(files: list[Path]) -> bool:
 def _read_image(
     image: Path, files: list[Path], part: str | None, flat: bool, names: list[str], found: Collector
 ) -> None:
-    size = known_size(found, str(image), image.name, image, (None, None))
+    size = known_size(found, str(image), image.name, image)
     if size is None:
         return
     items: list[tuple[str, Item] | None] = []
@@ -126,10 +118,12 @@ def _read_image(
             if len(files) > 1:
                 ids = (ids > 0).astype(np.int64)
             elif flat:
-                ids = _parts(ids)
+                ids = _components(ids)
             for value in np.unique(ids[ids > 0]).tolist():
                 label = _class_name(file, value, names)
-                items.append(found.item(f"{file}: id {value}", label, _runs(ids == value), size))
+                (runs,) = encode((ids == value)[None])
+                mask = {"size": list(size), "counts": compress(runs)}
+                items.append(found.item(f"{file}: id {value}", label, mask, size))
         except DatasetError as error:
             found.error(str(file), str(error))
             return
@@ -145,20 +139,9 @@ def _class_name(file: Path, value: int, names: list[str]) -> str:
     return names[index - 1] if names else f"class {index}"
 
 
-def _parts(ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Connected parts, numbered from 1; specks are background."""
-    try:
-        from scipy import ndimage
-    except ImportError as error:
-        raise ImportError('masks of one value need SciPy: pip install "mobileinst[train]"') from error
+def _components(ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Connected components, numbered from 1; specks are background."""
+    ndimage = import_extra("scipy.ndimage", "masks of one value need SciPy", "train")
     numbered, count = ndimage.label(ids > 0)
     sizes = np.bincount(numbered.ravel(), minlength=count + 1)
     return np.where(sizes[numbered] >= _LEAST, numbered, 0).astype(np.int64)
-
-
-def _runs(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """COCO's compressed run lengths."""
-    line = mask.T.ravel().astype(np.int8)
-    changes = np.flatnonzero(np.diff(line, prepend=np.int8(0)))
-    runs = np.diff(np.concatenate([[0], changes, [line.size]])).astype(np.uint32)
-    return {"size": list(mask.shape), "counts": bytes(_native.rle_compress(runs)).decode()}

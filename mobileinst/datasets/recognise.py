@@ -8,12 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.entries import DataError
-from ..evaluation.files import read_json
 from .coco import is_coco, read_coco
-from .images import images_in, part_of
+from .images import images_below, part_of
 from .labelme import is_labelme, read_labelme
-from .model import Collector, Dataset, DatasetError
+from .model import Collector, Dataset, DatasetError, read_annotation_json
 from .png_masks import mask_folders, read_png_masks
 from .via import is_via, read_via
 from .yolo import read_label_studio, read_yolo
@@ -23,6 +21,8 @@ FORMS = (
 )
 
 Reader = Callable[[Sequence[Path], Path, Collector], None]
+#: Name of a form, and what reads it.
+_Form = tuple[str, Callable[[Collector], None]]
 _JSON: tuple[tuple[str, Callable[[Any], bool], Reader], ...] = (
     ("COCO", is_coco, read_coco),
     ("labelme", is_labelme, read_labelme),
@@ -43,8 +43,7 @@ def read_dataset(path: str | os.PathLike[str], *, skip_bad: bool = False) -> Dat
         DatasetError: if no form is recognised, or anything is wrong (the first finding, and how many).
         ImportError: if the form needs a package that is missing.
     """
-    found = collect(Path(path), skip_bad=skip_bad)
-    return found.dataset()
+    return collect(Path(path), skip_bad=skip_bad).dataset()
 
 
 def collect(path: Path, *, skip_bad: bool = False) -> Collector:
@@ -57,13 +56,18 @@ def collect(path: Path, *, skip_bad: bool = False) -> Collector:
         raise DatasetError(f"{path} does not exist")
     if path.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z"):
         raise DatasetError(f"{path} is an archive: unpack it first")
-    if path.is_file():
-        return _read_file(path, skip_bad)
+    form, read = _form_of_file(path) if path.is_file() else _form_of_folder(path)
+    found = Collector(form, skip_bad)
+    read(found)
+    return found
+
+
+def _form_of_folder(path: Path) -> _Form:
     config = _yaml_of(path)
     if config is not None:
-        return _filled("YOLO", skip_bad, lambda found: read_yolo(config, found))
+        return "YOLO", functools.partial(read_yolo, config)
     if (path / "classes.txt").is_file() and any((path / "labels").glob("*.txt")):
-        return _filled("YOLO", skip_bad, lambda found: read_label_studio(path, found))
+        return "YOLO", functools.partial(read_label_studio, path)
     files = _json_files(path)
     for name, fits, reader in _JSON:
         chosen = [file for file, data in files.items() if fits(data)]
@@ -71,32 +75,23 @@ def collect(path: Path, *, skip_bad: bool = False) -> Collector:
             if name == "labelme":
                 # only some were looked at; those that are no files of labelme are said
                 chosen = [file for file in sorted(path.rglob("*.json")) if _may_be(file, path)]
-            return _filled(name, skip_bad, functools.partial(reader, chosen, path))
+            return name, functools.partial(reader, chosen, path)
     if mask_folders(path) or any(part_of(p.name) and mask_folders(p) for p in path.iterdir() if p.is_dir()):
-        return _filled("PNG masks", skip_bad, lambda found: read_png_masks(path, found))
-    broken = next((data for data in files.values() if isinstance(data, DataError)), None)
+        return "PNG masks", functools.partial(read_png_masks, path)
+    broken = next((data for data in files.values() if isinstance(data, DatasetError)), None)
     if broken is not None:
-        raise DatasetError(str(broken).removeprefix("annotations "))
-    hint = f"; it holds {len(images_in(path))} images without annotations" if images_in(path) else ""
+        raise broken
+    hint = f"; it holds {len(images_below(path))} images without annotations" if images_below(path) else ""
     raise DatasetError(f"{path}: expected {FORMS}{hint}")
 
 
-def _filled(form: str, skip_bad: bool, read: Callable[[Collector], None]) -> Collector:
-    found = Collector(form, skip_bad)
-    read(found)
-    return found
-
-
-def _read_file(path: Path, skip_bad: bool) -> Collector:
+def _form_of_file(path: Path) -> _Form:
     if path.suffix.lower() in (".yaml", ".yml"):
-        return _filled("YOLO", skip_bad, lambda found: read_yolo(path, found))
-    try:
-        data = read_json(path, "annotations")
-    except DataError as error:
-        raise DatasetError(str(error).removeprefix("annotations ")) from None
+        return "YOLO", functools.partial(read_yolo, path)
+    data = read_annotation_json(path)
     for name, fits, reader in _JSON:
         if fits(data):
-            return _filled(name, skip_bad, functools.partial(reader, [path], path.parent))
+            return name, functools.partial(reader, [path], path.parent)
     raise DatasetError(f"{path}: expected {FORMS}")
 
 
@@ -108,7 +103,7 @@ def _yaml_of(folder: Path) -> Path | None:
 
 
 def _json_files(folder: Path) -> dict[Path, Any]:
-    """JSON files that may be annotations with their values, or the DataError of those that can't be read.
+    """JSON files that may be annotations with their values, or the DatasetError of those that can't be read.
 
     Of files that lie beside each other some tell the form.
     """
@@ -120,8 +115,8 @@ def _json_files(folder: Path) -> dict[Path, Any]:
             looked[file.parent] = looked.get(file.parent, 0) + 1
             if looked[file.parent] <= _LOOKED_AT:
                 try:
-                    found[file] = read_json(file, "annotations")
-                except DataError as error:
+                    found[file] = read_annotation_json(file)
+                except DatasetError as error:
                     found[file] = error
     return found
 

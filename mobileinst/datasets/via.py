@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.entries import DataError, number, said
-from ..evaluation.files import read_json
-from .images import find_image, known_size, part_of
-from .model import NAMELESS, Collector, DatasetError, Item
+from ..evaluation.entries import number, said
+from .images import known_image, part_of
+from .model import NAMELESS, Collector, DatasetError, Item, read_annotation_json
 from .shapes import circle, rectangle
 
 #: Attributes that name classes, in the order in which they are looked for.
@@ -32,12 +31,7 @@ def _entries(data: Any) -> list[Any]:
 
 def read_via(files: Sequence[Path], root: Path, found: Collector) -> None:
     """Read files; their names or folders may be those of parts."""
-    read = []
-    for file in files:
-        try:
-            read.append((file, _entries(read_json(file, "annotations"))))
-        except DataError as error:
-            raise DatasetError(f"{file}: {str(error).removeprefix(f'annotations {file}: ')}") from None
+    read = [(file, _entries(read_annotation_json(file))) for file in files]
     regions = [region for _, entries in read for entry in entries for region in _regions(entry)]
     classes = _Classes(regions)
     for file, entries in read:
@@ -107,10 +101,10 @@ def _read_entry(
 ) -> None:
     name = str(entry["filename"])
     where = f"{file}: {name}"
-    path = find_image(name, folders)
-    size = known_size(found, where, name, path, (None, None))
-    if size is None or path is None:
+    image = known_image(found, where, name, folders)
+    if image is None:
         return
+    path, size = image
     items: list[tuple[str, Item] | None] = []
     for index, region in enumerate(_regions(entry)):
         place = f"{where}: regions[{index}]"

@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from .images import find_image, images_in, known_size
+from ..io.extras import import_extra
+from .images import class_names, find_image, images_below, known_size
 from .model import Collector, DatasetError, Item
 
 #: Shares may pass 0 and 1 by this: rounding and corners beside the image.
@@ -40,17 +41,13 @@ def read_yolo(config: Path, found: Collector) -> None:
 
 def read_label_studio(folder: Path, found: Collector) -> None:
     """Read Label Studio's YOLO export: ``classes.txt``, ``images/``, ``labels/``."""
-    names = [line.strip() for line in (folder / "classes.txt").read_text(encoding="utf-8").splitlines()]
-    found.names += [name for name in names if name]
-    for path in images_in(folder / "images"):
+    found.names += class_names(folder)
+    for path in images_below(folder / "images"):
         _read_image(path, None, found)
 
 
 def _read_yaml(config: Path) -> dict[str, Any]:
-    try:
-        import yaml
-    except ImportError as error:
-        raise ImportError(f'reading {config.name} needs PyYAML: pip install "mobileinst[train]"') from error
+    yaml = import_extra("yaml", f"reading {config.name} needs PyYAML", "train")
     try:
         data = yaml.safe_load(config.read_text(encoding="utf-8"))
     except yaml.MarkedYAMLError as error:
@@ -90,7 +87,7 @@ def _images(config: Path, key: str, value: Any, roots: list[Path]) -> list[Path]
         if place is None:
             raise DatasetError(f"{config}: {key}: {name} does not exist")
         if place.is_dir():
-            found += images_in(place) or images_in(place / "images")
+            found += images_below(place) or images_below(place / "images")
             continue
         for line in place.read_text(encoding="utf-8").splitlines():
             if line.strip():
@@ -109,7 +106,7 @@ def _label_file(image: Path) -> Path:
 
 
 def _read_image(path: Path, part: str | None, found: Collector) -> None:
-    size = known_size(found, str(path), path.name, path if path.is_file() else None, (None, None))
+    size = known_size(found, str(path), path.name, path if path.is_file() else None)
     if size is None:
         return
     labels = _label_file(path)
