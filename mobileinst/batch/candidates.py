@@ -75,12 +75,10 @@ class CandidateRecorder(Tracker):
         self._origins: dict[int, tuple[int, int]] = {}
 
     def next_frame(self, size: tuple[int, int], keyframe_every: int) -> bool:
-        """As Tracker.next_frame."""
         self.frame += 1
         return super().next_frame(size, keyframe_every)
 
     def follow(self, masks: NDArray[np.bool_]) -> None:
-        """As Tracker.follow."""
         super().follow(masks)
         last = {track.detection: track.mask for track in self.visible}
         for track in self._own.visible:

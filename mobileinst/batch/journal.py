@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import IO, Any
 
-from ..io.files import Output
+from ..io.records import RecordFile, read_records
 from ..video import VideoError
 
 #: Below the output folder; holds the journal, the lock and the attempts at work.
@@ -34,19 +33,15 @@ class Journal:
         # What runs left that were killed.
         shutil.rmtree(self.attempts, ignore_errors=True)
         self.attempts.mkdir(exist_ok=True)
-        self._path = folder / "journal.jsonl"
-        self.records = _read(self._path)
-        with Output(self._path) as fresh:
-            file = fresh.open()
-            for record in self.records.values():
-                file.write(json.dumps(record) + "\n")
-        self._file: TextIO = self._path.open("a", encoding="utf-8")
+        path = folder / "journal.jsonl"
+        found = (record for record in read_records(path) if isinstance(record, dict) and "place" in record)
+        self.records: dict[str, dict[str, Any]] = {str(record["place"]): record for record in found}
+        self._file = RecordFile(path, self.records.values())
 
     def add(self, record: dict[str, Any]) -> None:
         """Note what became of a source."""
         self.records[record["place"]] = record
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
+        self._file.add(record)
 
     def clear_attempts(self, name: str) -> int:
         """Remove what attempts at a source left, its pieces included, and say how many it had as a whole."""
@@ -66,19 +61,6 @@ class Journal:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-def _read(path: Path) -> dict[str, dict[str, Any]]:
-    records: dict[str, dict[str, Any]] = {}
-    if path.is_file():
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                try:
-                    record = json.loads(line)
-                    records[str(record["place"])] = record
-                except (ValueError, KeyError, TypeError):
-                    continue
-    return records
 
 
 def _locked(path: Path, output: Path) -> IO[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,12 +149,10 @@ def _placed(paths: Sequence[str], base: str) -> list[Source]:
         relative = Path(os.path.relpath(path, base))
         if relative.parts[:1] in ((".",), ("..",), ()):
             raise VideoError(f"{path} doesn't lie below {base}")
-        short = relative if os.path.isdir(path) else relative.with_suffix("")
-        places.append((short.as_posix(), relative.as_posix()))
+        without = relative if os.path.isdir(path) else relative.with_suffix("")
+        places.append((without.as_posix(), relative.as_posix()))
     # Compared as a file system would that ignores case.
-    counts: dict[str, int] = {}
-    for short_place, _ in places:
-        counts[short_place.lower()] = counts.get(short_place.lower(), 0) + 1
+    counts = Counter(short.lower() for short, _ in places)
     return [
         Source(path, short if counts[short.lower()] == 1 else whole)
         for path, (short, whole) in zip(paths, places, strict=True)

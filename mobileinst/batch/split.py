@@ -10,14 +10,14 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..parallel.pool import Failed, Finished, Pool, Progressed, Report
+from ..parallel.pool import Event, Failed, Finished, Pool, Progressed, Report
 from ..results import Instances
 from ..segmenter import Segmenter
 from ..video import Frame, FrameSource, VideoError
 from .candidates import Prober, find_candidates
 from .join import Joiner, join
 from .pieces import Piece, cut
-from .work import Clock, Job, Tracked, TrackJob, attempt_folder, track_into
+from .work import Done, Job, Tracked, TrackJob, attempt_folder, track_into
 
 #: Files in the attempts' folders: seconds of all frames, and what a piece gave.
 TIMES, RESULTS = "times.npy", "piece.npz"
@@ -25,8 +25,8 @@ TIMES, RESULTS = "times.npy", "piece.npz"
 DRAWN = ("video", "picture")
 
 
-@dataclass(frozen=True)
-class SplitPlan:
+@dataclass
+class SplitPlan(Done):
     """The pieces of a source; its frames' times lie in `TIMES` in `folder`."""
 
     pieces: tuple[Piece, ...]
@@ -46,14 +46,12 @@ class SplitJob(Job):
             return SplitPlan(plan.pieces, str(folder))
 
 
-@dataclass(frozen=True)
-class TrackedPiece:
+@dataclass
+class TrackedPiece(Done):
     """A piece whose candidates lie in `RESULTS` in an attempt's folder."""
 
     piece: Piece
     folder: str
-    seconds: float
-    processor: float
 
 
 @dataclass(frozen=True)
@@ -63,10 +61,9 @@ class PieceJob(Job):
     piece: Piece
 
     def run(self, segmenter: Segmenter, report: Report) -> TrackedPiece:
-        start = Clock()
         with attempt_folder(self.attempts, self.name) as folder:
             find_candidates(self.source(), self.piece, segmenter, self.options, report).save(folder / RESULTS)
-            return TrackedPiece(self.piece, str(folder), start.seconds(), start.processor())
+            return TrackedPiece(self.piece, str(folder))
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,6 @@ class JoinJob(Job):
     tracked: tuple[TrackedPiece, ...]
 
     def run(self, segmenter: Segmenter, report: Report) -> Tracked:
-        start = Clock()
         source = self.source()
         prober = Prober(source, segmenter, self.options)
         if not set(DRAWN) & set(self.options.outputs):
@@ -86,7 +82,7 @@ class JoinJob(Job):
         files = [(tracked.piece, Path(tracked.folder) / RESULTS) for tracked in self.tracked]
         replay = Replay(source.name, join(files, joiner))
         with attempt_folder(self.attempts, self.name) as folder:
-            joined = track_into(folder, source, cast(Segmenter, replay), self.options, start, report)
+            joined = track_into(folder, source, cast(Segmenter, replay), self.options, report)
         joined.seconds += sum(tracked.seconds for tracked in self.tracked)
         joined.processor += sum(tracked.processor for tracked in self.tracked)
         return joined
@@ -112,7 +108,7 @@ class Replay:
         self._instances = instances
 
     def stream(self, **options: Any) -> Replay:
-        """As Segmenter.stream; there is one only."""
+        """There is one only."""
         return self
 
     def step(self, image: NDArray[np.uint8]) -> Instances:
@@ -143,7 +139,7 @@ class Split:
         """Frames tracked so far, and in all, those of the overlaps twice."""
         return sum(self._frames.values()), sum(piece.end - piece.first for piece in self._plan.pieces)
 
-    def takes(self, event: Progressed | Finished | Failed) -> bool:
+    def takes(self, event: Event) -> bool:
         """Go on after an event; False for one that ends the source."""
         payload = event.task.payload
         if isinstance(payload, PieceJob):
@@ -155,7 +151,7 @@ class Split:
             return isinstance(event, Progressed)
         return False
 
-    def _takes_piece(self, piece: Piece, event: Progressed | Finished | Failed) -> bool:
+    def _takes_piece(self, piece: Piece, event: Event) -> bool:
         if self._over:
             return True
         if isinstance(event, Progressed):

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -31,21 +30,26 @@ from .options import REPORT, Options
 
 
 @dataclass
-class Tracked:
+class Done:
+    """What a job gave, and the seconds that it took, by the clock and of all threads of its process."""
+
+    seconds: float = field(default=0.0, kw_only=True)
+    processor: float = field(default=0.0, kw_only=True)
+
+
+@dataclass
+class Tracked(Done):
     """What became of one source.
 
-    folder: the attempt's, which holds the outputs, by name in `files`. seconds: from opening the source to
-    its last output; processor: those that all threads of the process worked meanwhile. error: why it ended
-    before the source did; what came before is in the files. worker: host and process. memory: the process's
-    greatest resident size so far, in bytes.
+    folder: the attempt's, which holds the outputs, by name in `files`. error: why it ended before the source
+    did; what came before is in the files. worker: host and process. memory: the process's greatest resident
+    size so far, in bytes.
     """
 
     folder: str
     files: dict[str, str]
     frames: int
     tracks: int
-    seconds: float
-    processor: float
     error: str | None
     worker: str
     memory: int
@@ -66,7 +70,7 @@ class Job(ABC):
     options: Options
 
     @abstractmethod
-    def run(self, segmenter: Segmenter, report: Report) -> Any:
+    def run(self, segmenter: Segmenter, report: Report) -> Done:
         """Do it with a worker's Segmenter; `report` is called with the frames done and those there are, where
         known."""
 
@@ -90,12 +94,16 @@ class WorkerSetup:
 
 @dataclass(frozen=True)
 class Worker:
-    """Runs jobs on one Segmenter."""
+    """Runs jobs on one Segmenter, and says how long they take."""
 
     segmenter: Segmenter
 
-    def __call__(self, job: Job, report: Report) -> Any:
-        return job.run(self.segmenter, report)
+    def __call__(self, job: Job, report: Report) -> Done:
+        start, start_of_processor = time.perf_counter(), time.process_time()
+        done = job.run(self.segmenter, report)
+        done.seconds += time.perf_counter() - start
+        done.processor += time.process_time() - start_of_processor
+        return done
 
 
 @dataclass(frozen=True)
@@ -103,20 +111,14 @@ class TrackJob(Job):
     """Track one source as `mobileinst track` does."""
 
     def run(self, segmenter: Segmenter, report: Report) -> Tracked:
-        start = Clock()
         with attempt_folder(self.attempts, self.name) as folder:
-            return track_into(folder, self.source(), segmenter, self.options, start, report)
+            return track_into(folder, self.source(), segmenter, self.options, report)
 
 
 def track_into(
-    folder: Path,
-    source: FrameSource,
-    segmenter: Segmenter,
-    options: Options,
-    start: Clock,
-    report: Report,
+    folder: Path, source: FrameSource, segmenter: Segmenter, options: Options, report: Report
 ) -> Tracked:
-    """Track a source into an attempt's folder; `start` is when its work began."""
+    """Track a source into an attempt's folder."""
     files = options.files(folder / "out")
     summary = track(
         source,
@@ -139,27 +141,10 @@ def track_into(
         files={name: path.name for name, path in files.items()},
         frames=summary.frames,
         tracks=len(summary.tracks),
-        seconds=start.seconds(),
-        processor=start.processor(),
         error=None if summary.stopped is None else str(summary.stopped),
         worker=f"{socket.gethostname()}:{os.getpid()}",
         memory=peak_memory(),
     )
-
-
-class Clock:
-    """What time and processor time passed since it was made."""
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter(), time.process_time()
-
-    def seconds(self) -> float:
-        """Seconds by the clock."""
-        return time.perf_counter() - self._start[0]
-
-    def processor(self) -> float:
-        """Seconds of all threads of this process."""
-        return time.process_time() - self._start[1]
 
 
 @contextmanager

@@ -91,7 +91,8 @@ def run(options: argparse.Namespace) -> int:
     except (KeyboardInterrupt, SystemExit):
         print("what is done is kept: the same command goes on from here", file=sys.stderr)
         raise
-    _describe(report, time.perf_counter() - start, options.output / SUMMARY, quiet=options.quiet)
+    if not options.quiet:
+        _describe(report, time.perf_counter() - start, options.output / SUMMARY)
     return 1 if report.count("failed") else 0
 
 
@@ -100,18 +101,9 @@ def _options(options: argparse.Namespace) -> Options:
     from ...export import export_formats
 
     wanted = [n for n in (*export_formats("track"), REPORT) if n != "json" and getattr(options, n)]
-    return Options(
-        ("json", *wanted),
-        keyframe_every=options.keyframe_every,
-        score_threshold=options.score_threshold,
-        forget_after=options.forget_after,
-        iou_weight=options.iou_weight,
-        max_frames=options.max_frames,
-        fps=options.fps,
-        boxes=options.boxes,
-        labels=not options.no_labels,
-        split=options.split,
-    )
+    names = ("keyframe_every", "score_threshold", "forget_after", "iou_weight", "max_frames", "fps")
+    given = {name: getattr(options, name) for name in (*names, "boxes", "split")}
+    return Options(("json", *wanted), labels=not options.no_labels, **given)
 
 
 def _workers(options: argparse.Namespace) -> Workers:
@@ -125,11 +117,9 @@ def _workers(options: argparse.Namespace) -> Workers:
     return Workers(jobs, threads, options.ray, options.retries, options.timeout or None)
 
 
-def _describe(report: BatchReport, seconds: float, summary: Path, *, quiet: bool) -> None:
+def _describe(report: BatchReport, seconds: float, summary: Path) -> None:
     from ...batch.progress import duration
 
-    if quiet:
-        return
     frames = sum(record["frames"] for record in report.records)
     before = f" ({report.resumed} by an earlier run)" if report.resumed else ""
     sources = f"{len(report.records)} source{'s' * (len(report.records) != 1)}"

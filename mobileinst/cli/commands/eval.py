@@ -28,59 +28,58 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="coco|ytvis|check")
     for kind, name, items in (("coco", "COCO", "images"), ("ytvis", "YouTube-VIS", "videos")):
-        one = kinds.add_parser(kind, help=f"{name}: masks of {items}")
-        one.add_argument("--annotations", required=True, type=Path, metavar="A.json")
-        one.add_argument("--images", type=Path, metavar="DIR", help=f"folder of the {items}")
-        one.add_argument("--results", type=Path, metavar="R.json", help="measure this file, run no model")
-        one.add_argument("--weights", metavar="FILE", help="weights file or name (default: the shipped ones)")
-        one.add_argument(
-            "--output",
-            type=Path,
-            default=Path(f"{kind}-results.json"),
-            metavar="R.json",
-            help="results in the official format; the table and the picture go beside it (%(default)s)",
-        )
-        one.add_argument("--size", type=int, metavar="N", help="shorter side of the network's input")
-        one.add_argument("--threads", type=int, metavar="N", help="of each process (1 with several)")
-        add_precision(one)
-        one.add_argument(
-            "--jobs", type=parse_count, metavar="N", help=f"processes that share the {items} (1)"
-        )
-        one.add_argument(
-            "--ray", metavar="ADDRESS", help="spread over a Ray cluster: auto, local, an address"
-        )
-        one.add_argument(
-            "--classes",
-            metavar="A,B",
-            help="measure in these classes (categories by name or supercategory) instead of the model's",
-        )
-        one.add_argument("--min-score", type=float, metavar="S", help="least score that is written")
-        one.add_argument("-q", "--quiet", action="store_true", help="show no progress")
-        if kind == "coco":
-            one.add_argument(
-                "--mirror", action="store_true", help="measure the images flipped from left to right, too"
-            )
-        if kind == "ytvis":
-            one.add_argument(
-                "--fps",
-                type=parse_rate,
-                default=30.0,
-                metavar="R",
-                help="frames a second of videos that don't say theirs, for false tracks per minute (30)",
-            )
-            one.add_argument("--keyframe-every", type=int, default=3, metavar="T", help="(%(default)s)")
-            one.add_argument(
-                "--shown-score",
-                type=float,
-                metavar="S",
-                help="least score of a track that counts for identities (default: the weights' threshold)",
-            )
-        one.set_defaults(work=_measure)
+        _add_measuring(kinds.add_parser(kind, help=f"{name}: masks of {items}"), kind, items)
     check = kinds.add_parser("check", help="say what is wrong with a results file")
     check.add_argument("results", type=Path, metavar="R.json")
     check.add_argument("--annotations", type=Path, metavar="A.json", help="check ids and sizes against these")
     check.add_argument("--format", choices=("coco", "ytvis"), help="(default: found out from the file)")
     check.set_defaults(work=_check)
+
+
+def _add_measuring(one: argparse.ArgumentParser, kind: str, items: str) -> None:
+    one.add_argument("--annotations", required=True, type=Path, metavar="A.json")
+    one.add_argument("--images", type=Path, metavar="DIR", help=f"folder of the {items}")
+    one.add_argument("--results", type=Path, metavar="R.json", help="measure this file, run no model")
+    one.add_argument("--weights", metavar="FILE", help="weights file or name (default: the shipped ones)")
+    one.add_argument(
+        "--output",
+        type=Path,
+        default=Path(f"{kind}-results.json"),
+        metavar="R.json",
+        help="results in the official format; the table and the picture go beside it (%(default)s)",
+    )
+    one.add_argument("--size", type=int, metavar="N", help="shorter side of the network's input")
+    one.add_argument("--threads", type=int, metavar="N", help="of each process (1 with several)")
+    add_precision(one)
+    one.add_argument("--jobs", type=parse_count, metavar="N", help=f"processes that share the {items} (1)")
+    one.add_argument("--ray", metavar="ADDRESS", help="spread over a Ray cluster: auto, local, an address")
+    one.add_argument(
+        "--classes",
+        metavar="A,B",
+        help="measure in these classes (categories by name or supercategory) instead of the model's",
+    )
+    one.add_argument("--min-score", type=float, metavar="S", help="least score that is written")
+    one.add_argument("-q", "--quiet", action="store_true", help="show no progress")
+    if kind == "coco":
+        one.add_argument(
+            "--mirror", action="store_true", help="measure the images flipped from left to right, too"
+        )
+    if kind == "ytvis":
+        one.add_argument(
+            "--fps",
+            type=parse_rate,
+            default=30.0,
+            metavar="R",
+            help="frames a second of videos that don't say theirs, for false tracks per minute (30)",
+        )
+        one.add_argument("--keyframe-every", type=int, default=3, metavar="T", help="(%(default)s)")
+        one.add_argument(
+            "--shown-score",
+            type=float,
+            metavar="S",
+            help="least score of a track that counts for identities (default: the weights' threshold)",
+        )
+    one.set_defaults(work=_measure)
 
 
 def run(options: argparse.Namespace) -> int:
