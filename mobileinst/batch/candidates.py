@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Candidates:
 
     def sure(self) -> NDArray[np.bool_]:
         """Which candidates reach the threshold of their best class, bool (n,)."""
-        return _sure(self.detections, self.thresholds)
+        return Keyframe.of(self.detections, self.thresholds).sure
 
 
 class CandidateRecorder(Tracker):
@@ -85,18 +85,14 @@ class CandidateRecorder(Tracker):
             track.mask = last[track.detection]
         self.keyframes[-1].last[:] = masks
 
-    def update(
-        self,
-        detections: Detections,
-        thresholds: NDArray[np.float32],
-        predicted: NDArray[np.bool_] | None = None,
-    ) -> list[Track]:
+    def take(self, keyframe: Keyframe) -> list[Track]:
         """The candidates that a track may go on with, as tracks."""
         number = len(self.keyframes)
-        shown = np.flatnonzero(self._reachable(detections, thresholds, predicted))
+        detections, predicted = keyframe.detections, keyframe.predicted
+        shown = np.flatnonzero(self._reachable(keyframe))
         tried = self._places if predicted is not None else []
         rows = [self._places.index(self._origins[track.id]) for track in self._own.tracks]
-        self._own.update(detections, thresholds, None if predicted is None else predicted[rows])
+        self._own.take(replace(keyframe, predicted=None if predicted is None else predicted[rows]))
         self._origins |= {track.id: (number, track.detection) for track in self._own.visible}
         lost = [track for track in self._own.tracks if track.missed]
         self.tracks = [_track(detections, int(i)) for i in shown] + lost
@@ -106,7 +102,7 @@ class CandidateRecorder(Tracker):
             Candidates(
                 self.frame,
                 detections,
-                np.asarray(thresholds, np.float32),
+                np.asarray(keyframe.thresholds, np.float32),
                 np.array(tried, np.int64).reshape(-1, 2),
                 empty if predicted is None else predicted,
                 shown,
@@ -115,29 +111,19 @@ class CandidateRecorder(Tracker):
         )
         return self.visible
 
-    def _reachable(
-        self, detections: Detections, thresholds: NDArray[np.float32], predicted: NDArray[np.bool_] | None
-    ) -> NDArray[np.bool_]:
+    def _reachable(self, keyframe: Keyframe) -> NDArray[np.bool_]:
         """Which candidates may begin a track or continue one of those shown before, bool (n,)."""
         if self._late and not self.keyframes:
-            return np.ones(len(detections), np.bool_)
-        sure = _sure(detections, thresholds)
+            return np.ones(len(keyframe.detections), np.bool_)
         # Lost tracks return with sure candidates only.
         self.tracks = self.visible
-        if not self.tracks or not len(detections):
-            return sure
+        if not self.tracks or not len(keyframe.detections):
+            return keyframe.sure
         for track in self.tracks:
             track.missed = 1
-        masks = None if predicted is None else predicted[: len(self.tracks)]
-        _, near = similarity(self, Keyframe(detections, sure, thresholds, masks))
-        reachable: NDArray[np.bool_] = sure | near.any(0)
-        return reachable
-
-
-def _sure(detections: Detections, thresholds: NDArray[np.float32]) -> NDArray[np.bool_]:
-    best = np.argmax(detections.class_scores, 1)
-    sure: NDArray[np.bool_] = np.max(detections.class_scores, 1, initial=0) >= thresholds[best]
-    return sure
+        masks = None if keyframe.predicted is None else keyframe.predicted[: len(self.tracks)]
+        _, near = similarity(self, replace(keyframe, predicted=masks))
+        return np.asarray(keyframe.sure | near.any(0))
 
 
 def _track(detections: Detections, i: int) -> Track:
@@ -204,14 +190,9 @@ class _Probe(Tracker):
         self.tracks = [Track(i, kernel, nothing, scores, 0.0, missed=1) for i, kernel in enumerate(kernels)]
         self.predicted: NDArray[np.bool_] | None = None
 
-    def update(
-        self,
-        detections: Detections,
-        thresholds: NDArray[np.float32],
-        predicted: NDArray[np.bool_] | None = None,
-    ) -> list[Track]:
+    def take(self, keyframe: Keyframe) -> list[Track]:
         """Keep `predicted`; nothing is shown."""
-        self.predicted = predicted
+        self.predicted = keyframe.predicted
         return []
 
 

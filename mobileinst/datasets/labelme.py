@@ -115,9 +115,6 @@ def _mask(text: Any, points: list[tuple[float, float]]) -> list[list[float]]:
             mask = np.asarray(image.convert("L")) > 0
     except (TypeError, ValueError, binascii.Error, OSError):
         raise DatasetError("expected the mask as a PNG in base64") from None
-    x, y = points[0]
-    return [
-        [float(v) for corner in ring.tolist() for v in (corner[0] + round(x), corner[1] + round(y))]
-        for rings in [mask_polygons(mask, 0.0)]
-        for ring in ([join_rings(rings)] if rings else [])
-    ]
+    rings = mask_polygons(mask, 0.0)
+    corner = np.round(points[0]).astype(np.float32)
+    return [(join_rings(rings) + corner).ravel().tolist()] if rings else []

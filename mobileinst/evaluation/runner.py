@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..export import coco_results
 from ..inputs import check_count, check_thresholds
 from ..results import Instances, encode
-from ..tracking import Detections, Track, Tracker
+from ..tracking import Keyframe, Track, Tracker
 from ..video import read_image
 from .entries import DataError
 from .files import CategoryMap, read_annotations
@@ -184,16 +184,11 @@ class ScoreRecorder(Tracker):
         """With the options and the association of another Tracker."""
         return cls(**tracker.options, association=tracker.association)
 
-    def update(
-        self,
-        detections: Detections,
-        thresholds: NDArray[np.float32],
-        predicted: NDArray[np.bool_] | None = None,
-    ) -> list[Track]:
-        """As Tracker.update."""
-        visible = super().update(detections, thresholds, predicted)
+    def take(self, keyframe: Keyframe) -> list[Track]:
+        """As Tracker.take."""
+        visible = super().take(keyframe)
         for track in visible:
-            scores = detections.class_scores[track.detection].astype(np.float64)
+            scores = keyframe.detections.class_scores[track.detection].astype(np.float64)
             number, total = self._sums.get(track.id, (0, np.zeros_like(scores)))
             self._sums[track.id] = number + 1, total + scores
         return visible

@@ -60,7 +60,8 @@ def validate(results: Any, gt: Any = None, kind: str | None = None) -> list[Prob
     except DataError as error:
         return [Problem("file", str(error))]
     if not isinstance(entries, list):
-        hint = '; the list under "annotations" may be what is meant' if _has(entries, "annotations") else ""
+        inner = isinstance(entries, dict) and "annotations" in entries
+        hint = '; the list under "annotations" may be what is meant' if inner else ""
         return [Problem("file", f"expected a list of results, got {type(entries).__name__}{hint}")]
     if not entries:
         return [Problem("file", "the list of results is empty", error=False)]
@@ -88,10 +89,6 @@ class _Truth:
 def _guess(entries: list[Any]) -> str:
     first = next((entry for entry in entries if isinstance(entry, dict)), {})
     return "ytvis" if "video_id" in first or "segmentations" in first else "coco"
-
-
-def _has(value: Any, key: str) -> bool:
-    return isinstance(value, dict) and key in value
 
 
 def _entry(where: str, entry: Any, form: _Format, truth: _Truth | None) -> Iterator[Problem]:
@@ -157,7 +154,7 @@ def _masks(
     for frame, mask in enumerate(masks):
         if mask is not None:
             yield from _mask(f"{where}, frame {frame}", mask, size)
-            if _has(mask, "size") and isinstance(mask["size"], list):
+            if isinstance(mask, dict) and isinstance(mask.get("size"), list):
                 sizes.add(str(mask["size"]))
     if len(sizes) > 1:
         yield Problem(where, f"its masks differ in size: {', '.join(sorted(sizes))}")

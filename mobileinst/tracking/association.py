@@ -92,6 +92,18 @@ class Keyframe:
     thresholds: NDArray[np.float32]
     predicted: NDArray[np.bool_] | None = None
 
+    @classmethod
+    def of(
+        cls,
+        detections: Detections,
+        thresholds: NDArray[np.float32],
+        predicted: NDArray[np.bool_] | None = None,
+    ) -> Keyframe:
+        """One whose sure candidates are found by their scores."""
+        best = np.argmax(detections.class_scores, 1)
+        sure = np.max(detections.class_scores, 1, initial=0) >= thresholds[best]
+        return cls(detections, sure, thresholds, predicted)
+
 
 #: Pairs (index of a track, index of a candidate), one to one.
 Association: TypeAlias = Callable[["Tracker", Keyframe], Iterable[tuple[int, int]]]

@@ -176,14 +176,16 @@ class Tracker:
         """
         if len(detections):
             self.check_model(detections.kernels.shape[1], detections.class_scores.shape[1])
-        labels = np.argmax(detections.class_scores, 1)
+        return self.take(Keyframe.of(detections, thresholds, predicted))
+
+    def take(self, keyframe: Keyframe) -> list[Track]:
+        """What `update` does with a keyframe, for subclasses to override."""
+        detections = keyframe.detections
         scores: NDArray[np.float32] = np.max(detections.class_scores, 1, initial=0)
-        sure = scores >= thresholds[labels]
-        free = sure.copy()
-        ranks = scores.copy()
+        free, ranks = keyframe.sure.copy(), scores.copy()
         for track in self.tracks:
             track.missed += 1
-        for row, chosen in self._pairs(Keyframe(detections, sure, thresholds, predicted)):
+        for row, chosen in self._pairs(keyframe):
             self._continue(self.tracks[row], detections, chosen)
             free[chosen] = False
             ranks[chosen] /= self.keep_ratio

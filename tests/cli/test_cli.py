@@ -145,7 +145,7 @@ def test_segment_images(material: Path, tmp_path: Path) -> None:
 
 
 def test_a_missing_extra_is_named_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "PIL", None)
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
     PictureSink(tmp_path / "x.png")
     with pytest.raises(ImportError, match=r"mobileinst\[image\]"):
         PictureSink(tmp_path / "x.jpg")

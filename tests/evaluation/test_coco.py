@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -168,13 +168,6 @@ def test_results_that_are_wrong(changes: dict, says: str) -> None:
 
 
 def test_without_pycocotools(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def refuse(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name.startswith("pycocotools"):
-            raise ImportError("No module named 'pycocotools'")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    monkeypatch.setitem(sys.modules, "pycocotools.coco", None)
     with pytest.raises(ImportError, match=r'pip install "mobileinst\[eval\]"'):
         evaluate(*random_set(0))

@@ -121,10 +121,23 @@ def test_training_is_imported_when_it_begins() -> None:
 
 @pytest.mark.parametrize("path", [p for p in PYTHON if p.name != "__main__.py"], ids=_name)
 def test_imports_stay_within_walls(path: Path) -> None:
-    room = _room(path.relative_to(ROOT).with_suffix("").parts)
-    rooms = {_room(module.split(".")) for module in _imports(path) if _within(module, "mobileinst")}
+    room = _room_of(path)
     permitted = set(MAY_IMPORT) if room in ABOVE else MAY_IMPORT[room]
-    assert rooms - {room, "mobileinst", "__version__", *permitted} == set()
+    assert _rooms_used(path) - {room, "mobileinst", "__version__", *permitted} == set()
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_walls_permit_no_more_than_is_used(room: str) -> None:
+    used = [_rooms_used(path) for path in PYTHON if _room_of(path) == room]
+    assert MAY_IMPORT[room] - set().union(*used) == set()
+
+
+def _rooms_used(path: Path) -> set[str]:
+    return {_room(module.split(".")) for module in _imports(path) if _within(module, "mobileinst")}
+
+
+def _room_of(path: Path) -> str:
+    return _room(path.relative_to(ROOT).with_suffix("").parts)
 
 
 def _room(parts: Sequence[str]) -> str:
