@@ -64,7 +64,9 @@ class Backbone:
         pool = thread_pool(threads)
         parameters = Parameters(self.weights.tensors, _native.tier())
         loaded = self.weights
-        self._precision = policy = choose_precision(precision, parameters.tier, loaded.ranges)
+        self._precision = policy = choose_precision(
+            precision, parameters.tier, loaded.ranges, loaded.float_nodes
+        )
         self._programs = SizeCache(
             lambda height, width: _compile(loaded, parameters, pool, (height, width), policy)
         )

@@ -24,16 +24,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mobileinst.engine.calibration import Observers
+from mobileinst.engine.calibration import Observers, int8_inputs
 from mobileinst.engine.parameters import (
     ROUNDING,
     ConvLayer,
-    Normalisation,
     Parameters,
     normalised,
     rounding_shift,
 )
-from mobileinst.engine.precision import TABLE_BITS, offered_precisions, quantisation_of
+from mobileinst.engine.precision import TABLE_BITS, Precision, offered_precisions, quantisation_of
 from mobileinst.io.files import check_outputs, check_writable
 from mobileinst.segmenter import Segmenter, network_size
 from mobileinst.video import read_image
@@ -144,18 +143,18 @@ def observe(weights: Weights, frames: Iterable[NDArray[np.uint8]]) -> Observed:
 
 
 def choose_ranges(
-    found: Observed, keep: Sequence[str] = (), finest: int = FINEST
+    found: Observed, keep: Sequence[str] = (), finest: int = 1
 ) -> tuple[dict[str, Choice], dict[str, str]]:
     """Each node's range, and those that stay in float32 with the reason."""
     choices: dict[str, Choice] = {}
     floats: dict[str, str] = {}
+    kept = set(kept_nodes(found, keep))
     for name, values in found.values.items():
-        node = name.removesuffix(":sums").removesuffix(":activated")
         if found.strides.get(name, finest) < finest:
             floats[name] = f"finer than 1/{finest}"
             continue
         choice = choose_range(values, found.activations.get(name))
-        if any(node == kept or node.startswith(f"{kept}.") for kept in keep):
+        if _node_of(name) in kept:
             floats[name] = "asked for"
         elif choice.error > _WORST:
             floats[name] = f"error {100 * choice.error:.1f} %"
@@ -164,29 +163,49 @@ def choose_ranges(
     return choices, floats
 
 
-def with_ranges(metadata: Mapping[str, Any], choices: Mapping[str, Choice]) -> dict[str, Any]:
-    """Metadata of a weights file that also holds these ranges."""
+def kept_nodes(found: Observed, keep: Sequence[str]) -> list[str]:
+    """The nodes that groups are made of, by name."""
+    nodes = dict.fromkeys(_node_of(name) for name in found.values)
+    return [node for node in nodes if any(node == kept or node.startswith(f"{kept}.") for kept in keep)]
+
+
+def _node_of(name: str) -> str:
+    """The node whose sums or result an observed name stands for."""
+    return name.removesuffix(":sums").removesuffix(":activated")
+
+
+def with_ranges(
+    metadata: Mapping[str, Any], choices: Mapping[str, Choice], keep: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Metadata of a weights file that also holds these ranges, and names the nodes that stay in float32."""
     ranges = {
         name: [round(limit, 6) for limit in choice.range]
         for name, choice in choices.items()
         if not name.endswith(":activated")
     }
-    return {**metadata, "ranges": ranges}
+    others = {name: value for name, value in metadata.items() if name != "float_nodes"}
+    return {**others, "ranges": ranges, **({"float_nodes": list(keep)} if keep else {})}
 
 
 def rounding_shifts(weights: Weights, found: Observed) -> dict[str, Array]:
-    """Tensors: what rounding each layer's weights adds to its outputs on average, which int8 takes away."""
+    """Tensors: what rounding each layer's weights adds to its outputs on average, which int8 takes away.
+
+    Args:
+        weights: With the ranges and the nodes that stay in float32.
+        found: What its nodes hold.
+    """
     parameters = Parameters(weights.tensors, "ref")
+    inputs = int8_inputs(weights, Precision("int8", weights.ranges, weights.float_nodes))
     shifts: dict[str, Array] = {}
     for layer, source, first in found.convolutions.values():
         if source not in found.values:  # what never changes
             continue
         means = np.mean(found.values[source].means, 0)[first : first + layer.inputs]
         weight, bias = parameters.folded(layer)
-        if source == "image":  # it stays bytes
-            normalisation = Normalisation(tuple(weights.mean), tuple(weights.std))
-            weight, _ = normalised(weight, bias, normalisation)
-            means = means * np.asarray(weights.std, np.float32) + np.asarray(weights.mean, np.float32)
+        if layer.name in inputs:
+            mean, std = inputs[layer.name]
+            weight, _ = normalised(weight, bias, inputs[layer.name])
+            means = means * np.asarray(std, np.float32) + np.asarray(mean, np.float32)
         shifts[layer.name + ROUNDING] = rounding_shift(weight, means)
     return shifts
 
@@ -235,8 +254,8 @@ def quantise(
     weights = Weights(plain, weights.metadata)
     found = observe(weights, (read_image(images / name) for name in chosen))
     choices, floats = choose_ranges(found, keep, finest)
-    metadata = with_ranges(weights.metadata, choices)
-    tensors = plain | rounding_shifts(weights, found)
+    metadata = with_ranges(weights.metadata, choices, kept_nodes(found, keep))
+    tensors = plain | rounding_shifts(Weights(plain, metadata), found)
     return Weights(tensors, metadata), metadata, list(report(choices, floats))
 
 

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from mobileinst import _native
 from mobileinst.engine.emit import Program, compile_program
 from mobileinst.engine.graph import VIEWS, Graph, Node
-from mobileinst.engine.parameters import ConvLayer, Parameters
-from mobileinst.engine.precision import TABLED
+from mobileinst.engine.parameters import ConvLayer, Normalisation, Parameters
+from mobileinst.engine.passes import simplify
+from mobileinst.engine.precision import TABLED, Precision, assign_types
 from mobileinst.engine.session import record_network, thread_pool
 from mobileinst.weights import Weights
 
@@ -110,6 +111,24 @@ class Observers:
         if size not in self._made:
             self._made[size] = Observer(self._weights, self._parameters, size, self._pool)
         return self._made[size]
+
+
+def int8_inputs(weights: Weights, precision: Precision) -> dict[str, Normalisation]:
+    """What int8 folds into weights, by the names of layers: of those that read the image's bytes, or a
+    concatenation whose parts have quantisations of their own."""
+    parameters = Parameters(weights.tensors, "ref")
+    graph, outputs = record_network(weights, parameters, (weights.size, weights.size))
+
+    def fuses(node: Node) -> bool:
+        return precision.fuses(node, parameters.tier)
+
+    final = simplify(graph, set(outputs.values()), fuses=fuses)
+    assign_types(graph, {name: final[node] for name, node in outputs.items()}, precision, parameters.tier)
+    return {
+        node.attributes["weights"].name: node.attributes["normalisation"]
+        for node in graph.nodes
+        if "normalisation" in node.attributes
+    }
 
 
 def _source(node: Node) -> tuple[Node, int]:

@@ -135,7 +135,7 @@ class _Emitter:
     def _new_tensor(self, node: Node) -> int:
         if node in self._slices:
             concat, offset = self._slices[node]
-            return self._builder.slice(self._tensor(concat), offset, node.channels)
+            return self._builder.slice(self._tensor(concat), offset, node.channels, node.quantisation)
         if node.kind == "constant":
             values = self._builder.constant(node.attributes["values"])
             return self._builder.reshape(values, node.height, node.width)
@@ -204,9 +204,11 @@ class _Emitter:
 
     def _emit_copies(self, concat: Node) -> None:
         offset, placed = 0, set()
-        for source in concat.inputs:
+        for position, source in enumerate(concat.inputs):
             if self._slices.get(source) != (concat, offset) or source in placed:
-                target = self._builder.slice(self._tensor(concat), offset, source.channels)
+                parts = concat.attributes.get("parts")
+                quantisation = parts[position] if parts else None
+                target = self._builder.slice(self._tensor(concat), offset, source.channels, quantisation)
                 op = "convert" if concat.dtype == "int8" else "copy"  # to another scale, perhaps
                 self._builder.add(op, f"{concat.name}[{offset}:]", [self._tensor(source)], target)
             placed.add(source)

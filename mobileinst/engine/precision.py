@@ -6,10 +6,13 @@ values have a known range. Everything else, inputs and outputs of plans stay flo
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
+
+import numpy as np
 
 from mobileinst import _native
 from mobileinst.engine.graph import VIEWS, Graph, Node, places_in_concats
@@ -85,11 +88,13 @@ class Precision:
 FLOAT32 = Precision()
 
 
-def choose_precision(name: str | None, tier: str | None, ranges: Mapping[str, Range]) -> Precision:
+def choose_precision(
+    name: str | None, tier: str | None, ranges: Mapping[str, Range], keep: Collection[str] = ()
+) -> Precision:
     """The policy of that name, or of MOBILEINST_PRECISION, or else the default; for a tier or that in use.
 
     "auto" is fp16 where the processor has arithmetic of it, else int8 where the tier has kernels of it and
-    the weights ranges.
+    the weights ranges. In int8 the nodes in `keep` stay in float32.
 
     Raises:
         ValueError: for an unknown name, and for a precision that the tier or the weights lack.
@@ -109,7 +114,7 @@ def choose_precision(name: str | None, tier: str | None, ranges: Mapping[str, Ra
         raise ValueError(
             f"{where}: these weights hold no ranges for int8; python -m weights_tools.quantise adds them"
         )
-    return Precision(dtype, ranges if dtype == "int8" else {})
+    return Precision(dtype, ranges, keep) if dtype == "int8" else Precision(dtype)
 
 
 def offered_precisions(tier: str | None = None) -> list[PrecisionName]:
@@ -162,6 +167,8 @@ class _Types:
         #: The type that each node takes its inputs in.
         self._reads: dict[Node, DType] = {}
         self._conversions: dict[tuple[Node, DType], Node] = {}
+        #: Concatenations whose inputs keep their own quantisations.
+        self._apart: set[Node] = set()
 
     def assign(self) -> None:
         """The types of all nodes, those of readers first."""
@@ -170,6 +177,8 @@ class _Types:
             node.dtype = self._reads[node]
             if node.kind == "conv" and node.dtype == "int8" and self._gives_floats(node):
                 node.dtype = "float32"
+            if self._keeps_parts_apart(node):
+                self._apart.add(node)
 
     def convert(self, outputs: Mapping[str, Node]) -> dict[str, Node]:
         """Add conversions wherever types differ, before the first reader, or behind an output."""
@@ -197,9 +206,17 @@ class _Types:
             return source
         key = source, dtype
         if key not in self._conversions:
-            node = Node("convert", f"{source.name}:{dtype}", *source.shape, [source], dtype=dtype)
+            if source in self._apart:
+                node = Node("concat", f"{source.name}:{dtype}", *source.shape, dtype=dtype)
+                node.inputs = [
+                    self._converted(_unconverted(part, dtype), dtype, section, order)
+                    for part in source.inputs
+                ]
+            else:
+                node = Node("convert", f"{source.name}:{dtype}", *source.shape, [source], dtype=dtype)
             node.section = section
-            source.users.append(node)
+            for read in node.inputs:
+                read.users.append(node)
             order.append(node)
             self._conversions[key] = node
         return self._conversions[key]
@@ -271,6 +288,22 @@ class _Types:
             return False
         return not any(self._takes_integers(user, conv) for user in conv.users)
 
+    def _keeps_parts_apart(self, node: Node) -> bool:
+        """Whether the inputs of a concatenation need no common quantisation.
+
+        1x1 convolutions take them as they are, with the differences in their weights and biases.
+        """
+        if node.kind != "concat" or node.dtype != "int8":
+            return False
+        readers = [user for user in node.users if self._takes_integers(user, node)]
+        return all(
+            user.kind == "conv"
+            and user.attributes["weights"].kind == "gemm"
+            and user.inputs[0] is node
+            and node not in user.inputs[1:]
+            for user in readers
+        )
+
     def _takes_integers(self, user: Node, source: Node) -> bool:
         """Whether a node, whose types are known, takes the values of one of its inputs as integers."""
         if user.kind == "conv" and user.inputs[0] is not source:  # as a residual
@@ -278,25 +311,55 @@ class _Types:
         return self._reads[user] == "int8"
 
     def _quantise(self) -> None:
-        """The quantisations of all integers: by range, but for what lies in a concatenation."""
+        """The quantisations of all integers: by range, but for what lies in a common concatenation."""
         placed = places_in_concats(self._graph)
         for node in self._graph.nodes:
-            if node.kind == "conv" and self._reads[node] == "int8" and self._reads_image(node):
-                self._read_image(node)
+            if node.kind == "conv" and self._reads[node] == "int8":
+                if self._reads_image(node):
+                    self._read_image(node)
+                elif node.inputs[0] in self._apart:
+                    self._read_parts(node)
             if node.dtype != "int8":
                 continue
             if node.kind == "input":
                 node.quantisation = IMAGE
-            elif node in placed:
+            elif node in placed and placed[node][0] not in self._apart:
                 node.quantisation = self._of_range(placed[node][0])
             elif node.kind in VIEWS or node.kind in _INT8_MAXIMA:
                 node.quantisation = node.inputs[0].quantisation
+            elif node in placed:
+                node.quantisation = self._of_part(node, placed[node][0])
             else:
                 node.quantisation = self._of_range(node)
+            if node in self._apart:
+                node.attributes["parts"] = [part.quantisation for part in node.inputs]
             sums = self._precision.ranges.get(f"{node.name}:sums")
             if node.kind == "conv" and sums is not None and node.activation in TABLED:
                 scale, zero = quantisation_of(sums, TABLE_BITS)
                 node.attributes |= {"sums_scale": scale, "sums_zero": zero}
+
+    def _of_part(self, part: Node, concat: Node) -> Quantisation:
+        """That of an input of a concatenation, of constants one that is the same for all sizes."""
+        source = _viewed(part.inputs[0] if part.kind == "convert" else part)
+        if source.name in self._precision.ranges:
+            return quantisation_of(self._precision.ranges[source.name])
+        if source.kind == "constant":
+            power = 2.0 ** math.ceil(math.log2(float(np.abs(source.attributes["values"]).max()) or 1.0))
+            return quantisation_of((-power, power))
+        return self._of_range(concat)
+
+    @staticmethod
+    def _read_parts(conv: Node) -> None:
+        """Let a convolution take the inputs of a concatenation in their own quantisations."""
+        concat = conv.inputs[0]
+        assert concat.quantisation is not None
+        scale, zero = concat.quantisation
+        mean: list[float] = []
+        std: list[float] = []
+        for part, (own, own_zero) in zip(concat.inputs, concat.attributes["parts"], strict=True):
+            mean += [scale * (own_zero - zero)] * part.channels
+            std += [scale / own] * part.channels
+        conv.attributes["normalisation"] = Normalisation(tuple(mean), tuple(std))
 
     @staticmethod
     def _read_image(conv: Node) -> None:
@@ -308,6 +371,11 @@ class _Types:
     def _of_range(self, node: Node) -> Quantisation:
         source = node.inputs[0] if node.kind == "convert" else node
         return quantisation_of(self._precision.ranges[_viewed(source).name])
+
+
+def _unconverted(node: Node, dtype: DType) -> Node:
+    """What a conversion was made of, where that has the wanted type already."""
+    return node.inputs[0] if node.kind == "convert" and node.inputs[0].dtype == dtype else node
 
 
 def _viewed(node: Node) -> Node:

@@ -63,7 +63,7 @@ class NativeModel:
         self.precision = policy = (
             precision
             if isinstance(precision, Precision)
-            else choose_precision(precision, parameters.tier, weights.ranges)
+            else choose_precision(precision, parameters.tier, weights.ranges, weights.float_nodes)
         )
         self._sessions = SizeCache(
             lambda height, width: Session(weights, parameters, pool, (height, width), policy)

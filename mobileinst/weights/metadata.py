@@ -56,6 +56,7 @@ class Weights:
         self.version: str = self.metadata["version"]
         self.card: dict[str, Any] = self.metadata["card"]
         self.ranges: dict[str, Range] = _ranges(self.metadata.get("ranges", {}))
+        self.float_nodes: tuple[str, ...] = _float_nodes(self.metadata.get("float_nodes", []))
 
     @property
     def files(self) -> list[Path]:
@@ -79,6 +80,13 @@ def _ranges(value: Any) -> dict[str, Range]:
                 f"got {short(limits)}"
             )
     return {name: (float(low), float(high)) for name, (low, high) in value.items()}
+
+
+def _float_nodes(value: Any) -> tuple[str, ...]:
+    """Names of nodes that compute in floats whatever has a range."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+        raise WeightsError(f"metadata 'float_nodes' must be a list of names, got {short(value)}")
+    return tuple(value)
 
 
 def check_score_threshold(value: Any, classes: int) -> float | tuple[float, ...]:

@@ -10,16 +10,21 @@ from numpy.typing import NDArray
 
 from mobileinst import Backbone, Segmenter, _native
 from mobileinst.engine import (
+    Graph,
     NativeModel,
+    NativeOps,
     Parameters,
     Precision,
+    Program,
     choose_precision,
+    compile_program,
     offered_precisions,
     thread_pool,
 )
 from mobileinst.engine.calibration import Observer
 from mobileinst.engine.precision import quantisation_of
 from mobileinst.network import ModelConfig
+from mobileinst.network.ops import ConvSpec
 from mobileinst.weights import Range, Weights, WeightsError
 from tests.support.networks import OUTPUTS, random_model
 
@@ -142,6 +147,54 @@ def test_a_node_without_range_or_that_is_kept_stays_in_float32() -> None:
         assert "int8" in types.values()
 
 
+def parts_program(tier: str) -> Program:
+    """A 1x1 convolution that sees nothing but the second, thousand times smaller part of a concatenation."""
+    random = np.random.default_rng(0)
+    tensors = {
+        f"{name}.weight": random.standard_normal((8, 3, 1, 1), np.float32) for name in ("large", "small")
+    }
+    tensors["large.weight"] *= 100
+    tensors["small.weight"] *= 0.1
+    mixed = random.standard_normal((5, 20, 1, 1), np.float32)
+    mixed[:, :8] = 0
+    graph = Graph()
+    ops = NativeOps(graph, Parameters(tensors | {"mixed.weight": mixed}, tier))
+    x = ops.input("x", 6, 7, 3)
+    spec = ConvSpec(8, bias=False)
+    small = ops.conv(x, "small", spec)
+    fixed = ops.constant_map(random.uniform(-0.9, 0.9, (6, 7, 4)).astype(np.float32), "fixed")
+    joined = ops.concat([ops.conv(x, "large", spec), small, fixed], "joined")
+    outputs = {
+        "mixed": ops.conv(joined, "mixed", ConvSpec(5, bias=False)),
+        "pooled": ops.average_pool(joined, (2, 2), "pooled"),
+        "small": small,
+    }
+    ranges = {"x": (-1.0, 1.0), "large": (-400.0, 400.0), "small": (-0.4, 0.3), "joined": (-400.0, 400.0)}
+    precision = Precision("int8", {**ranges, "mixed": (-2.0, 2.0)})
+    return compile_program(graph, ops.parameters, outputs, _native.ThreadPool(1), precision)
+
+
+def test_the_parts_of_a_concatenation_keep_their_ranges() -> None:
+    results = []
+    for tier in (tier for tier in _native.supported_tiers() if "int8" in offered_precisions(tier)):
+        program = parts_program(tier)
+        x = np.random.default_rng(1).uniform(-1, 1, (3, 6, 7)).astype(np.float32)
+        program.plan.load_planes(program.tensors["x"], x, [0.0] * 3, [1.0] * 3, "x")
+        program.plan.run(0)
+        results.append({name: program.read(name) for name in ("mixed", "pooled", "small")})
+        fixed = np.random.default_rng(0)
+        weights = [fixed.standard_normal((8, 3), np.float32) for _ in range(2)]
+        mixed = fixed.standard_normal((5, 20), np.float32)
+        constant = fixed.uniform(-0.9, 0.9, (6, 7, 4)).astype(np.float32).transpose(2, 0, 1)
+        small = np.einsum("oi,ihw->ohw", 0.1 * weights[1], x)
+        exact = np.einsum("oi,ihw->ohw", mixed[:, 8:], np.concatenate([small, constant]))
+        assert np.abs(results[-1]["mixed"] - exact).max() < 0.05
+        assert np.abs(results[-1]["small"] - small).max() < 0.005
+        pooled = np.concatenate([small, constant]).reshape(12, 2, 3, 7)[..., :4].mean((2, 3))
+        np.testing.assert_allclose(results[-1]["pooled"][8:, :, 0], pooled, atol=0.01)
+        np.testing.assert_array_equal(results[-1]["mixed"], results[0]["mixed"])
+
+
 def test_fp32_has_no_conversion() -> None:
     weights = random_model(CONFIGS["topformer_t"])
     session = NativeModel(weights, threads=1, precision="fp32").session(*SIZE)
@@ -197,6 +250,9 @@ def test_ranges_of_weights_are_checked() -> None:
     weights = random_model(CONFIGS["topformer_t"])
     again = Weights(weights.tensors, {**weights.metadata, "ranges": {"image": [-2, 2.5]}})
     assert again.ranges == {"image": (-2.0, 2.5)}
+    for names in ("image", [1]):
+        with pytest.raises(WeightsError, match="float_nodes"):
+            Weights(weights.tensors, {**weights.metadata, "float_nodes": names})
     for wrong in ([], {"image": [1.0]}, {"image": [2.0, 1.0]}, {"image": ["a", 1.0]}, {"image": [0, 1e300]}):
         with pytest.raises(WeightsError, match="ranges"):
             Weights(weights.tensors, {**weights.metadata, "ranges": wrong})

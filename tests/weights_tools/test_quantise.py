@@ -67,6 +67,25 @@ def test_the_tool_adds_ranges_and_changes_nothing_else(
         np.testing.assert_array_equal(after[name], tensor)
 
 
+def test_kept_nodes_stay_in_float32_though_they_read_the_image(
+    files: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    weights, annotations, images = files
+    output = tmp_path / "out.safetensors"
+    arguments = [str(weights), str(output), "--annotations", str(annotations), "--images", str(images)]
+    assert quantise.main([*arguments, "--no-ap", "--finest", "1", "--keep", "backbone.tpm.stem"]) == 0
+    found = load_weights(output)
+    assert found.float_nodes == ("backbone.tpm.stem.0.c",)
+    if "int8" in offered_precisions():
+        session = NativeModel(found, threads=1, precision="int8").session(64, 64)
+        types = {node["name"]: node["dtype"] for node in session.profile(runs=1)}
+        assert types["backbone.tpm.stem.0.c"] == "float32"
+        assert "int8" in types.values()
+    again = tmp_path / "again.safetensors"
+    assert quantise.main([str(output), str(again), *arguments[2:], "--no-ap"]) == 0
+    assert not load_weights(again).float_nodes
+
+
 @pytest.mark.parametrize("groups", [1, 2, 3])
 def test_the_shift_of_rounding_is_the_mean_error_of_outputs(groups: int) -> None:
     random = np.random.default_rng(groups)

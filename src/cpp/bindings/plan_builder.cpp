@@ -125,7 +125,15 @@ void register_plan_builder(py::module_& module) {
             },
             arg("values"), arg("dtype") = "float32", arg("quantisation") = py::none(),
             "Tokens (N, C) that never change, converted to the type.")
-        .def("slice", &PlanBuilder::slice, arg("tensor"), arg("offset"), arg("channels"))
+        .def(
+            "slice",
+            [](PlanBuilder& self, TensorId tensor, size_t offset, size_t channels,
+               const QuantisationArgument& quantisation) {
+                return quantisation ? self.slice(tensor, offset, channels, as_given(quantisation))
+                                    : self.slice(tensor, offset, channels);
+            },
+            arg("tensor"), arg("offset"), arg("channels"), arg("quantisation") = py::none(),
+            "`quantisation`: that of these channels, where it is not the tensor's.")
         .def("reshape", &PlanBuilder::reshape, arg("tensor"), arg("height"), arg("width"))
         .def("keep", &PlanBuilder::keep, arg("tensor"), arg("from_start") = false,
              "Keeps the values until the plan runs again; `from_start`: the memory is never shared.")

@@ -17,6 +17,13 @@ constexpr size_t kMaxExtent = size_t{1} << 24;
 constexpr int kMaxElementBits = sizeof(size_t) == 8 ? 34 : 28;
 constexpr size_t kMaxElements = size_t{1} << kMaxElementBits;
 
+void check_quantisation(const Quantisation& given) {
+    if (!(given.scale > 0.0f) || !std::isfinite(given.scale) || given.zero < -128 || given.zero > 127) {
+        throw std::invalid_argument("quantisation: expected a scale above 0 and a zero in -128..127, got " +
+                                    std::to_string(given.scale) + " and " + std::to_string(given.zero));
+    }
+}
+
 }  // namespace
 
 TensorId PlanBuilder::tensor(size_t height, size_t width, size_t channels, DType dtype,
@@ -28,12 +35,7 @@ TensorId PlanBuilder::tensor(size_t height, size_t width, size_t channels, DType
                                     std::to_string(height) + " x " + std::to_string(width) + " x " +
                                     std::to_string(channels));
     }
-    if (!(quantisation.scale > 0.0f) || !std::isfinite(quantisation.scale) || quantisation.zero < -128 ||
-        quantisation.zero > 127) {
-        throw std::invalid_argument("quantisation: expected a scale above 0 and a zero in -128..127, got " +
-                                    std::to_string(quantisation.scale) + " and " +
-                                    std::to_string(quantisation.zero));
-    }
+    check_quantisation(quantisation);
     PlannedTensor made;
     made.tensor = make_tensor(dtype, nullptr, height, width, channels, channels);
     made.tensor.quantisation = quantisation;
@@ -58,13 +60,20 @@ TensorId PlanBuilder::constant(size_t count, size_t channels, const float* value
     return id;
 }
 
-TensorId PlanBuilder::slice(TensorId tensor, size_t offset, size_t channels) {
+TensorId PlanBuilder::slice(TensorId tensor, size_t offset, size_t channels,
+                            const std::optional<Quantisation>& quantisation) {
     const Tensor& source = at(tensor);
     if (channels == 0 || channels > source.channels || offset > source.channels - channels) {
         throw std::invalid_argument("slice: expected channels within " + std::to_string(source.channels) +
                                     ", got " + std::to_string(channels) + " from " + std::to_string(offset));
     }
-    return view(tensor, source.height, source.width, offset, channels);
+    const TensorId made = view(tensor, source.height, source.width, offset, channels);
+    if (quantisation) {
+        check_quantisation(*quantisation);
+        tensors_[made].tensor.quantisation = *quantisation;
+        shapes_[made].quantisation = *quantisation;
+    }
+    return made;
 }
 
 TensorId PlanBuilder::reshape(TensorId tensor, size_t height, size_t width) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,9 @@ class PlanBuilder {
     /// Tokens (count, channels) that never change, converted to the type.
     TensorId constant(size_t count, size_t channels, const float* values, DType dtype = DType::Float32,
                       Quantisation quantisation = {});
-    /// Channels [offset, offset + channels) of a tensor.
-    TensorId slice(TensorId tensor, size_t offset, size_t channels);
+    /// Channels [offset, offset + channels) of a tensor, whose integers may have a quantisation of their own.
+    TensorId slice(TensorId tensor, size_t offset, size_t channels,
+                   const std::optional<Quantisation>& quantisation = std::nullopt);
     /// The same pixels as another grid.
     TensorId reshape(TensorId tensor, size_t height, size_t width);
     /// The tensor's memory holds its values until the plan runs again; `from_start`: it is never shared at
