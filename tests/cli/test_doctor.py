@@ -172,6 +172,19 @@ def test_a_part_that_fails_does_not_end_the_report(tmp_path: Path, monkeypatch: 
     assert any(text.startswith("instruction set") for _, text in findings)
 
 
+def test_a_reason_of_many_lines_is_told_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(root: Path) -> str:
+        raise ImportError(
+            "\n\nIMPORTANT: READ THIS!\n\n  * advice\n\nOriginal error was: libblas.so.3: missing\n"
+        )
+
+    monkeypatch.setattr(hardware, "board", fail)
+    findings = list(doctor.report(tmp_path))
+    assert not any("\n" in text for _, text in findings)
+    told = "machine: can't be told: ImportError: ... Original error was: libblas.so.3: missing"
+    assert (False, told) in findings
+
+
 @pytest.mark.parametrize(
     ("release", "command"),
     [

@@ -55,10 +55,17 @@ def report(root: Path = ROOT) -> Iterator[Finding]:
     )
     for part in parts:
         try:
-            yield from part(root)
+            for fine, text in part(root):
+                yield fine, _one_line(text)
         except Exception as error:  # whatever goes wrong here is the finding
             name = part.__name__.strip("_").removesuffix("_report")
-            yield False, f"{name}: can't be told: {type(error).__name__}: {error}"
+            yield False, _one_line(f"{name}: can't be told: {type(error).__name__}: {error}")
+
+
+def _one_line(text: str) -> str:
+    """The first and the last line of a text: NumPy gives twenty of advice, and the reason in the last."""
+    lines = [line.strip() for line in text.splitlines() if any(map(str.isalnum, line))]
+    return text if len(lines) < 2 else f"{lines[0]} ... {lines[-1]}"
 
 
 def _installed(root: Path) -> Iterator[Finding]:
