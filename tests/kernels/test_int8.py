@@ -105,6 +105,12 @@ CASES = [
             (1, 1, 130),
         )
     ),
+    # wider than what is computed together
+    (3, 75, 3, 16, 3, 2, 1),
+    (5, 30, 20, 70, 3, 2, 1),
+    *((6, 71, 40, 40, kernel, stride, 40) for kernel in (3, 5) for stride in (1, 2)),
+    # kernels without a loop of their own
+    (9, 12, 2, 5, 17, 1, 1),
     (9, 9, 24, 24, 7, 1, 24),
     (9, 9, 16, 16, 3, 3, 16),
 ]

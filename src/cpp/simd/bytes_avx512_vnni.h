@@ -117,32 +117,6 @@ inline void copy_bytes(const int8_t* from, size_t count, uint8_t* to) {
     }
 }
 
-/// The four vectors whose groups of four bytes are the bytes of a, b, c and d at the same place, within lanes
-/// of 16 bytes.
-inline __attribute__((always_inline)) void interleave(Bytes a, Bytes b, Bytes c, Bytes d,
-                                                      Bytes (&groups)[4]) {
-    const __m512i ab_low = _mm512_maskz_unpacklo_epi8(~0ull, a.v, b.v),
-                  ab_high = _mm512_maskz_unpackhi_epi8(~0ull, a.v, b.v),
-                  cd_low = _mm512_maskz_unpacklo_epi8(~0ull, c.v, d.v),
-                  cd_high = _mm512_maskz_unpackhi_epi8(~0ull, c.v, d.v);
-    groups[0].v = _mm512_maskz_unpacklo_epi16(~0u, ab_low, cd_low);
-    groups[1].v = _mm512_maskz_unpackhi_epi16(~0u, ab_low, cd_low);
-    groups[2].v = _mm512_maskz_unpacklo_epi16(~0u, ab_high, cd_high);
-    groups[3].v = _mm512_maskz_unpackhi_epi16(~0u, ab_high, cd_high);
-}
-
-/// Every second of the pixels that lie from p on, a vector holding PIXELS of them.
-template <int PIXELS>
-inline __attribute__((always_inline)) Bytes load_every_second(const uint8_t* p) {
-    const __m512i near = _mm512_loadu_si512(p);
-    if constexpr (PIXELS == 1) {
-        return {near};
-    } else {
-        const __m512i far = _mm512_loadu_si512(p + 64);
-        return {_mm512_maskz_shuffle_i64x2(0xff, near, far, PIXELS == 2 ? 0x44 : 0x88)};
-    }
-}
-
 /// sums * scale + shift, the product and the sum rounded once.
 inline Floats scaled(Sums sums, const float* scale, const float* shift) {
     return _mm512_fmadd_ps(_mm512_maskz_cvtepi32_ps(0xffff, sums.v), _mm512_loadu_ps(scale),

@@ -59,10 +59,6 @@ inline void interleave(Bytes a, Bytes b, Bytes c, Bytes d, Bytes (&groups)[4]) {
     groups[3].v = vreinterpretq_s8_s16(vzip2q_s16(ab_high, cd_high));
 }
 
-/// For vectors that hold several pixels, which these do not.
-template <int PIXELS>
-Bytes load_every_second(const uint8_t* p);
-
 /// sums * scale + shift, the product and the sum rounded once.
 inline Floats scaled(Sums sums, const float* scale, const float* shift) {
     return vfmaq_f32(vld1q_f32(shift), vcvtq_f32_s32(sums.v), vld1q_f32(scale));

@@ -4,19 +4,14 @@
 // 32-bit sum has four taps of one channel beside each other. Input rows are copied as dot() takes them, with
 // a border of what stands for 0, as many as the kernel is high, into a ring.
 //
-// A vector of bytes holds as many channels of a pixel, or, where it has 64, also two or four pixels of maps
-// with 32 or 16 channels. Packed weights: the sums of each channel's integers times -kByteShift, then for
-// each vector of channels (or less, repeated) kernel row, group of four pixels, output of the group and
-// vector (in lane order) the four taps; at last the weights as they are, for kernels that have no loop.
+// Packed weights: the sums of each channel's integers times -kByteShift, then for each vector of channels
+// kernel row, group of four pixels, output of the group and vector (in lane order) the four taps; at last the
+// weights as they are, for kernels that have no loop.
 
 #include <cstring>
 
 #include "kernels/convolution/int8_ref.h"
-#if defined(__aarch64__)
 #include "simd/bytes_neon_dot.h"
-#else
-#include "simd/bytes_avx512_vnni.h"
-#endif
 
 namespace mobileinst {
 namespace {
@@ -28,22 +23,17 @@ constexpr size_t kStrip = Bytes::kWidth, kStripSums = kStrip / 4;
 /// of bytes: each lane of 16 bytes has four channels in each.
 inline constexpr size_t lane_order(size_t i) { return i % kStripSums / 4 * 16 + i / kStripSums * 4 + i % 4; }
 
-/// Channels of a vector that hold different values: 16 or 32 where a map has no more.
-inline size_t strip_period(size_t channels) {
-    return kStrip == 64 && (channels == 16 || channels == 32) ? channels : kStrip;
-}
-
 /// Offset, scale and shift of a vector's channels, in lane order.
 struct LaneChannels {
     int32_t offset[kStrip];
     float scale[kStrip], shift[kStrip];
 };
 
-/// Those of the channels from `first` on, repeated after `period`; `own` is added to offsets.
-inline void fill_lanes(const Requantisation& to, const int32_t* own, size_t first, size_t period,
-                       size_t channels, LaneChannels& lanes) {
+/// Those of the channels from `first` on; `own` is added to offsets.
+inline void fill_lanes(const Requantisation& to, const int32_t* own, size_t first, size_t channels,
+                       LaneChannels& lanes) {
     for (size_t i = 0; i < kStrip; ++i) {
-        const size_t channel = first + lane_order(i) % period;
+        const size_t channel = first + lane_order(i);
         const bool inside = channel < channels;
         lanes.offset[i] = inside ? to.offset[channel] + own[channel] : 0;
         lanes.scale[i] = inside ? to.scale[channel] : 0.0f;
@@ -51,10 +41,8 @@ inline void fill_lanes(const Requantisation& to, const int32_t* own, size_t firs
     }
 }
 
-/// Outputs that one loading of pixels serves: neighbours, where a vector holds one pixel and the stride is 1.
-inline size_t strip_outputs(size_t channels, size_t stride) {
-    return stride == 1 && strip_period(channels) == kStrip ? 2 : 1;
-}
+/// Neighbouring outputs that one loading of pixels serves.
+inline constexpr size_t strip_outputs(size_t stride) { return stride == 1 ? 2 : 1; }
 
 /// Groups of four pixels that so many outputs see.
 inline constexpr size_t strip_groups(size_t kernel, size_t outputs) { return (kernel + outputs - 1 + 3) / 4; }
@@ -68,14 +56,14 @@ inline size_t strip_block_bytes(size_t kernel, size_t outputs) {
 
 size_t depthwise_int8_packed_size(const ConvSpec& spec) {
     const size_t blocks = strip_blocks(spec.out_channels);
-    const size_t outputs = strip_outputs(spec.out_channels, spec.stride);
+    const size_t outputs = strip_outputs(spec.stride);
     return spec.weight_count() +
            blocks * (kStrip * sizeof(int32_t) + strip_block_bytes(spec.kernel, outputs));
 }
 
 void depthwise_int8_pack(const ConvSpec& spec, const float* weight, void* packed) {
     const size_t kernel = spec.kernel, channels = spec.out_channels, taps = kernel * kernel;
-    const size_t period = strip_period(channels), outputs = strip_outputs(channels, spec.stride);
+    const size_t outputs = strip_outputs(spec.stride);
     auto* start = static_cast<int32_t*>(packed);
     for (size_t channel = 0; channel < strip_blocks(channels) * kStrip; ++channel) {
         int32_t sum = 0;
@@ -90,7 +78,7 @@ void depthwise_int8_pack(const ConvSpec& spec, const float* weight, void* packed
             for (size_t group = 0; group < strip_groups(kernel, outputs); ++group) {
                 for (size_t output = 0; output < outputs; ++output) {
                     for (size_t i = 0; i < kStrip * 4; ++i) {
-                        const size_t channel = first + lane_order(i / 4) % period;
+                        const size_t channel = first + lane_order(i / 4);
                         const size_t kx = group * 4 + i % 4 - output;  // wraps before the first
                         *to++ = channel < channels && kx < kernel
                                     ? static_cast<int8_t>(weight[(channel * kernel + ky) * kernel + kx])
@@ -150,18 +138,8 @@ struct StripRows {
     }
 };
 
-/// A vector of every STRIDE-th pixel from `p` on, of which it holds PIXELS.
-template <int STRIDE, int PIXELS>
-inline __attribute__((always_inline)) Bytes strip_load(const uint8_t* p) {
-    if constexpr (STRIDE == 1 || PIXELS == 1) {
-        return Bytes::load(p);
-    } else {
-        return load_every_second<PIXELS>(p);
-    }
-}
-
-/// The sums of a vector of channels (or pixels of channels) at `offset` in each of the copied rows.
-template <int KERNEL, int STRIDE, int PIXELS, int OUTPUTS>
+/// The sums of a vector of channels at `offset` in each of the copied rows.
+template <int KERNEL, int OUTPUTS>
 inline __attribute__((always_inline)) void strip_sums(const uint8_t* const (&rows)[KERNEL], size_t offset,
                                                       size_t pixel_bytes, const int8_t* weights,
                                                       const LaneChannels& lanes, Sums (&sums)[OUTPUTS][4]) {
@@ -179,9 +157,8 @@ inline __attribute__((always_inline)) void strip_sums(const uint8_t* const (&row
         for (int g = 0; g < kGroups; ++g) {
             const uint8_t* p = rows[ky] + offset + static_cast<size_t>(g) * 4 * pixel_bytes;
             Bytes taps[4];
-            interleave(strip_load<STRIDE, PIXELS>(p), strip_load<STRIDE, PIXELS>(p + pixel_bytes),
-                       strip_load<STRIDE, PIXELS>(p + 2 * pixel_bytes),
-                       strip_load<STRIDE, PIXELS>(p + 3 * pixel_bytes), taps);
+            interleave(Bytes::load(p), Bytes::load(p + pixel_bytes), Bytes::load(p + 2 * pixel_bytes),
+                       Bytes::load(p + 3 * pixel_bytes), taps);
 #pragma GCC unroll 2
             for (int o = 0; o < OUTPUTS; ++o) {
 #pragma GCC unroll 4
@@ -195,8 +172,7 @@ inline __attribute__((always_inline)) void strip_sums(const uint8_t* const (&row
     }
 }
 
-/// Where a vector's sums go: `count` values beginning at channel `first` of an output pixel, and on over the
-/// next.
+/// Where a vector's sums go: `count` channels from `first` on of an output pixel.
 struct StripTarget {
     const ConvArgs& args;
     const ByteTable& table;
@@ -214,16 +190,7 @@ struct StripTarget {
             v[j] = scaled(sums[j], lanes.scale + at, lanes.shift + at);
         }
         const Bytes bytes = args.requantisation.table != nullptr ? table.of(v) : rounded(v);
-        const Map<int8_t> output(args.output);
-        int8_t* y = output.pixel(pixel) + first;
-        if (count <= args.output.channels || output.ld == output.channels) {
-            return bytes.store_first(y, count);
-        }
-        alignas(64) int8_t values[kStrip];
-        bytes.store(values);
-        for (size_t done = 0; done < count; done += output.channels, y += output.ld) {
-            std::memcpy(y, values + done, output.channels);
-        }
+        bytes.store_first(Map<int8_t>(args.output).pixel(pixel) + first, count);
     }
 
   private:
@@ -235,19 +202,17 @@ struct StripTarget {
         for (size_t i = 0; i < kStrip; ++i) {
             const size_t at = lane_order(i);
             if (at < count) {
-                const size_t channel = (first + at) % args.output.channels;
-                const size_t next = (first + at) / args.output.channels;
-                store_requantised(args, values[i] - args.requantisation.offset[channel], pixel + next,
-                                  channel);
+                const size_t channel = first + at;
+                store_requantised(args, values[i] - args.requantisation.offset[channel], pixel, channel);
             }
         }
     }
 };
 
 /// A row of outputs.
-template <int KERNEL, int STRIDE, int PIXELS>
+template <int KERNEL, int STRIDE>
 void strip_row(const StripTarget& target, const StripRows& copied, size_t y, const LaneChannels* lanes) {
-    constexpr int kOutputs = STRIDE == 1 && PIXELS == 1 ? 2 : 1;
+    constexpr auto kOutputs = static_cast<int>(strip_outputs(STRIDE));
     const ConvArgs& args = target.args;
     const size_t channels = args.output.channels, width = args.output.width;
     const auto* start = static_cast<const int32_t*>(args.packed);
@@ -257,15 +222,13 @@ void strip_row(const StripTarget& target, const StripRows& copied, size_t y, con
         rows[ky] = copied.slot(y * STRIDE + ky);
     }
     for (size_t first = 0; first < channels; first += kStrip, ++lanes) {
-        for (size_t x = 0; x < width; x += PIXELS * kOutputs) {
+        for (size_t x = 0; x < width; x += kOutputs) {
             Sums sums[kOutputs][4];
-            strip_sums<KERNEL, STRIDE, PIXELS, kOutputs>(rows, x * STRIDE * channels + first, channels,
-                                                         weights, *lanes, sums);
+            strip_sums<KERNEL, kOutputs>(rows, x * STRIDE * channels + first, channels, weights, *lanes,
+                                         sums);
             for (size_t o = 0; o < kOutputs && x + o < width; ++o) {
-                const size_t pixels = PIXELS == 1 ? 1 : (width - x < PIXELS ? width - x : PIXELS);
                 const size_t left = channels - first;
-                const size_t count = PIXELS == 1 ? (left < kStrip ? left : kStrip) : pixels * channels;
-                target.store(sums[o], *lanes, y * width + x + o, first, count);
+                target.store(sums[o], *lanes, y * width + x + o, first, left < kStrip ? left : kStrip);
             }
         }
         weights += strip_block_bytes(KERNEL, kOutputs);
@@ -277,14 +240,14 @@ size_t depthwise_int8_scratch(const ConvArgs& args) {
            64;
 }
 
-template <int KERNEL, int STRIDE, int PIXELS>
+template <int KERNEL, int STRIDE>
 void strip_rows(const ConvArgs& args, size_t begin, size_t end, void* scratch) {
     const StripRows copied(args, scratch);
-    const size_t channels = args.output.channels, period = strip_period(channels);
+    const size_t channels = args.output.channels;
     auto* lanes = reinterpret_cast<LaneChannels*>(static_cast<uint8_t*>(scratch) + KERNEL * copied.pitch);
     for (size_t i = 0; i < strip_blocks(channels); ++i) {
-        fill_lanes(args.requantisation, static_cast<const int32_t*>(args.packed), i * kStrip, period,
-                   channels, lanes[i]);
+        fill_lanes(args.requantisation, static_cast<const int32_t*>(args.packed), i * kStrip, channels,
+                   lanes[i]);
     }
     const ByteTable table(args.requantisation.table);
     const bool direct = args.output.dtype == DType::Int8 && args.epilogue.residual.data == nullptr;
@@ -294,29 +257,14 @@ void strip_rows(const ConvArgs& args, size_t begin, size_t end, void* scratch) {
         for (; filled < y * STRIDE + KERNEL; ++filled) {
             copied.fill(args, filled);
         }
-        strip_row<KERNEL, STRIDE, PIXELS>(target, copied, y, lanes);
+        strip_row<KERNEL, STRIDE>(target, copied, y, lanes);
     }
-}
-
-template <int KERNEL, int STRIDE>
-void strip_rows_of(const ConvArgs& args, size_t begin, size_t end, void* scratch) {
-    if constexpr (kStrip == 64) {
-        switch (kStrip / strip_period(args.output.channels)) {
-            case 4:
-                return strip_rows<KERNEL, STRIDE, 4>(args, begin, end, scratch);
-            case 2:
-                return strip_rows<KERNEL, STRIDE, 2>(args, begin, end, scratch);
-            default:
-                break;
-        }
-    }
-    strip_rows<KERNEL, STRIDE, 1>(args, begin, end, scratch);
 }
 
 /// Kernels of another size or stride, one sum at a time.
 void strip_rows_of_any(const ConvArgs& args, size_t begin, size_t end, void* scratch) {
     const size_t channels = args.output.channels, blocks = strip_blocks(channels);
-    const size_t outputs = strip_outputs(channels, args.stride);
+    const size_t outputs = strip_outputs(args.stride);
     ConvArgs plain = args;
     plain.packed = static_cast<const char*>(args.packed) +
                    blocks * (kStrip * sizeof(int32_t) + strip_block_bytes(args.kernel, outputs));
@@ -325,13 +273,13 @@ void strip_rows_of_any(const ConvArgs& args, size_t begin, size_t end, void* scr
 
 void depthwise_int8_run(const ConvArgs& args, size_t begin, size_t end, void* scratch) {
     if (args.kernel == 3 && args.stride == 1) {
-        strip_rows_of<3, 1>(args, begin, end, scratch);
+        strip_rows<3, 1>(args, begin, end, scratch);
     } else if (args.kernel == 3 && args.stride == 2) {
-        strip_rows_of<3, 2>(args, begin, end, scratch);
+        strip_rows<3, 2>(args, begin, end, scratch);
     } else if (args.kernel == 5 && args.stride == 1) {
-        strip_rows_of<5, 1>(args, begin, end, scratch);
+        strip_rows<5, 1>(args, begin, end, scratch);
     } else if (args.kernel == 5 && args.stride == 2) {
-        strip_rows_of<5, 2>(args, begin, end, scratch);
+        strip_rows<5, 2>(args, begin, end, scratch);
     } else {
         strip_rows_of_any(args, begin, end, scratch);
     }
