@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,15 @@ class Program:
     Attributes:
         plan: The plan; ``plan.run(section)`` runs a section.
         tensors: Tensor number of each input and output by name.
+        weights: What the plan's layers are packed to; kept by whoever uses it, and freed with the last.
     """
 
-    def __init__(self, plan: _native.Plan, tensors: dict[str, int]) -> None:
+    def __init__(
+        self, plan: _native.Plan, tensors: dict[str, int], weights: Sequence[_native.ConvWeights]
+    ) -> None:
         self.plan = plan
         self.tensors = tensors
+        self.weights = weights
 
     def read(self, name: str) -> NDArray[np.float32]:
         """An output as float32 (C, H, W)."""
@@ -112,6 +116,7 @@ class _Emitter:
         self._outputs = outputs
         self._builder = _native.PlanBuilder(parameters.tier)
         self._tensors: dict[Node, int] = {}
+        self._weights: list[_native.ConvWeights] = []
         self._slices = places_in_concats(graph)
 
     def build(self, pool: _native.ThreadPool) -> Program:
@@ -124,7 +129,7 @@ class _Emitter:
                 self._builder.next_section()
                 section += 1
             self._emit(node)
-        return Program(_native.Plan(self._builder, pool), tensors)
+        return Program(_native.Plan(self._builder, pool), tensors, self._weights)
 
     def _tensor(self, node: Node) -> int:
         """The number of a node's tensor, made at first use."""
@@ -164,7 +169,12 @@ class _Emitter:
 
     def _attribute(self, value: Any, dtype: DType) -> Any:
         """As the plan takes it; layers are multiplied with inputs of a type."""
-        return self._parameters.packed(value, dtype=dtype) if isinstance(value, ConvLayer) else value
+        return self._packed(value, dtype=dtype) if isinstance(value, ConvLayer) else value
+
+    def _packed(self, layer: ConvLayer, *, dtype: DType, **packing: Any) -> _native.ConvWeights:
+        """A layer's weights, which the program will hold."""
+        self._weights.append(self._parameters.packed(layer, dtype=dtype, **packing))
+        return self._weights[-1]
 
     def _emit_conv(self, node: Node) -> None:
         layer: ConvLayer = node.attributes["weights"]
@@ -175,14 +185,15 @@ class _Emitter:
         # Other kinds know no tiles, and one packing serves maps of all sizes.
         winograd = layer.kind == "conv3x3"
         dtype = node.inputs[0].dtype
-        tile = _native.winograd_tile(node.height, node.width, dtype) if winograd else 6
+        packing: dict[str, Any] = {"normalisation": node.attributes.get("normalisation")}
+        if winograd:
+            packing["winograd_tile"] = _native.winograd_tile(node.height, node.width, dtype)
         named = {
             key: node.attributes[key]
             for key in ("sums_scale", "sums_zero", "border")
             if key in node.attributes
         }
-        normalisation = node.attributes.get("normalisation")
-        self._add("conv", node, weights=self._parameters.packed(layer, tile, dtype, normalisation), **named)
+        self._add("conv", node, weights=self._packed(layer, dtype=dtype, **packing), **named)
 
     def _takes_xnnpack(self, conv: Node) -> bool:
         """XNNPACK's operators take floats, add no residual and know neither hard sigmoid nor SiLU."""

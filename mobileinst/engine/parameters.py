@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,10 @@ class Parameters:
         self.tier = tier
         self.backend = active_backend(tier) if backend is None else backend
         self._tensors = tensors
-        self._packed: dict[tuple[ConvLayer, int, DType, Normalisation | None], _native.ConvWeights] = {}
+        #: Of the programs that are in use, each of which holds its own.
+        self._packed: WeakValueDictionary[
+            tuple[ConvLayer, int, DType, Normalisation | None], _native.ConvWeights
+        ] = WeakValueDictionary()
         self._lock = ForkLock()
 
     def array(self, name: str) -> Array:
@@ -91,7 +95,7 @@ class Parameters:
         dtype: DType = "float32",
         normalisation: Normalisation | None = None,
     ) -> _native.ConvWeights:
-        """The layer's weights with its batch norm folded in, packed for the tier.
+        """The layer's weights with its batch norm folded in, packed for the tier; kept while they are held.
 
         Args:
             layer: What to pack.
@@ -102,17 +106,24 @@ class Parameters:
         """
         key = layer, winograd_tile, dtype, normalisation
         with self._lock:
-            if key not in self._packed:
+            packed = self._packed.get(key)
+            if packed is None:
                 weight, bias = self.folded(layer)
                 if normalisation is not None:
                     weight, bias = normalised(weight, bias, normalisation)
                 shift = self._tensors.get(f"{layer.name}{ROUNDING}") if dtype == "int8" else None
                 if shift is not None:
                     bias = np.ascontiguousarray((0.0 if bias is None else bias) - shift, np.float32)
-                self._packed[key] = _native.ConvWeights(
+                packed = _native.ConvWeights(
                     weight, bias, layer.stride, layer.groups, self.tier, winograd_tile, dtype
                 )
-            return self._packed[key]
+                self._packed[key] = packed
+            return packed
+
+    @property
+    def packed_bytes(self) -> int:
+        """Memory of all packed weights that are in use."""
+        return sum(packed.bytes for packed in self._packed.values())
 
     def folded(self, layer: ConvLayer) -> tuple[Array, Array | None]:
         """Weight (O, I / groups, k, k) and bias (O,) with the batch norm folded in, in double precision."""

@@ -59,7 +59,7 @@ class NativeModel:
         self._pool = pool = thread_pool(threads)
         if slow := plain_tier_warning(_native.supported_tiers()):
             warnings.warn(slow, RuntimeWarning, stacklevel=2)
-        parameters = Parameters(weights.tensors, _native.tier())
+        self._parameters = parameters = Parameters(weights.tensors, _native.tier())
         self.precision = policy = (
             precision
             if isinstance(precision, Precision)
@@ -73,6 +73,11 @@ class NativeModel:
     def threads(self) -> int:
         """Threads that run the plans."""
         return self._pool.threads
+
+    @property
+    def packed_bytes(self) -> int:
+        """Memory of the packed weights of all sessions in use; the weights as loaded come on top."""
+        return self._parameters.packed_bytes
 
     def session(self, height: int, width: int) -> Session:
         """The session of an input size (pixels, at least 1x1); the last few are kept.

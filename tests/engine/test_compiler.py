@@ -286,10 +286,42 @@ def test_weights_are_packed_once_for_all_maps_with_the_same_tiles(monkeypatch: p
         return pack(weight, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(_native, "ConvWeights", count)
+    kept = []
     for size in ((10, 12), (24, 24), (40, 40), (64, 80), (20, 20)):
         graph = Graph()
         ops = NativeOps(graph, parameters)
         x = ops.input("image", *size, 4)
         y = ops.conv(ops.conv(x, "dense", ConvSpec(4, kernel_size=3)), "point", ConvSpec(4))
-        compile_program(graph, parameters, {"y": y}, _native.ThreadPool(1))
+        kept.append(compile_program(graph, parameters, {"y": y}, _native.ThreadPool(1)))
     assert packed == [(3, 4), (1, 6), (3, 6), (3, 8)]
+
+
+def test_packed_weights_are_freed_with_the_last_program_that_uses_them() -> None:
+    rng = np.random.default_rng(0)
+    parameters = Parameters(
+        {"dense.weight": rng.standard_normal((16, 16, 3, 3), dtype=np.float32)}, _native.tier()
+    )
+
+    def program(*size: int) -> Program:
+        graph = Graph()
+        ops = NativeOps(graph, parameters)
+        y = ops.conv(ops.input("image", *size, 16), "dense", ConvSpec(16, kernel_size=3))
+        return compile_program(graph, parameters, {"y": y}, _native.ThreadPool(1))
+
+    assert parameters.packed_bytes == 0
+    small = program(10, 12)
+    of_small = parameters.packed_bytes
+    assert of_small >= 16 * 16 * 36 * 4  # F(4x4)
+    large, same = program(64, 80), program(80, 80)
+    assert parameters.packed_bytes >= of_small + 16 * 16 * 100 * 4  # F(8x8), once for both
+    assert parameters.packed_bytes < of_small + 2 * 16 * 16 * 100 * 4
+    del large
+    assert parameters.packed_bytes > of_small
+    del same
+    assert parameters.packed_bytes == of_small
+    values = rng.standard_normal((16, 10, 12), dtype=np.float32)
+    small.plan.write(small.tensors["image"], values)
+    small.plan.run(0)
+    assert np.isfinite(small.read("y")).all()
+    del small
+    assert parameters.packed_bytes == 0

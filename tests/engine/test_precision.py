@@ -74,6 +74,23 @@ def test_int8_is_near_fp32_and_the_same_for_any_number_of_threads(name: str) -> 
 
 
 @needs_int8
+@pytest.mark.skipif(
+    not _native.has_kernels("conv3x3", "int8"), reason="3x3 convolutions of this instruction set are floats"
+)
+def test_int8_holds_no_filters_of_floats() -> None:
+    weights = random_model(ModelConfig("topformer_b", width=256))
+    ranges = ranges_of(weights)
+    sizes = {}
+    for precision in (Precision(), Precision("int8", ranges)):
+        model = NativeModel(weights, threads=1, precision=precision)
+        session = model.session(640, 640)
+        sizes[precision.name] = model.packed_bytes + session.arena_bytes
+    of_file = sum(tensor.nbytes for tensor in weights.tensors.values())
+    assert of_file + sizes["int8"] <= 90 * 2**20
+    assert sizes["int8"] < sizes["fp32"] / 2
+
+
+@needs_int8
 def test_the_profile_says_what_each_node_computes_in() -> None:
     weights = random_model(CONFIGS["topformer_t"])
     session = NativeModel(weights, threads=1, precision=Precision("int8", ranges_of(weights))).session(*SIZE)

@@ -81,7 +81,8 @@ void register_plan_builder(py::module_& module) {
         .def_property_readonly("kind",
                                [](const ConvWeights& self) { return std::string(kind_name(self.kind())); })
         .def_property_readonly("dtype",
-                               [](const ConvWeights& self) { return std::string(dtype_name(self.dtype())); });
+                               [](const ConvWeights& self) { return std::string(dtype_name(self.dtype())); })
+        .def_property_readonly("bytes", &ConvWeights::bytes);
     module.def(
         "conv_kind",
         [](size_t in_channels, size_t out_channels, size_t kernel, size_t stride, size_t groups) {

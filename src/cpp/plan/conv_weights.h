@@ -28,6 +28,8 @@ class ConvWeights {
     const void* packed() const { return packed_.data(); }
     /// Floats, or halves for Float16; null if there is none.
     const void* bias() const { return bias_.data(); }
+    /// Memory that they take.
+    size_t bytes() const { return packed_.size() + bias_.size(); }
     /// Of int8: what an integer of each output channel stands for, and the sum of its integers.
     const std::vector<float>& scales() const { return scales_; }
     const std::vector<int32_t>& sums() const { return sums_; }
