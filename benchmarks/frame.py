@@ -3,6 +3,7 @@
     python -m benchmarks.frame --output frame.json --table frame.md
     python -m benchmarks.frame --contestants mobileinst ncnn --pictures street.jpg park.mp4
     python -m benchmarks.frame --sizes 640 --instances 30 --merge --output frame.json --table frame.md
+    python -m benchmarks.frame --instances 30 --precision fp32 int8 --annotations A.json --images D
 
 `--sizes` are what `Segmenter(size=)` takes: the shorter side of the network's input, unless the longer would
 exceed 4/3 of it. By default they are that of the default weights and 640.
@@ -31,13 +32,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.contestants.base import Case
-from benchmarks.peers import check_ours, format_report, report, shared_options
+from benchmarks.contestants import is_ours, parse_entry
+from benchmarks.contestants.base import PRECISIONS, Case
+from benchmarks.peers import check_ours, entries_of, format_report, needs_ranges, report, shared_options
 from benchmarks.support import objects
 from benchmarks.support.command import check_outputs, positive, run
 from benchmarks.support.comparison import compare
 from benchmarks.support.machine import commit
 from benchmarks.support.network import prepare
+from benchmarks.support.pictures import chosen_pictures
 from benchmarks.support.results import write_result
 from mobileinst.io.tables import markdown_table
 from mobileinst.network import ModelConfig
@@ -70,16 +73,30 @@ def stage_table(cases: list[dict[str, Any]]) -> str:
 
 
 def ratio_table(cases: list[dict[str, Any]], posts: list[str]) -> str:
-    """The fastest other engine over ours for each way of post-processing, of medians and of minima."""
-    rows = []
-    for case in cases:
-        ours, cells = case["results"].get("mobileinst"), []
-        for post, key in product(posts, ("median_ms", "min_ms")):
-            others = [x[key] for name, x in case["results"].items() if name.endswith(f"+{post}")]
-            cells.append(f"{min(others) / ours[key]:.2f}" if ours and others else "-")
-        rows.append([case["label"], *cells])
-    heads = [f"{post}, of {kind}" for post, kind in product(posts, ("medians", "minima"))]
+    """The fastest other engine of each precision over our fastest for each way of post-processing, of medians
+    and, in brackets, of minima."""
+    found = {parse_entry(name)[1] for case in cases for name in case["results"] if not is_ours(name)}
+    columns = list(product(posts, sorted(found, key=PRECISIONS.index)))
+    rows = [
+        [case["label"], *(_frame_ratio(case["results"], post, precision) for post, precision in columns)]
+        for case in cases
+    ]
+    heads = [f"{post}, {precision}" for post, precision in columns]
     return markdown_table(["fastest other engine / mobileinst", *heads], rows)
+
+
+def _frame_ratio(results: dict[str, dict[str, Any]], post: str, precision: str) -> str:
+    ours = [x for name, x in results.items() if is_ours(name) and "+" not in name]
+    others = [
+        x
+        for name, x in results.items()
+        if name.endswith(f"+{post}") and not is_ours(name) and parse_entry(name)[1] == precision
+    ]
+    if not ours or not others:
+        return "-"
+    return "{:.2f} ({:.2f})".format(
+        *(min(x[key] for x in others) / min(x[key] for x in ours) for key in ("median_ms", "min_ms"))
+    )
 
 
 def object_logits(pictures: list[Path], size: tuple[int, int], count: int, seed: int = 9) -> tuple[Any, str]:
@@ -111,10 +128,10 @@ def earlier_cases(path: Path | None, labels: set[str]) -> list[dict[str, Any]]:
 
 
 def contestants_of(names: list[str], posts: list[str]) -> list[str]:
-    """Pipelines: ours and, for each other engine, every way of post-processing."""
+    """Pipelines of engines in precisions: ours and, for each other one, every way of post-processing."""
     found = []
     for name in names:
-        ways = ["", "+segment"] if name == "mobileinst" else [f"+{post}" for post in posts]
+        ways = ["", "+segment"] if is_ours(name) else [f"+{post}" for post in posts]
         found += [name + way for way in ways]
     return found
 
@@ -148,6 +165,7 @@ def main() -> None:
     frame = objects.read_picture(options.image) if options.image else made_frame(*frame_size)
     image = options.folder / f"frame-{frame.shape[0]}x{frame.shape[1]}.npy"
     np.save(image, frame)
+    calibration = chosen_pictures(options, needed=needs_ranges(entries_of(options)))
     config = ModelConfig(options.backbone, width=options.width)
     if options.weights:
         config = load_weights(options.weights).config
@@ -155,7 +173,7 @@ def main() -> None:
     if max(options.instances) > config.queries:
         parser.error(f"--instances: expected at most {config.queries}, the network's queries")
 
-    names = contestants_of(options.contestants, options.posts)
+    names = contestants_of(entries_of(options), options.posts)
     todo = {
         f"{frame.shape[1]}x{frame.shape[0]} at {size}, {count} instances, {threads}t": (size, count, threads)
         for size, count, threads in product(sizes, options.instances, options.threads)
@@ -165,7 +183,7 @@ def main() -> None:
         for label, (size, count, threads) in todo.items():
             height, width = network_size((frame.shape[0], frame.shape[1]), size)
             case = Case(config.backbone, config.width, height, width, "masks", threads)
-            files = prepare(case, options.folder, options.weights)
+            files = prepare(case, options.folder, options.weights, calibration)
             logits, source = object_logits(pictures, (height, width), count)
             masks = options.folder / f"masks-{count}-{height}x{width}.npy"
             np.save(masks, logits)

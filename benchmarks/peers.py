@@ -2,9 +2,17 @@
 
     python -m benchmarks.peers --output peers.json --table peers.md
     python -m benchmarks.peers --backbones topformer_b --widths 128 --sizes 640 --threads 1 --parts model
+    python -m benchmarks.peers --precision fp32 bf16 int8 --parts masks --annotations A.json --images D
+    python -m benchmarks.peers --precision fp32 bf16 int8 --parts masks --annotations A.json --images D \\
+        --weights mobileinst/assets/default.safetensors --sizes 384
 
 Needs weights_tools (PyTorch and onnx) to make the network; each engine that is not installed is named and
 skipped. "ratio" is the fastest other engine's median divided by ours: above 1 we are faster.
+
+With --precision every engine runs in each of these that it has, and ratios are of the fastest other one in
+any precision to our fastest. All take the ranges of int8 from the same pictures, ours where --weights has
+none. Beside the times stands what the precision costs: with --weights the AP of all pictures, stretched to
+the input's size, else the error of the mask logits. Who loses more than 2 points of AP doesn't count.
 """
 
 from __future__ import annotations
@@ -15,13 +23,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contestants import CONTESTANTS
-from benchmarks.contestants.base import OUTPUTS, Case
+from benchmarks.contestants import CONTESTANTS, entries, is_ours, parse_entry
+from benchmarks.contestants.base import OUTPUTS, PRECISIONS, Case
 from benchmarks.support.command import check_outputs, make_parser, positive, run
-from benchmarks.support.comparison import compare
+from benchmarks.support.comparison import compare, measure_accuracy
 from benchmarks.support.network import prepare
+from benchmarks.support.pictures import add_options, chosen_pictures
 from benchmarks.support.results import make_result, origin_line, write_result
 from mobileinst.io.tables import markdown_table
+
+#: AP that rounding may cost a time that counts.
+MOST_LOST = 0.02
 
 DEFAULT_FOLDER = Path(__file__).resolve().parent.parent / ".cache" / "benchmarks"
 
@@ -30,6 +42,8 @@ def shared_options(description: str | None) -> argparse.ArgumentParser:
     """Options that `peers` and `frame` share."""
     parser = make_parser(description, outputs=True)
     parser.add_argument("--contestants", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS))
+    parser.add_argument("--precision", nargs="+", default=["fp32"], choices=PRECISIONS, help="one or several")
+    add_options(parser)
     parser.add_argument("--rounds", type=positive, default=15, help="turns of each contestant")
     parser.add_argument("--threads", type=positive, nargs="+", default=[1, 2])
     parser.add_argument("--weights", type=Path, help="weights file instead of random weights")
@@ -38,12 +52,31 @@ def shared_options(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def needs_ranges(names: list[str]) -> bool:
+    """Whether any of the contestants computes in integers."""
+    return any(parse_entry(name)[1] in ("int8", "auto") for name in names)
+
+
+def entries_of(options: argparse.Namespace) -> list[str]:
+    """Who takes part: the engines in each precision. Ours in fp32 always does, as the others are compared
+    with it."""
+    found = entries(options.contestants, dict.fromkeys(options.precision))
+    first = [] if options.contestants[0] != "mobileinst" else ["mobileinst"]
+    return list(dict.fromkeys(first + found))
+
+
+def counted(results: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Those whose masks are about as good as ours in fp32, where AP was measured."""
+    least = results.get("mobileinst", {}).get("ap", 0.0) - MOST_LOST
+    return {name: x for name, x in results.items() if x.get("ap", 1.0) >= least}
+
+
 def ratio(results: dict[str, dict[str, Any]], key: str = "median_ms") -> float | None:
-    """That value of the fastest other engine over ours; None where either is missing."""
-    others = [x[key] for name, x in results.items() if not name.startswith("mobileinst")]
-    if "mobileinst" not in results or not others:
-        return None
-    return float(min(others) / results["mobileinst"][key])
+    """That value of the fastest other engine over that of our fastest; None where either is missing."""
+    results = counted(results)
+    ours = [x[key] for name, x in results.items() if is_ours(name)]
+    others = [x[key] for name, x in results.items() if not is_ours(name)]
+    return float(min(others) / min(ours)) if ours and others else None
 
 
 def report(cases: list[dict[str, Any]], kind: str, names: list[str]) -> dict[str, Any]:
@@ -65,6 +98,9 @@ def format_report(document: dict[str, Any]) -> str:
         "Median ms (min-max). Ratios of the fastest other engine to mobileinst: of medians, of minima, and\n"
     )
     text += "of median processor time, which other work on the machine disturbs least.\n\n"
+    if any(parse_entry(name)[1] != "fp32" for name in document["contestants"]):
+        text += "MiB: peak beyond interpreter and NumPy. "
+        text += "Error: of mask logits, root mean squares, to ours in fp32.\n\n"
     parts = list(dict.fromkeys(case["case"]["part"] for case in cases))
     sections = []
     for part in parts:
@@ -75,6 +111,31 @@ def format_report(document: dict[str, Any]) -> str:
 
 
 def format_tables(cases: list[dict[str, Any]], names: list[str]) -> str:
+    """All cases together in single precision, else a table for each."""
+    if all(parse_entry(name)[1] == "fp32" for name in names):
+        return format_cases(cases, names)
+    return "\n".join(map(format_precisions, cases))
+
+
+def format_precisions(case: dict[str, Any]) -> str:
+    """A row per contestant and precision, the fastest first, with what the precision costs."""
+    results = sorted(case["results"].items(), key=lambda item: float(item[1]["median_ms"]))
+    counting = counted(case["results"])
+    least = min((x["median_ms"] for name, x in counting.items() if is_ours(name)), default=None)
+    rows = []
+    for name, x in results:
+        row = [name, f"{x['median_ms']:.1f} ({x['min_ms']:.1f}-{x['max_ms']:.1f})"]
+        row += [f"{x['median_ms'] / least:.2f}" if least and name in counting else "-"]
+        row += [f"{x['median_cpu_ms']:.1f}", f"{x['beyond_mib']:.0f}"]
+        row += [f"{x['error']:.2%}", f"{100 * x['ap']:.1f}" if "ap" in x else "-"]
+        rows.append(row)
+    ratios = [f"{case[key]:.2f}" if case[key] else "-" for key in ("ratio", "ratio_min", "ratio_cpu")]
+    heads = ["", "ms", "/ our fastest", "CPU ms", "MiB", "error", "AP"]
+    text = f"### {case['label']}\n\n" + markdown_table(heads, rows)
+    return text + "\nFastest other / our fastest: {}; of minima {}, of CPU time {}.\n".format(*ratios)
+
+
+def format_cases(cases: list[dict[str, Any]], names: list[str]) -> str:
     """A row per case: median (min to max) ms and ratios, then processor time, then memory."""
     rows, processor, memory = [], [], []
     for case in cases:
@@ -118,9 +179,9 @@ def check_ours(cases: list[dict[str, Any]]) -> None:
         f"{name} did not run in {case['label']}: {why}"
         for case in cases
         for name, why in case["skipped"].items()
-        if name.startswith("mobileinst")
+        if is_ours(name)
     ]
-    if failed or not all("mobileinst" in case["results"] for case in cases):
+    if failed or not all(any(map(is_ours, case["results"])) for case in cases):
         sys.exit("\n".join(failed) or "mobileinst itself took no part")
 
 
@@ -135,6 +196,8 @@ def main() -> None:
     if options.quick:
         options.backbones, options.widths, options.sizes = ["topformer_t"], [32], [64]
         options.threads, options.rounds = [1], 2
+    names = entries_of(options)
+    pictures = chosen_pictures(options, needed=needs_ranges(names))
     options.folder.mkdir(parents=True, exist_ok=True)
     cases = []
     with (options.folder / "engines.log").open("a", encoding="utf-8") as log:
@@ -142,10 +205,13 @@ def main() -> None:
             options.backbones, options.widths, options.sizes, options.parts, options.threads
         ):
             case = Case(backbone, width, size, size, part, threads)
-            files = prepare(case, options.folder, options.weights)
-            cases.append(compare(options.contestants, case, files, options.rounds, log))
+            files = prepare(case, options.folder, options.weights, pictures)
+            found = compare(names, case, files, options.rounds, log)
+            if pictures and options.weights and part == "masks":
+                measure_accuracy(found["results"], case, files, log, pictures)
+            cases.append(found)
             # after every case, since a long comparison may be interrupted
-            document = report(cases, "peers", options.contestants)
+            document = report(cases, "peers", names)
             write_result(document, format_report(document), options)
     print(format_report(document), end="")
     check_ours(cases)

@@ -89,7 +89,8 @@ class OwnPipeline:
         from mobileinst.weights import load_weights
 
         self.native = _native
-        model = NativeModel(load_weights(files.weights), threads=case.threads)
+        weights = load_weights(files.own_weights(case.precision))
+        model = NativeModel(weights, threads=case.threads, precision=case.precision)
         self.session = model.session(case.height, case.image_width)
         self.frame, self.masks = np.load(frame.image), np.load(frame.masks)
         self.stages: dict[str, list[float]] = {}
@@ -134,7 +135,8 @@ class SegmentPipeline:
         self.frame, self.masks = np.load(frame.image), np.load(frame.masks)
         self.stages: dict[str, list[float]] = {}
         size = case.height, case.image_width
-        self.segmenter = Segmenter(files.weights, threads=case.threads, size=size)
+        weights = files.own_weights(case.precision)
+        self.segmenter = Segmenter(weights, threads=case.threads, size=size, precision=case.precision)
         self.model = _GivenModel(self.segmenter._model.session(*size), self.masks)
         self.segmenter._model = self.model  # type: ignore[assignment]
 

@@ -1,11 +1,15 @@
 """How near a whole network comes to what the core's multiply-adds allow.
 
     python -m benchmarks.roofline topformer_b --width 128 256 --output roofline.json --table roofline.md
+    python -m benchmarks.roofline --precision int8 --annotations A.json --images D
 
 One thread, from image to the masks of all queries. The limit is the multiply-adds of that at the rate that
 independent multiply-adds on registers reach, measured between the rounds. 3x3 convolutions at stride 1 count
 a quarter, as in Winograd's F(4x4, 3x3) without its transforms: that limit stays the same whatever the kernels
 do. Beside it stands the limit with the products of the tiles that they take, 8x8 outputs on large maps.
+
+In int8 and fp16 nodes count at the rate of the type that they compute in, 3x3 convolutions of bytes at half
+of theirs, as Winograd's F(4x4) makes integers of 16 bits of them. Ranges are from the pictures.
 """
 
 from __future__ import annotations
@@ -21,8 +25,11 @@ import numpy as np
 from benchmarks.shapes import layer_shapes
 from benchmarks.support.command import check_outputs, make_parser, positive, run
 from benchmarks.support.kernels import timing
+from benchmarks.support.network import write_ranges
+from benchmarks.support.pictures import add_options, chosen_pictures
 from benchmarks.support.results import make_result, origin_line, write_result
 from mobileinst import Segmenter, _native
+from mobileinst.engine import offered_precisions
 from mobileinst.io.tables import markdown_table
 from mobileinst.network import ModelConfig
 from weights_tools import create
@@ -32,38 +39,42 @@ WINOGRAD = 36 / (16 * 9)
 _PEAKS = 5
 
 
-def measure(weights: Path, size: int, rounds: int) -> dict[str, Any]:
+def measure(weights: Path, size: int, rounds: int, precision: str = "fp32") -> dict[str, Any]:
     """Milliseconds of the whole network, the limit, and where the time goes by kind of node."""
-    segmenter = Segmenter(weights, threads=1, size=(size, size))
+    segmenter = Segmenter(weights, threads=1, size=(size, size), precision=precision)
     session = segmenter._model.session(size, size)
     session.load_input(np.random.default_rng(0).standard_normal((3, size, size), dtype=np.float32))
-    times, peaks = [], []
+    times: list[float] = []
+    peaks: dict[str, float] = {}
     for number in range(rounds):
         if number % max(rounds // _PEAKS, 1) == 0:
-            peaks.append(timing.peak_gflops())
+            for dtype in dict.fromkeys(["float32", segmenter._model.precision.dtype]):
+                peaks[dtype] = max(timing.peak_gflops(dtype=dtype), peaks.get(dtype, 0.0))
         begin = time.perf_counter()
         session.run_features()
         masks = session.mask_logits(session.run_instances()[2])
         times.append(1000 * (time.perf_counter() - begin))
-    peak = max(peaks)
     nodes = session.profile(rounds)
-    needed = float(segmenter.config.width * masks.size) + sum(map(_needed, nodes))
+    # the product of kernels and mask map is of floats
+    needed = _milliseconds(segmenter.config.width * masks.size, peaks["float32"])
+    needed += sum(_limit(node, peaks) for node in nodes)
     kinds: dict[str, list[float]] = {}
     for node in nodes:
         total = kinds.setdefault(node["op"], [0.0, 0.0])
         total[0] += node["milliseconds"]
-        total[1] += _needed(node)
-    saved = sum(_needed(node) for node in nodes if node["op"] == "conv3x3") - winograd_products(
-        segmenter.config, size
-    )
+        total[1] += _limit(node, peaks)
+    saved = 0.0
+    if floats := [node for node in nodes if node["op"] == "conv3x3" and node["dtype"] == "float32"]:
+        tiles = _milliseconds(winograd_products(segmenter.config, size), peaks["float32"])
+        saved = sum(_limit(node, peaks) for node in floats) - tiles
     return {
-        "peak_gflops": peak,
-        "limit_ms": needed / peak / 5e5,
-        "limit_of_tiles_ms": (needed - saved) / peak / 5e5,
+        "peak_gflops": peaks[segmenter._model.precision.dtype],
+        "limit_ms": needed,
+        "limit_of_tiles_ms": needed - saved,
         "median_ms": float(np.median(times)),
         "best_ms": min(times),
         "nodes_ms": sum(total[0] for total in kinds.values()),
-        "kinds": {op: {"ms": ms, "limit_ms": macs / peak / 5e5} for op, (ms, macs) in kinds.items()},
+        "kinds": {op: {"ms": ms, "limit_ms": limit} for op, (ms, limit) in kinds.items()},
     }
 
 
@@ -79,14 +90,22 @@ def winograd_products(config: ModelConfig, size: int) -> float:
     return products
 
 
-def _needed(node: dict[str, Any]) -> float:
-    return float(node["macs"]) * (WINOGRAD if node["op"] == "conv3x3" else 1.0)
+def _limit(node: dict[str, Any], peaks: dict[str, float]) -> float:
+    """Least milliseconds of a node, at the peak of the type that it computes in."""
+    share = 1.0
+    if node["op"] == "conv3x3":
+        share = WINOGRAD * (2.0 if node["dtype"] == "int8" else 1.0)
+    return _milliseconds(share * node["macs"], peaks[node["dtype"]])
+
+
+def _milliseconds(macs: float, peak: float) -> float:
+    return macs / peak / 5e5
 
 
 def format_table(document: dict[str, Any]) -> str:
     """The limits and their shares of each network, then its kinds of nodes by what they lose."""
     text = origin_line(document) + "\n\n"
-    heads = ["network", "peak GFLOP/s", "median ms", "best ms"]
+    heads = ["network", "peak GFLOP/s or GOP/s", "median ms", "best ms"]
     for limit in ("F(4x4)", "tiles as taken"):
         heads += [f"limit ms, {limit}", "share of median", "of best"]
     rows = []
@@ -114,16 +133,24 @@ def main() -> None:
     parser.add_argument("--width", type=int, nargs="+", default=[128])
     parser.add_argument("--size", type=positive, default=640)
     parser.add_argument("--rounds", type=positive, default=25)
+    parser.add_argument("--precision", nargs="+", default=["fp32"], choices=offered_precisions())
+    add_options(parser)
     options = parser.parse_args()
     check_outputs(options)
+    pictures = chosen_pictures(options, needed="int8" in options.precision)
     networks = {}
     for width in options.width:
         with tempfile.TemporaryDirectory() as folder:
             weights = Path(folder) / "random.safetensors"
             if create.main([options.backbone, str(weights), "--width", str(width)]):
                 sys.exit(1)  # it has said why
-            name = f"{options.backbone} w{width} {options.size}x{options.size}"
-            networks[name] = measure(weights, options.size, options.rounds)
+            if pictures is not None:
+                write_ranges(weights, weights.with_name("ranges.safetensors"), pictures)
+                weights = weights.with_name("ranges.safetensors")
+            for precision in options.precision:
+                name = f"{options.backbone} w{width} {options.size}x{options.size}"
+                name += "" if precision == "fp32" else f" {precision}"
+                networks[name] = measure(weights, options.size, options.rounds, precision)
     document = make_result("roofline", networks=networks)
     table = format_table(document)
     write_result(document, table, options)

@@ -1,8 +1,8 @@
 """Process of one contestant: reads one JSON command a line, answers with one JSON line each.
 
 Started by `peers` and `frame`. Commands: {"do": "convert"}, {"do": "load"}, {"do": "outputs", "path": P},
-{"do": "run", "repeats": N}, {"do": "quit"}. A failure is answered by {"error": text} or, where the engine is
-not installed, {"missing": text}, and ends the process.
+{"do": "run", "repeats": N}, {"do": "accuracy", "annotations": A, "images": D}, {"do": "quit"}. A failure is
+answered by {"error": text} or, where the engine is not installed, {"missing": text}, and ends the process.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ from benchmarks.contestants.base import Case, Files
 from benchmarks.pipeline import FrameCase, make_pipeline
 
 
-def make_image(case: Case) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """The normalised image that every contestant sees: unit noise, the same in each process."""
+def make_image(case: Case, files: Files) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The normalised image that every contestant sees, the same in each process: the first of the pictures
+    that ranges are from, or unit noise."""
+    if files.calibration is not None:
+        return np.array(np.load(files.calibration, mmap_mode="r")[0])
     generator = np.random.default_rng(7)
     return generator.standard_normal((3, case.height, case.image_width), dtype=np.float32)
 
@@ -48,7 +51,7 @@ class Worker:
 
     def __init__(self, name: str, case: Case, files: Files, frame: FrameCase | None) -> None:
         self.name, self.case, self.files, self.frame = name, case, files, frame
-        self.image = make_image(case)
+        self.image = make_image(case, files)
         self.before = memory("VmRSS")  # with NumPy, but without any engine: mobileinst is one
         self.stages: dict[str, list[float]] = {}
 
@@ -59,7 +62,7 @@ class Worker:
     def load(self) -> dict[str, Any]:
         """Import and load; processor time of the latter too, since files and other work delay it."""
         start = time.perf_counter()
-        contestant = make_contestant(self.name)
+        contestant = self.contestant = make_contestant(self.name)
         imported, busy = time.perf_counter(), time.process_time()
         if self.frame is None:
             contestant.load(self.files, self.case)
@@ -75,6 +78,13 @@ class Worker:
             "load_ms": (loaded - imported) * 1e3,
             "load_cpu_ms": (time.process_time() - busy) * 1e3,
         }
+
+    def accuracy(self, annotations: str, images: str) -> dict[str, Any]:
+        """AP on a set of pictures, after load()."""
+        from benchmarks.support.accuracy import average_precision
+
+        found = average_precision(self.contestant, self.case, self.files, Path(annotations), Path(images))
+        return {"ap": found}
 
     def outputs(self, path: str) -> dict[str, Any]:
         np.savez(path, **self.run_exactly())
@@ -103,7 +113,7 @@ def serve(worker: Worker, replies: TextIO) -> None:
         try:
             reply = getattr(worker, action)(**command)
         except ImportError as error:
-            how = INSTALL.get(error.name or "", CONTESTANTS[worker.name][1])
+            how = INSTALL.get(error.name or "", CONTESTANTS[worker.name].install)
             reply = {"missing": f"{error}; {how}"}
         except Exception as error:
             reply = {"error": f"{type(error).__name__}: {error}"[:1000]}
@@ -117,7 +127,7 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     task = json.loads(sys.argv[1])
-    files = Files(Path(task["weights"]), Path(task["onnx"]))
+    files = Files(**{name: Path(path) for name, path in task["files"].items()})
     frame = FrameCase(**task["frame"]) if task.get("frame") else None
     serve(Worker(task["name"], Case(**task["case"]), files, frame), replies)
 

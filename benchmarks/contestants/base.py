@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,13 +24,20 @@ OUTPUTS = {
 }
 
 
+#: What engines may be asked to compute in; "auto" is what ours takes by itself.
+PRECISIONS = ("fp32", "fp16", "bf16", "int8", "auto")
+
+#: Images of noise that ranges of 8-bit integers are taken from where there are no pictures.
+_NOISE = 8
+
+
 @dataclass(frozen=True)
 class Case:
     """One comparison: the network, the input's size, which part of it, and how many threads.
 
     ``part`` is "model" (all outputs), "masks" (what a frame needs: all but the mask features), "features"
-    (backbone and mask decoder) or "backbone". ``precision`` is what the engine is asked to compute in:
-    "fp32", "fp16" or "int8".
+    (backbone and mask decoder) or "backbone". ``precision`` is what the engine is asked to compute in, one of
+    PRECISIONS.
     """
 
     backbone: str
@@ -55,14 +63,34 @@ class Case:
 
 @dataclass(frozen=True)
 class Files:
-    """The same network for everyone; engines with a format of their own put it beside the ONNX file."""
+    """The same network for everyone; engines with a format of their own put it beside the ONNX file.
+
+    Attributes:
+        quantised: The same weights with ranges for our 8-bit integers; None where the weights have them.
+        calibration: Pictures as float32 (n, 3, h, w), normalised (.npy), that ranges are taken from.
+    """
 
     weights: Path
     onnx: Path
+    quantised: Path | None = None
+    calibration: Path | None = None
 
     def converted(self, suffix: str) -> Path:
         """Path of the network in another format."""
         return self.onnx.with_suffix(suffix)
+
+    def own_weights(self, precision: str) -> Path:
+        """The weights that we run in a precision."""
+        return self.quantised if self.quantised and precision in ("int8", "auto") else self.weights
+
+    def calibration_images(self, case: Case) -> Iterator[Array]:
+        """Images (1, 3, h, w) to take ranges from: the pictures, or noise where there are none."""
+        if self.calibration is not None:
+            yield from (picture[None] for picture in np.load(self.calibration, mmap_mode="r"))
+            return
+        generator = np.random.default_rng(11)
+        for _ in range(_NOISE):
+            yield generator.standard_normal((1, 3, case.height, case.image_width), dtype=np.float32)
 
 
 def make_once(target: Path, made_by: str, make: Callable[[], None]) -> None:
@@ -109,8 +137,19 @@ class Contestant(Protocol):
         ...
 
 
-def run_tool(arguments: list[str], folder: Path) -> None:
-    """Run a converter; RuntimeError with the end of what it said if it fails."""
-    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, errors="replace")
+def run_tool(arguments: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> None:
+    """Run a converter, with more in its environment.
+
+    Raises:
+        RuntimeError: with the end of what it said, if it fails.
+    """
+    done = subprocess.run(
+        arguments,
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
     if done.returncode:
         raise RuntimeError(f"{arguments[0]} failed ({done.returncode}): {(done.stdout + done.stderr)[-800:]}")

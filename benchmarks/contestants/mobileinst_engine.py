@@ -15,12 +15,11 @@ class MobileInstEngine:
         pass
 
     def load(self, files: Files, case: Case) -> None:
-        self.part = case.part
+        self.part, weights = case.part, files.own_weights(case.precision)
         if case.part == "backbone":
-            case.expect_precision("fp32")
-            self.backbone = Backbone(files.weights, threads=case.threads)
+            self.backbone = Backbone(weights, threads=case.threads, precision=case.precision)
             return
-        model = NativeModel(load_weights(files.weights), threads=case.threads, precision=case.precision)
+        model = NativeModel(load_weights(weights), threads=case.threads, precision=case.precision)
         self.session = model.session(case.height, case.image_width)
 
     def run(self, image: Array) -> Outputs:

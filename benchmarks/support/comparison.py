@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-from benchmarks.contestants.base import Case, Files, Outputs
+from benchmarks.contestants import is_ours, parse_entry
+from benchmarks.contestants.base import Case, Files, Outputs, make_once
+from benchmarks.support.pictures import Pictures
 from benchmarks.support.processes import Process, Unavailable, take_turns
 
 #: Largest difference that counts as equal, as a share of an output's largest value, or of 1 if that is less.
 TOLERANCE = 1e-3
+
+#: Seconds that a conversion may take, with ranges from pictures.
+_CONVERSION = 3600.0
 
 
 def difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> float:
@@ -40,6 +46,14 @@ def difference(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> float:
     return worst
 
 
+def relative_error(exact: Mapping[str, Any], found: Mapping[str, Any]) -> float:
+    """Of the last output that both have (the masks, where there are some): the root mean square of what
+    differs, as a share of the exact one's."""
+    name = [name for name in exact if name in found][-1]
+    a, b = np.ravel(exact[name]).astype(np.float64), np.ravel(found[name]).astype(np.float64)
+    return float(np.sqrt(np.mean((a - b) ** 2) / max(float(np.mean(a**2)), 1e-30)))
+
+
 def start(
     names: list[str],
     case: Case,
@@ -49,11 +63,14 @@ def start(
 ) -> tuple[list[Process], dict[str, dict[str, Any]], dict[str, str]]:
     """Load every contestant that is there and computes what the first one does.
 
+    What rounding to other precisions changes is told, and leaves nobody out.
+
     Args:
         frames: Values of a FrameCase for each contestant, for whole frames.
 
     Returns:
-        The processes, what each said on loading with its ``difference``, and the reasons of those left out.
+        The processes, what each said on loading with its ``difference`` and ``error``, and the reasons of
+        those left out.
     """
     processes: list[Process] = []
     facts: dict[str, dict[str, Any]] = {}
@@ -62,7 +79,7 @@ def start(
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             frame = frames[name] if frames else None
-            process = Process(name, case, files, log=log)
+            process = Process(name, case, files, log=log, limit=_CONVERSION)
             try:
                 process.ask("convert")
                 process.close()
@@ -72,13 +89,17 @@ def start(
                 process.ask("outputs", path=str(path))
                 with np.load(path) as archive:
                     outputs = dict(archive)
-                fact["difference"] = difference(outputs if reference is None else reference, outputs)
+                exact = parse_entry(name)[1] == "fp32"
+                if not exact:  # the areas of the network's own masks are those of other masks
+                    outputs.pop("areas", None)
                 reference = outputs if reference is None else reference
+                fact["difference"] = difference(reference, outputs)
+                fact["error"] = relative_error(reference, outputs)
             except (Unavailable, ValueError) as error:
                 skipped[name] = str(error)
                 process.close()
                 continue
-            if fact["difference"] > (0.02 if frames else TOLERANCE):
+            if fact["difference"] > (0.02 if frames else TOLERANCE) and (exact or frames):
                 skipped[name] = f"its outputs differ by {fact['difference']:.1e} of the largest value"
                 process.close()
                 continue
@@ -120,6 +141,42 @@ def compare(
         for process in processes:
             process.close()
     return {"case": asdict(case), "label": label or case.label, "results": results, "skipped": skipped}
+
+
+def measure_accuracy(
+    results: Mapping[str, dict[str, Any]], case: Case, files: Files, log: TextIO, pictures: Pictures
+) -> None:
+    """Add each contestant's ``ap`` on a set of pictures; that of others is kept beside the network.
+
+    Raises:
+        RuntimeError: if a contestant fails at it.
+    """
+    for name, result in results.items():
+        measure = functools.partial(_accuracy, name, case, files, log, pictures)
+        if is_ours(name):
+            result["ap"] = measure()
+            continue
+        kept = files.converted(f".{name.replace(' ', '-')}.ap")
+        write = functools.partial(_write_accuracy, kept, measure)
+        make_once(kept, f"{result['version']} {pictures.digest()}", write)
+        result["ap"] = float(kept.read_text(encoding="utf-8"))
+
+
+def _write_accuracy(path: Path, measure: Callable[[], float]) -> None:
+    path.write_text(repr(measure()), encoding="utf-8")
+
+
+def _accuracy(name: str, case: Case, files: Files, log: TextIO, pictures: Pictures) -> float:
+    """In a process of its own, so that the memory that is told holds nothing of it."""
+    process = Process(name, case, files, log=log)
+    try:
+        process.ask("load")
+        asked = {"annotations": str(pictures.annotations), "images": str(pictures.images)}
+        return float(process.ask("accuracy", **asked)["ap"])
+    except Unavailable as error:
+        raise RuntimeError(f"{name}: {error}") from None
+    finally:
+        process.close()
 
 
 def summary(times: Mapping[str, list[float]]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import re
@@ -11,14 +12,17 @@ from pathlib import Path
 
 from benchmarks.contestants.base import Case, Files, make_once
 from benchmarks.support.machine import package_version
+from benchmarks.support.pictures import CALIBRATED, Pictures, write_calibration
+from mobileinst.weights import load_weights
 
 
-def prepare(case: Case, folder: Path, weights: Path | None) -> Files:
-    """Weights and ONNX file of a case.
+def prepare(case: Case, folder: Path, weights: Path | None, pictures: Pictures | None = None) -> Files:
+    """Weights and ONNX file of a case, and what integers are calibrated by.
 
     Args:
         folder: Where files are kept between runs, as long as weights and tools stay the same.
         weights: Use these instead of random weights of the case's configuration.
+        pictures: What ranges of integers are taken from, but for those that the weights have.
 
     Raises:
         RuntimeError: if a tool of weights_tools fails.
@@ -40,7 +44,27 @@ def prepare(case: Case, folder: Path, weights: Path | None) -> Files:
         case.part,
     ]
     make_once(onnx, made_by, lambda: _tool("export_onnx", *command))
-    return Files(weights, onnx)
+    if pictures is None:
+        return Files(weights, onnx)
+    loaded = load_weights(weights)
+    calibration = onnx.with_name(f"{onnx.stem}_{pictures.digest()}.npy")
+    write_calibration(pictures, case, loaded, calibration)
+    quantised = None
+    if not loaded.ranges:
+        quantised = folder / f"{weights.stem}-{pictures.digest()}.int8.safetensors"
+        make_once(quantised, made_by, functools.partial(write_ranges, weights, quantised, pictures))
+    return Files(weights, onnx, quantised, calibration)
+
+
+def write_ranges(weights: Path, target: Path, pictures: Pictures) -> None:
+    """Random weights with ranges for int8 of all nodes.
+
+    Raises:
+        RuntimeError: if weights_tools.quantise fails.
+    """
+    options = ["--annotations", str(pictures.annotations), "--images", str(pictures.images), "--no-ap"]
+    # Random weights have no AP that fine maps could cost, and the other engines round these, too.
+    _tool("quantise", str(weights), str(target), *options, "--count", str(CALIBRATED), "--finest", "1")
 
 
 def _name(weights: Path, made_by: str, case: Case) -> str:

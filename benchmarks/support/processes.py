@@ -9,9 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TextIO
 
+from benchmarks.contestants import parse_entry
 from benchmarks.contestants.base import Case, Files
 
 _WORKER = [sys.executable, "-m", "benchmarks.worker"]
@@ -25,7 +26,7 @@ class Process:
     """One contestant's process.
 
     Args:
-        name: Name of the engine, for whole frames with "+" and the post-processing behind it.
+        name: Engine and precision as tables name them, for whole frames with "+" and the post-processing.
         frame: Values of a FrameCase for whole frames, None for the network alone.
         log: File that the engines' own messages go to.
         limit: Seconds that one command may take.
@@ -42,8 +43,10 @@ class Process:
         limit: float = 600.0,
     ) -> None:
         self.name, self._limit = name, limit
-        task: dict[str, Any] = {"name": name.partition("+")[0], "case": asdict(case), "frame": frame}
-        task |= {"weights": str(files.weights), "onnx": str(files.onnx)}
+        engine, precision = parse_entry(name)
+        case = replace(case, precision=precision)
+        task: dict[str, Any] = {"name": engine, "case": asdict(case), "frame": frame}
+        task["files"] = {kind: str(path) for kind, path in vars(files).items() if path is not None}
         self._process = subprocess.Popen(
             [*_WORKER, json.dumps(task)],
             stdin=subprocess.PIPE,

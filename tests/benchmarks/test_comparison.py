@@ -29,7 +29,8 @@ SVG_TEXT = "{http://www.w3.org/2000/svg}text"
 
 def result(median: float, name: str = "x") -> dict[str, Any]:
     times = {"median_ms": median, "min_ms": median - 1, "max_ms": median + 1, "median_cpu_ms": median}
-    return {**times, "peak_mib": 90.0, "beyond_mib": 50.0, "version": name, "difference": 0.0, "stages": {}}
+    exact = {"difference": 0.0, "error": 0.0, "stages": {}}
+    return {**times, "peak_mib": 90.0, "beyond_mib": 50.0, "version": name, **exact}
 
 
 def document() -> dict[str, Any]:
@@ -188,8 +189,57 @@ def test_ratio_is_the_fastest_other_over_ours() -> None:
     results = document()["cases"][0]["results"]
     assert peers.ratio(results) == pytest.approx(1.5)
     assert peers.ratio(results, "min_ms") == pytest.approx(74 / 49)
+    assert peers.ratio({**results, "mobileinst int8": result(25.0)}) == pytest.approx(3.0)
+    assert peers.ratio({**results, "openvino int8": result(40.0)}) == pytest.approx(0.8)
     assert peers.ratio({"mobileinst": result(1.0)}) is None
     assert peers.ratio({"ncnn": result(1.0)}) is None
+
+
+def test_entries_are_engines_in_the_precisions_that_they_have() -> None:
+    found = contestants.entries(["mobileinst", "openvino", "ncnn"], ["fp32", "bf16", "int8"])
+    assert found == [
+        "mobileinst", "openvino", "ncnn", "openvino bf16", "mobileinst int8", "openvino int8"
+    ]  # fmt: skip
+    assert contestants.parse_entry("openvino") == ("openvino", "fp32")
+    assert contestants.parse_entry("openvino int8+usual") == ("openvino", "int8")
+    assert contestants.is_ours("mobileinst int8+segment")
+    assert not contestants.is_ours("ncnn")
+    with_us = types.SimpleNamespace(contestants=["mobileinst", "openvino"], precision=["int8"])
+    assert peers.entries_of(with_us) == ["mobileinst", "mobileinst int8", "openvino int8"]  # type: ignore[arg-type]
+    assert peers.needs_ranges(["mobileinst", "ncnn fp16"]) is False
+    assert peers.needs_ranges(["mobileinst auto"]) is True
+
+
+def test_several_precisions_have_a_table_with_error_and_ap() -> None:
+    one = document()
+    results = one["cases"][0]["results"]
+    results["mobileinst int8"] = {**result(25.0), "error": 0.0123, "ap": 0.2481}
+    names = [*one["contestants"], "mobileinst int8"]
+    case = {**one["cases"][0], "ratio": 3.0, "ratio_min": 3.0, "ratio_cpu": None}
+    text = peers.format_report({**one, "contestants": names, "cases": [case]})
+    rows = [line for line in text.splitlines() if line.startswith("| ")][2:]
+    assert rows[0] == "| mobileinst int8 | 25.0 (24.0-26.0) | 1.00 | 25.0 | 50 | 1.23% | 24.8 |"
+    assert rows[1].startswith("| mobileinst | 50.0 (49.0-51.0) | 2.00 | ")
+    assert "Fastest other / our fastest: 3.00; of minima 3.00, of CPU time -." in text
+
+
+def test_a_fast_wrong_answer_does_not_count() -> None:
+    results = {name: {**result(ms), "ap": ap} for name, ms, ap in (
+        ("mobileinst", 50.0, 0.25), ("mobileinst int8", 25.0, 0.24),
+        ("ncnn int8", 10.0, 0.2), ("openvino int8", 30.0, 0.245),
+    )}  # fmt: skip
+    assert peers.ratio(results) == pytest.approx(30 / 25)
+    ratios = {"ratio": 1.2, "ratio_min": 1.2, "ratio_cpu": 1.2}
+    text = peers.format_precisions({"label": "x", "results": results, **ratios})
+    assert "| ncnn int8 | 10.0 (9.0-11.0) | - | 10.0 | 50 | 0.00% | 20.0 |" in text
+    assert "| openvino int8 | 30.0 (29.0-31.0) | 1.20 |" in text
+
+
+def test_rounding_is_told_and_leaves_nobody_out() -> None:
+    exact = {"kernels": np.ones(3), "mask_logits": np.array([3.0, -4.0])}
+    rounded = {"kernels": np.ones(3), "mask_logits": np.array([3.0, -4.5])}
+    assert comparison.relative_error(exact, exact) == 0
+    assert comparison.relative_error(exact, rounded) == pytest.approx(0.1)
 
 
 def test_plot_has_a_bar_for_each_contestant(tmp_path: Path) -> None:

@@ -73,13 +73,24 @@ def test_merging_keeps_only_cases_of_the_same_code(tmp_path: Path, monkeypatch: 
 
 def test_frames_have_a_ratio_for_each_way_of_post_processing() -> None:
     results = {
-        "mobileinst": {"median_ms": 2.0, "min_ms": 1.0},
+        "mobileinst": {"median_ms": 4.0, "min_ms": 3.0},
+        "mobileinst int8": {"median_ms": 2.0, "min_ms": 1.0},
+        "mobileinst int8+segment": {"median_ms": 1.0, "min_ms": 0.5},
         "a+usual": {"median_ms": 6.0, "min_ms": 5.0},
         "b+usual": {"median_ms": 5.0, "min_ms": 4.5},
+        "b int8+usual": {"median_ms": 3.0, "min_ms": 2.0},
     }
     table = frame.ratio_table([{"label": "x", "results": results}], ["usual", "boxed"])
-    assert [cell.strip() for cell in table.splitlines()[-1].strip("|").split("|")] == [
-        "x", "2.50", "4.50", "-", "-"
+    heads, _, row = ([cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines())
+    assert heads[1:] == ["usual, fp32", "usual, int8", "boxed, fp32", "boxed, int8"]
+    assert row == ["x", "2.50 (4.50)", "1.50 (2.00)", "-", "-"]
+
+
+def test_frames_are_made_by_engines_in_each_precision() -> None:
+    found = frame.contestants_of(["mobileinst", "mobileinst int8", "ncnn fp16"], ["usual", "boxed"])
+    assert found == [
+        "mobileinst", "mobileinst+segment", "mobileinst int8", "mobileinst int8+segment",
+        "ncnn fp16+usual", "ncnn fp16+boxed",
     ]  # fmt: skip
 
 

@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks import layers, shapes
 from benchmarks.contestants import base
 from mobileinst import _native
+from mobileinst.engine import offered_precisions
 from mobileinst.engine.backend import read_layer_times
 from mobileinst.network import ModelConfig
 from mobileinst.network.counter import count_layers
@@ -56,6 +58,25 @@ def test_roofline_adds_up(tmp_path: Path) -> None:
     masks = 2e-6 * 100 * 16 * 8 * 8 / found["peak_gflops"]
     assert found["limit_ms"] == pytest.approx(kinds + masks, rel=1e-6)
     assert 0 < found["limit_of_tiles_ms"] != found["limit_ms"]
+
+
+def test_roofline_counts_integers_at_the_rate_of_theirs(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="random weights are made with PyTorch")
+    if "int8" not in offered_precisions() or _native.tier() == "ref":
+        pytest.skip("this instruction set has no products of bytes")
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    image.fromarray(pixels).save(tmp_path / "a.png")
+    annotations, output = tmp_path / "a.json", tmp_path / "roofline.json"
+    one = {"id": 1, "file_name": "a.png", "height": 64, "width": 64}
+    annotations.write_text(json.dumps({"images": [one], "annotations": [], "categories": []}))
+    sizes = ("--width", "16", "--size", "64", "--rounds", "3", "--precision", "fp32", "int8")
+    pictures = ("--annotations", str(annotations), "--images", str(tmp_path))
+    done = run("roofline", "topformer_t", *sizes, *pictures, "--output", str(output))
+    assert done.returncode == 0, done.stderr
+    floats, integers = json.loads(output.read_text())["networks"].values()
+    assert integers["peak_gflops"] > floats["peak_gflops"]
+    assert 0 < integers["limit_ms"] < floats["limit_ms"]
 
 
 def test_roofline_counts_the_products_of_whole_tiles() -> None:

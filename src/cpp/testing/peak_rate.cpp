@@ -8,9 +8,9 @@
 namespace mobileinst {
 namespace {
 
-double peak_gflops(const py::object& tier, int milliseconds) {
+double peak_gflops(const py::object& tier, int milliseconds, const std::string& dtype) {
     check_range("milliseconds", milliseconds, 1, 10'000);
-    const PeakKernels& kernels = kernels_of(tier_argument(tier), &KernelTable::peak);
+    const PeakKernels& kernels = kernels_of(tier_argument(tier), &KernelTable::peak, dtype_from_name(dtype));
     const GilRelease release;
     constexpr size_t kSteps = 50'000;
     const float seeds[2] = {0.999f, 0.5f};
@@ -27,8 +27,10 @@ double peak_gflops(const py::object& tier, int milliseconds) {
 }  // namespace
 
 void register_peak(py::module_& timing) {
-    timing.def("peak_gflops", &peak_gflops, py::arg("tier") = py::none(), py::arg("milliseconds") = 50,
-               "Most GFLOP/s that one core reaches with a tier's multiply-adds on registers.");
+    timing.def(
+        "peak_gflops", &peak_gflops, py::arg("tier") = py::none(), py::arg("milliseconds") = 50,
+        py::arg("dtype") = "float32",
+        "Most GFLOP/s, of integers GOP/s, that one core reaches with a tier's multiply-adds on registers.");
 }
 
 }  // namespace mobileinst

@@ -5,6 +5,7 @@
 #include "kernels/depthwise/int8_avx512_vnni.h"
 #include "kernels/gemm/int8.h"
 #include "kernels/kernel_table.h"
+#include "kernels/peak/int8.h"
 #include "kernels/pooling/int8.h"
 #include "kernels/preprocess/int8.h"
 
@@ -19,6 +20,7 @@ constexpr KernelTable make_table() {
     table.conv_direct[s8] = &kConvDirectInt8Strips;
     table.depthwise[s8] = &kDepthwiseInt8;
     table.gemm[s8] = &kGemmInt8;
+    table.peak[s8] = &kPeakInt8;
     table.pool[s8] = &kPoolInt8;
     table.preprocess[s8] = &kPreprocessInt8;
     table.convert = &kConvert;

@@ -1,6 +1,7 @@
 // NEON of armv8.2-a with half-precision arithmetic: halves here, floats as NEON of armv8-a.
 
 #include "kernels/convert/half.h"
+#include "kernels/peak/vector.h"
 #include "tiers/map_kernels.h"
 #include "tiers/matrix_kernels.h"
 
@@ -13,6 +14,7 @@ constexpr KernelTable make_table() {
     table.convert = &kConvertHalf;
     add_map_kernels(table);
     add_matrix_kernels(table);
+    table.peak[DType::Float16] = &kPeak;
     return table;
 }
 

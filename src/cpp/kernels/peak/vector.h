@@ -10,11 +10,10 @@ namespace {
 constexpr size_t kPeakSums = 12;
 
 void peak_run(size_t steps, const float* seeds, float* sum) {
-    const Vec<float> factor = Vec<float>::broadcast(seeds);
-    const Vec<float> term = Vec<float>::broadcast(seeds + 1);
-    Vec<float> s[kPeakSums];
+    const Vec<Element> factor = Vec<Element>::fill(seeds[0]), term = Vec<Element>::fill(seeds[1]);
+    Vec<Element> s[kPeakSums];
     for (size_t i = 0; i < kPeakSums; ++i) {
-        s[i] = Vec<float>::fill(static_cast<float>(i));
+        s[i] = Vec<Element>::fill(static_cast<float>(i));
     }
     for (size_t step = 0; step < steps; ++step) {
         for (size_t i = 0; i < kPeakSums; ++i) {
@@ -24,12 +23,12 @@ void peak_run(size_t steps, const float* seeds, float* sum) {
     for (size_t i = 1; i < kPeakSums; ++i) {
         s[0] = s[0] + s[i];
     }
-    float lanes[Vec<float>::kWidth];
+    Element lanes[Vec<Element>::kWidth];
     s[0].store(lanes);
-    *sum = lanes[0];
+    *sum = static_cast<float>(lanes[0]);
 }
 
-constexpr size_t kPeakOperations = 2 * kPeakSums * Vec<float>::kWidth;
+constexpr size_t kPeakOperations = 2 * kPeakSums * Vec<Element>::kWidth;
 
 constexpr PeakKernels kPeak = {peak_run, kPeakOperations};
 
