@@ -191,6 +191,7 @@ def main() -> None:
     parser.add_argument("--widths", type=positive, nargs="+", default=[128, 256])
     parser.add_argument("--sizes", type=positive, nargs="+", default=[512, 640])
     parser.add_argument("--parts", nargs="+", default=list(OUTPUTS), choices=list(OUTPUTS))
+    parser.add_argument("--no-ap", action="store_true", help="don't measure AP, which takes minutes")
     options = parser.parse_args()
     check_outputs(options)
     if options.quick:
@@ -207,7 +208,7 @@ def main() -> None:
             case = Case(backbone, width, size, size, part, threads)
             files = prepare(case, options.folder, options.weights, pictures)
             found = compare(names, case, files, options.rounds, log)
-            if pictures and options.weights and part == "masks":
+            if pictures and options.weights and part == "masks" and not options.no_ap:
                 measure_accuracy(found["results"], case, files, log, pictures)
             cases.append(found)
             # after every case, since a long comparison may be interrupted

@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks.contestants import is_ours, parse_entry
 from benchmarks.contestants.base import Case, Files, Outputs, make_once
+from benchmarks.support.machine import commit
 from benchmarks.support.pictures import Pictures
 from benchmarks.support.processes import Process, Unavailable, take_turns
 
@@ -146,19 +147,17 @@ def compare(
 def measure_accuracy(
     results: Mapping[str, dict[str, Any]], case: Case, files: Files, log: TextIO, pictures: Pictures
 ) -> None:
-    """Add each contestant's ``ap`` on a set of pictures; that of others is kept beside the network.
+    """Add each contestant's ``ap`` on a set of pictures, which is kept beside the network.
 
     Raises:
         RuntimeError: if a contestant fails at it.
     """
     for name, result in results.items():
         measure = functools.partial(_accuracy, name, case, files, log, pictures)
-        if is_ours(name):
-            result["ap"] = measure()
-            continue
         kept = files.converted(f".{name.replace(' ', '-')}.ap")
         write = functools.partial(_write_accuracy, kept, measure)
-        make_once(kept, f"{result['version']} {pictures.digest()}", write)
+        made_by = commit() if is_ours(name) else result["version"]
+        make_once(kept, f"{made_by} {pictures.digest()}", write)
         result["ap"] = float(kept.read_text(encoding="utf-8"))
 
 
