@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,13 @@ def entries(engines: list[str], precisions: list[str]) -> list[tuple[str, str]]:
 
 
 def measure(
-    folder: Path, wanted: list[tuple[str, str]], cpu: str, case: Case, files: Files
-) -> dict[str, Any]:
-    """Counts of every engine and precision on one core, each compared with the first one's outputs."""
-    found: dict[str, Any] = {}
-    skipped: dict[str, str] = {}
+    folder: Path, wanted: list[tuple[str, str]], core: dict[str, Any], case: Case, files: Files
+) -> Iterator[None]:
+    """Counts of every engine and precision on one core, each compared with the first one's outputs.
+
+    Fills ``core`` and stops after each, as a run takes minutes.
+    """
+    cpu, found, skipped = core["cpu"], core["results"], core["skipped"]
     reference: dict[str, Any] | None = None
     for name, precision in wanted:
         label = f"{name} {precision}"
@@ -71,9 +74,9 @@ def measure(
             if off > TOLERANCES.get(precision, float("inf")):
                 raise ValueError(f"its outputs differ by {off:.1e}")
             found[label] = {**counts, "difference": off}
-        except (ImportError, RuntimeError, ValueError, subprocess.CalledProcessError) as error:
-            skipped[label] = str(error)
-    return {"cpu": cpu, "results": found, "skipped": skipped}
+        except Exception as error:  # whatever an engine or its converter raises: the others are still counted
+            skipped[label] = f"{type(error).__name__}: {error}".splitlines()[0]
+        yield
 
 
 def format_report(document: dict[str, Any]) -> str:
@@ -133,8 +136,10 @@ def main() -> None:
         cores=[],
     )
     for cpu in options.cpus:
-        document["cores"].append(measure(folder, wanted, cpu, case, files))
-        write_result(document, format_report(document), options)
+        core: dict[str, Any] = {"cpu": cpu, "results": {}, "skipped": {}}
+        document["cores"].append(core)
+        for _ in measure(folder, wanted, core, case, files):
+            write_result(document, format_report(document), options)
     print(format_report(document), end="")
 
 

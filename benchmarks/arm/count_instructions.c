@@ -3,7 +3,8 @@
  *   qemu-aarch64 -plugin ./count_instructions.so,out=counts.txt PROGRAM...
  *
  * writes a line "mark N M" whenever the program closes the file number -4242, which no file has (run_network.py):
- * instructions and multiply-adds so far; and "end N M" when it ends. Counts are exact for one thread. */
+ * instructions and multiply-adds so far; "clock N M" whenever it asks for the time, as plans do between their nodes;
+ * and "end N M" when it ends. Counts are exact for one thread. */
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -19,7 +20,7 @@ static uint64_t instructions;
 static uint64_t multiply_adds;
 static FILE *output;
 
-enum { CLOSE = 57, MARK = -4242 }; /* close() of aarch64's Linux */
+enum { CLOSE = 57, CLOCK_GETTIME = 113, MARK = -4242 }; /* system calls of aarch64's Linux */
 
 /* FMLA and FMLS, by vector or by element, of single, double or half precision (Arm ARM, C4.1). */
 static bool is_of_floats(uint32_t code) {
@@ -62,7 +63,9 @@ static void write_counts(const char *name) {
 static void called(qemu_plugin_id_t id, unsigned int cpu, int64_t number, uint64_t a1, uint64_t a2, uint64_t a3,
                    uint64_t a4, uint64_t a5, uint64_t a6, uint64_t a7, uint64_t a8) {
     (void)id, (void)cpu, (void)a2, (void)a3, (void)a4, (void)a5, (void)a6, (void)a7, (void)a8;
-    if (number == CLOSE && (int32_t)a1 == MARK) {
+    if (number == CLOCK_GETTIME) {
+        write_counts("clock");
+    } else if (number == CLOSE && (int32_t)a1 == MARK) {
         write_counts("mark");
     }
 }

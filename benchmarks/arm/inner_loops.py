@@ -3,6 +3,7 @@
     python -m benchmarks.arm.inner_loops                          # needs g++-aarch64-linux-gnu and llvm-19
     python -m benchmarks.arm.inner_loops gemm winograd --cores neoverse-n1 cortex-a72
     python -m benchmarks.arm.inner_loops --tier neon_fp16 --cores neoverse-n1 cortex-a55
+    python -m benchmarks.arm.inner_loops int8_tiles --tier neon_i8mm --cores neoverse-v1
 
 The tier's files are compiled as in the package. Listed are the innermost loops that hold multiply-adds, or
 those of them in functions whose names contain one of the words. neoverse-n1 stands for Cortex-A76, whose own
@@ -22,9 +23,14 @@ from mobileinst.io.tables import markdown_table
 
 SOURCES = Path(__file__).resolve().parents[2] / "src" / "cpp"
 #: Flags of the tiers, as in cmake/instruction_sets.cmake.
-TIERS = {"neon": [], "neon_fp16": ["-march=armv8.2-a+fp16", "-DMOBILEINST_HALF"]}
+TIERS = {
+    "neon": [],
+    "neon_fp16": ["-march=armv8.2-a+fp16", "-DMOBILEINST_HALF"],
+    "neon_dot": ["-march=armv8.2-a+fp16+dotprod"],
+    "neon_i8mm": ["-march=armv8.2-a+fp16+dotprod+i8mm"],
+}
 #: Vector multiply-adds that a core starts in a cycle, in LLVM's model.
-ISSUE = {"neoverse-n1": 2, "cortex-a72": 1, "cortex-a55": 2}
+ISSUE = {"neoverse-n1": 2, "cortex-a72": 1, "cortex-a55": 2, "neoverse-v1": 4}
 _LINE = re.compile(r"^\s*([0-9a-f]+):\s+(\S+)\s*(.*?)\s*(?:<.*>)?\s*(?://.*)?$")
 
 _FUNCTION = re.compile(r"^[0-9a-f]+ <(.*)>:$")
@@ -42,7 +48,7 @@ class Instruction:
 
     @property
     def multiplies(self) -> bool:
-        return self.mnemonic in ("fmla", "fmls")
+        return self.mnemonic in ("fmla", "fmls", "sdot", "smmla")
 
 
 def compile_tier(folder: Path, compiler: str, tier: str) -> list[Path]:

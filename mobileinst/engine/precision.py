@@ -50,6 +50,8 @@ _INT8_LAYERS = ("gemm", "conv3x3", "depthwise", "conv_direct")
 _INT8_MAXIMA = ("max_pool", "window_max")
 #: Nodes that a value passes unchanged: they take the type that their readers want.
 _PASSING = ("concat", *VIEWS)
+#: Products that one rounded value must be part of, on the average of both sides, to make up for it.
+_LEAST_GAIN = 16
 #: Activations whose argument is rounded, too, before a table gives the result.
 TABLED = ("silu", "hard_sigmoid")
 #: What the integers of an image stand for: its bytes.
@@ -64,6 +66,8 @@ class Precision:
 
     Attributes:
         dtype: That type.
+        floats: For int8, the type of what doesn't compute in integers, where the tier has kernels of it:
+            float32, or float16, beside which only convolutions that it is slower for are worth integers.
         ranges: Least and largest value of nodes by name, for int8; ``<name>:sums`` is that of an activation's
             argument. A node without one stays in float32.
         keep: Names of nodes that stay in float32 whatever their ranges.
@@ -72,11 +76,29 @@ class Precision:
     dtype: DType = "float32"
     ranges: Mapping[str, Range] = field(default_factory=dict)
     keep: Collection[str] = ()
+    floats: DType = "float32"
 
     def fuses(self, node: Node, tier: str) -> bool:
         """Whether a node may be part of a larger one, rather than compute in integers by itself."""
         alone = self.dtype == "int8" and node.name in self.ranges and node.name not in self.keep
-        return not alone or _native.has_kernels("inverted_residual", self.dtype, tier)
+        if not alone or _native.has_kernels("inverted_residual", self.dtype, tier):
+            return True
+        return node.kind == "conv" and not self.pays(node)
+
+    def pays(self, conv: Node) -> bool:
+        """Whether a convolution is faster in integers than in ``floats``, if it is a half.
+
+        Depthwise and 3x3 convolutions aren't: SDOT multiplies twice as many values as FMLA of halves, but
+        they must belong to one output, and Winograd's transforms save more. Others gain with each product,
+        and lose with each value that is rounded, on both sides.
+        """
+        if self.floats == "float32":
+            return True
+        layer: ConvLayer = conv.attributes["weights"]
+        if layer.kind not in ("gemm", "conv_direct"):
+            return False
+        seen, outputs = layer.inputs // layer.groups * layer.kernel_size**2, layer.outputs
+        return seen * outputs > _LEAST_GAIN * (seen + outputs)
 
     @property
     def name(self) -> str:
@@ -114,7 +136,8 @@ def choose_precision(
         raise ValueError(
             f"{where}: these weights hold no ranges for int8; python -m weights_tools.quantise adds them"
         )
-    return Precision(dtype, ranges, keep) if dtype == "int8" else Precision(dtype)
+    floats: DType = "float16" if _HALF_ARITHMETIC in _native.tier_features(tier) else "float32"
+    return Precision(dtype, ranges, keep, floats) if dtype == "int8" else Precision(dtype)
 
 
 def offered_precisions(tier: str | None = None) -> list[PrecisionName]:
@@ -127,8 +150,8 @@ def offered_precisions(tier: str | None = None) -> list[PrecisionName]:
 def _fast_precisions(tier: str) -> list[PrecisionName]:
     """The same without those that are there for their results only.
 
-    On ARM, halves need fewer instructions than int8 among floats (174 and 218 million a frame of the default
-    weights at 320 on a Cortex-A76).
+    On ARM, where int8 needs fewer instructions than halves, the latter are last all the same: they stay
+    nearer to float32 (docs/engine.md).
     """
     offered = offered_precisions(tier)
     if _HALF_ARITHMETIC in _native.tier_features(tier):
@@ -142,6 +165,12 @@ def quantisation_of(values: Range, bits: int = 8) -> Quantisation:
     least, most = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     scale = (high - low) / (most - least) or 1.0
     return scale, max(least, min(most, round(least - low / scale)))
+
+
+def divided_by_half(quantisation: Quantisation) -> Quantisation:
+    """The nearest quantisation whose scale's inverse is a half, by which halves are multiplied."""
+    scale, zero = quantisation
+    return 1.0 / float(np.float16(min(max(1.0 / scale, 2.0**-14), 2.0**15))), zero
 
 
 def assign_types(
@@ -176,7 +205,8 @@ class _Types:
             self._reads[node] = self._type_of(node)
             node.dtype = self._reads[node]
             if node.kind == "conv" and node.dtype == "int8" and self._gives_floats(node):
-                node.dtype = "float32"
+                halves = any(self._taken_as(user, node) == "float16" for user in node.users)
+                node.dtype = "float16" if halves else "float32"
             if self._keeps_parts_apart(node):
                 self._apart.add(node)
 
@@ -223,19 +253,25 @@ class _Types:
 
     def _type_of(self, node: Node) -> DType:
         """The type that a node reads; those of its readers are known."""
-        dtype = self._precision.dtype
         if node.kind == "input" and node.users and all(map(self._reads_image, node.users)):
             return "int8"
         if self._reads_image(node):
             return "int8"
         if node.kind in ("input", "constant") or node.name in self._precision.keep:
             return "float32"
-        if node.kind in _PASSING or (dtype == "int8" and node.kind in _INT8_MAXIMA):
-            wanted = any(self._reads[user] == dtype for user in node.users)
-            return dtype if wanted and self._can(node) else "float32"
-        if dtype == "int8":
-            return dtype if node.kind == "conv" and self._can(node) else "float32"
-        return dtype if self._can(node) else "float32"
+        return next((dtype for dtype in self._wanted(node) if self._can(node, dtype)), "float32")
+
+    def _wanted(self, node: Node) -> list[DType]:
+        """Types that a node would compute in, the best first, whether or not it can."""
+        wanted: list[DType] = [self._precision.dtype]
+        if self._precision.dtype == "int8":
+            maximum = node.kind in _INT8_MAXIMA and any(self._reads[user] == "int8" for user in node.users)
+            conv = node.kind == "conv" and self._precision.pays(node)
+            integers = maximum or conv or node.kind in _PASSING
+            wanted = ["int8"] * integers + [self._precision.floats]
+        if node.kind in _PASSING:
+            return [dtype for dtype in wanted if any(self._reads[user] == dtype for user in node.users)]
+        return wanted
 
     def _reads_image(self, node: Node) -> bool:
         """Whether a node convolves the image's bytes, with the normalisation in its weights."""
@@ -250,9 +286,8 @@ class _Types:
             and all(_native.has_kernels(name, "int8", self._tier) for name in ("conv_direct", "preprocess"))
         )
 
-    def _can(self, node: Node) -> bool:
+    def _can(self, node: Node, dtype: DType) -> bool:
         """Whether the tier has the kernel and, for int8, everything that is rounded has a range."""
-        dtype = self._precision.dtype
         if node.kind == "conv":
             layer: ConvLayer = node.attributes["weights"]
             if dtype == "int8" and layer.kind not in _INT8_LAYERS:
@@ -304,11 +339,13 @@ class _Types:
             for user in readers
         )
 
+    def _taken_as(self, user: Node, source: Node) -> DType:
+        """The type that a node, whose types are known, takes the values of one of its inputs in."""
+        residual = user.kind == "conv" and user.inputs[0] is not source
+        return user.dtype if residual else self._reads[user]
+
     def _takes_integers(self, user: Node, source: Node) -> bool:
-        """Whether a node, whose types are known, takes the values of one of its inputs as integers."""
-        if user.kind == "conv" and user.inputs[0] is not source:  # as a residual
-            return user.dtype == "int8"
-        return self._reads[user] == "int8"
+        return self._taken_as(user, source) == "int8"
 
     def _quantise(self) -> None:
         """The quantisations of all integers: by range, but for what lies in a common concatenation."""
@@ -342,10 +379,10 @@ class _Types:
         """That of an input of a concatenation, of constants one that is the same for all sizes."""
         source = _viewed(part.inputs[0] if part.kind == "convert" else part)
         if source.name in self._precision.ranges:
-            return quantisation_of(self._precision.ranges[source.name])
+            return self._quantisation(self._precision.ranges[source.name])
         if source.kind == "constant":
             power = 2.0 ** math.ceil(math.log2(float(np.abs(source.attributes["values"]).max()) or 1.0))
-            return quantisation_of((-power, power))
+            return self._quantisation((-power, power))
         return self._of_range(concat)
 
     @staticmethod
@@ -370,7 +407,11 @@ class _Types:
 
     def _of_range(self, node: Node) -> Quantisation:
         source = node.inputs[0] if node.kind == "convert" else node
-        return quantisation_of(self._precision.ranges[_viewed(source).name])
+        return self._quantisation(self._precision.ranges[_viewed(source).name])
+
+    def _quantisation(self, values: Range) -> Quantisation:
+        found = quantisation_of(values)
+        return found if self._precision.floats == "float32" else divided_by_half(found)
 
 
 def _unconverted(node: Node, dtype: DType) -> Node:

@@ -22,7 +22,7 @@ from mobileinst.engine import (
     thread_pool,
 )
 from mobileinst.engine.calibration import Observer
-from mobileinst.engine.precision import quantisation_of
+from mobileinst.engine.precision import divided_by_half, quantisation_of
 from mobileinst.network import ModelConfig
 from mobileinst.network.ops import ConvSpec
 from mobileinst.weights import Range, Weights, WeightsError
@@ -99,6 +99,40 @@ def test_the_profile_says_what_each_node_computes_in() -> None:
     has_3x3 = _native.has_kernels("conv3x3", "int8")
     assert types["mask_decoder.before.3.conv"] == ("int8" if has_3x3 else "float32")
     assert types["instance_decoder.norm"] == "float32"
+
+
+@needs_int8
+@pytest.mark.parametrize("name", ["topformer_t", "mobilenetv2"])
+def test_halves_beside_integers(name: str) -> None:
+    weights = random_model(CONFIGS[name])
+    precision = Precision("int8", ranges_of(weights), floats="float16")
+    session = NativeModel(weights, threads=1, precision=precision).session(*SIZE)
+    types = {(node["op"], node["dtype"]) for node in session.profile(runs=1)}
+    assert {("gemm", "int8"), ("gemm", "float16"), ("conv3x3", "float16")} <= types
+    assert not {("depthwise", "int8"), ("conv3x3", "int8")} & types
+    plain, mixed = frame_outputs(weights, Precision()), frame_outputs(weights, precision)
+    error = np.sqrt(np.mean((mixed["mask_features"] - plain["mask_features"]) ** 2))
+    assert 0 < error < 0.15 * np.sqrt(np.mean(plain["mask_features"] ** 2))
+    again = frame_outputs(weights, precision, threads=3)
+    for output in OUTPUTS:
+        np.testing.assert_array_equal(mixed[output], again[output], err_msg=output)
+
+
+def test_int8_leaves_the_rest_to_halves_where_the_processor_computes_in_them() -> None:
+    ranges = {"image": (-1.0, 1.0)}
+    for tier in _native.supported_tiers():
+        if "int8" in offered_precisions(tier):
+            halves = "asimdhp" in _native.tier_features(tier)
+            assert choose_precision("int8", tier, ranges).floats == ("float16" if halves else "float32")
+
+
+@pytest.mark.parametrize("limits", [(0.0, 6.0), (-1e-9, 1e-9), (-1e9, 1e9), (-3.0, 0.1)])
+def test_a_scale_by_which_halves_are_divided_is_the_inverse_of_one(limits: Range) -> None:
+    scale, zero = divided_by_half(quantisation_of(limits))
+    assert zero == quantisation_of(limits)[1]
+    assert np.float16(1 / np.float32(scale)) == np.float64(1) / scale
+    if 1e-3 < limits[1] < 1e3:
+        assert abs(scale / quantisation_of(limits)[0] - 1) < 2**-11
 
 
 @needs_int8
@@ -241,8 +275,9 @@ def test_the_tiers_that_have_int8() -> None:
     tiers = _native.supported_tiers()
     arithmetic = {"asimd", "asimdhp", "asimddp"}
     assert ("neon_dot" in tiers) == (arithmetic <= set(_native.cpu_features()))
+    assert ("neon_i8mm" in tiers) == (arithmetic | {"i8mm"} <= set(_native.cpu_features()))
     for tier in tiers:
-        has = tier in ("ref", "neon_dot", "avx512_vnni")
+        has = tier in ("ref", "neon_dot", "neon_i8mm", "avx512_vnni")
         assert ("int8" in offered_precisions(tier)) == has
         fastest = "fp16" if tier.startswith("neon_") else "int8" if has else "fp32"
         assert choose_precision("auto", tier, {"image": (-1.0, 1.0)}).name == fastest

@@ -42,8 +42,9 @@ def convolve(
     gap: int = 0,
     quantisation: tuple[float, int] = X,
     border: tuple[int, ...] | None = None,
+    floats: str = "float32",
 ) -> NDArray[np.float32]:
-    """A convolution of integers of a quantisation; y: the output's, or None for floats."""
+    """A convolution of integers of a quantisation; y: the output's, or None for `floats`."""
     height, width, channels = x.shape
     builder = _native.PlanBuilder(tier)
     values = np.zeros((height * width, channels + gap), np.float32)
@@ -51,14 +52,14 @@ def convolve(
     source = builder.reshape(builder.constant(values, "int8", quantisation), height, width)
     source = builder.slice(source, 0, channels)
     shape = ((height - 1) // stride + 1, (width - 1) // stride + 1, weight.shape[0] + gap)
-    dtype = "float32" if y is None else "int8"
+    dtype = floats if y is None else "int8"
     output = builder.tensor(*shape, dtype, y)
     target = builder.slice(output, 0, weight.shape[0])
     builder.keep(output)
     inputs = [source]
     if residual is not None:
         rows = np.ascontiguousarray(residual.reshape(-1, residual.shape[2]))
-        constant = builder.constant(rows) if y is None else builder.constant(rows, "int8", (0.07, 5))
+        constant = builder.constant(rows, dtype, None if y is None else (0.07, 5))
         inputs.append(builder.reshape(constant, *residual.shape[:2]))
     packed = _native.ConvWeights(weight, bias, stride, groups, tier, dtype="int8")
     sums: dict[str, Any] = {}
@@ -132,7 +133,18 @@ def case_arrays(
 
 @pytest.mark.parametrize("gap", [0, 5])
 @pytest.mark.parametrize(
-    "mode", ["plain", "relu", "silu", "residual", "silu_residual", "floats", "floats_residual"]
+    "mode",
+    [
+        "plain",
+        "relu",
+        "silu",
+        "residual",
+        "silu_residual",
+        "floats",
+        "floats_residual",
+        "halves",
+        "halves_residual",
+    ],
 )
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_every_tier_gives_the_bits_of_the_plain_kernel(case: tuple[int, ...], mode: str, gap: int) -> None:
@@ -142,8 +154,9 @@ def test_every_tier_gives_the_bits_of_the_plain_kernel(case: tuple[int, ...], mo
     options: dict[str, Any] = {"bias": bias, "stride": stride, "groups": groups, "gap": gap}
     if "residual" in mode:
         options["residual"] = random(*shape, seed=3)
-    if mode.startswith("floats"):
+    if mode.startswith(("floats", "halves")):
         options |= {"y": None, "activation": "relu6"}
+        options["floats"] = "float32" if mode.startswith("floats") else "float16"
     elif mode != "plain" and mode != "residual":
         options["activation"] = mode.partition("_")[0]
     expected = convolve("ref", x, weight, **options)
@@ -167,6 +180,17 @@ def test_floats_behind_other_activations(case: tuple[int, ...], activation: str)
     for tier in tiers_of(case):
         found = convolve(tier, x, weight, activation=activation, residual=residual, **options)
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5, err_msg=tier)
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "silu"])
+@pytest.mark.parametrize("case", [CASES[1], CASES[2], CASES[4], CASES[7]], ids=str)
+def test_halves_are_floats_rounded(case: tuple[int, ...], activation: str | None) -> None:
+    x, weight, bias = case_arrays(case)
+    options: dict[str, Any] = {"bias": bias, "stride": case[5], "activation": activation, "y": None}
+    for tier in tiers_of(case):
+        expected = convolve(tier, x, weight, **options).astype(np.float16).astype(np.float32)
+        found = convolve(tier, x, weight, floats="float16", **options)
+        np.testing.assert_array_equal(found, expected, err_msg=tier)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (9, 11), (30, 70)])

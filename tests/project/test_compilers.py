@@ -18,7 +18,8 @@ OTHERS = sorted(path for name in FILES for path in SOURCES.glob(f"{name}.cpp"))
 FLAGS = {
     "neon": [],
     "neon_fp16": ["-march=armv8.2-a+fp16", "-DMOBILEINST_HALF"],
-    "neon_dot": ["-march=armv8.2-a+dotprod"],
+    "neon_dot": ["-march=armv8.2-a+fp16+dotprod"],
+    "neon_i8mm": ["-march=armv8.2-a+fp16+dotprod+i8mm"],
 }
 NEON = [
     (path, flags)

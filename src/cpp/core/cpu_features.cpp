@@ -60,22 +60,23 @@ std::vector<std::string> detect() {
 
 std::vector<std::string> detect() {
     const struct {
+        unsigned long word;
         int bit;
         const char* name;
     } extensions[] = {
 #if defined(__aarch64__)
-        {1, "asimd"},
-        {10, "asimdhp"},
-        {20, "asimddp"},  // the latter of armv8.2: half precision, SDOT
+        {AT_HWCAP, 1, "asimd"},
+        {AT_HWCAP, 10, "asimdhp"},
+        {AT_HWCAP, 20, "asimddp"},  // the latter of armv8.2: half precision, SDOT
+        {AT_HWCAP2, 13, "i8mm"},    // SMMLA
 #else
-        {12, "neon"},
-        {16, "vfpv4"},
+        {AT_HWCAP, 12, "neon"},
+        {AT_HWCAP, 16, "vfpv4"},
 #endif
     };
-    const unsigned long capabilities = getauxval(AT_HWCAP);
     std::vector<std::string> found;
     for (const auto& extension : extensions) {
-        if ((capabilities >> extension.bit & 1) != 0) {
+        if ((getauxval(extension.word) >> extension.bit & 1) != 0) {
             found.emplace_back(extension.name);
         }
     }
@@ -87,7 +88,8 @@ std::vector<std::string> detect() {
 std::vector<std::string> detect() {
     std::vector<std::string> found = {"asimd"};
     const char* const extensions[][2] = {{"hw.optional.arm.FEAT_FP16", "asimdhp"},
-                                         {"hw.optional.arm.FEAT_DotProd", "asimddp"}};
+                                         {"hw.optional.arm.FEAT_DotProd", "asimddp"},
+                                         {"hw.optional.arm.FEAT_I8MM", "i8mm"}};
     for (const auto& [key, name] : extensions) {
         int value = 0;
         size_t size = sizeof(value);

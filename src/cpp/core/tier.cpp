@@ -23,6 +23,7 @@ constexpr KnownTier kTiers[] = {
     {Tier::Neon, "neon", "asimd"},
     {Tier::NeonFp16, "neon_fp16", "asimd asimdhp"},
     {Tier::NeonDot, "neon_dot", "asimd asimdhp asimddp"},
+    {Tier::NeonI8mm, "neon_i8mm", "asimd asimdhp asimddp i8mm"},
     {Tier::Sse, "sse", "sse2"},
     {Tier::Avx2, "avx2", "avx2 fma f16c"},
     {Tier::Avx512, "avx512", "avx2 fma f16c avx512f avx512vl avx512dq avx512bw"},

@@ -48,7 +48,7 @@ ConvRequantisation::ConvRequantisation(const ConvWeights& weights, Activation ac
                                        const Tensor& y, const Tensor* residual,
                                        const std::optional<Quantisation>& sums) {
     const size_t channels = weights.spec().out_channels;
-    const bool floats = y.dtype == DType::Float32;
+    const bool floats = y.dtype != DType::Int8;
     const bool table = !floats && !saturates_as(activation, y.quantisation);
     if (!only_limits(activation) && !floats && !sums) {
         throw std::invalid_argument(

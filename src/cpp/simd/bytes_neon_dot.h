@@ -45,7 +45,21 @@ constexpr int32_t kByteShift = 0;
 inline Sums dot(Sums sums, Bytes values, Bytes weights) { return {vdotq_s32(sums.v, values.v, weights.v)}; }
 
 /// Copies bytes as dot() takes them; up to 63 more may be written behind them.
-inline void copy_bytes(const int8_t* from, size_t count, uint8_t* to) { std::memcpy(to, from, count); }
+inline void copy_bytes(const int8_t* from, size_t count, uint8_t* to) {
+    if (count < 8) {
+        for (size_t i = 0; i < count; ++i) {
+            to[i] = static_cast<uint8_t>(from[i]);
+        }
+    } else if (count < 16) {  // two that overlap
+        std::memcpy(to, from, 8);
+        std::memcpy(to + count - 8, from + count - 8, 8);
+    } else {
+        for (size_t i = 0; i + 16 < count; i += 16) {
+            std::memcpy(to + i, from + i, 16);
+        }
+        std::memcpy(to + count - 16, from + count - 16, 16);
+    }
+}
 
 /// The four vectors whose groups of four bytes are the bytes of a, b, c and d at the same place.
 inline void interleave(Bytes a, Bytes b, Bytes c, Bytes d, Bytes (&groups)[4]) {

@@ -57,6 +57,8 @@ const KernelTable* table_of(Tier tier) {
             return &neon_fp16_kernels;
         case Tier::NeonDot:
             return &neon_dot_kernels;
+        case Tier::NeonI8mm:
+            return &neon_i8mm_kernels;
 #elif defined(__arm__)
         case Tier::NeonArmv7:
             return &neon_armv7_kernels;

@@ -2,6 +2,7 @@
 // half-precision arithmetic.
 
 #include "kernels/conv_direct/int8.h"
+#include "kernels/convert/int8_neon.h"
 #include "kernels/depthwise/int8.h"
 #include "kernels/gemm/int8.h"
 #include "kernels/kernel_table.h"
@@ -22,7 +23,7 @@ constexpr KernelTable make_table() {
     table.peak[s8] = &kPeakInt8;
     table.pool[s8] = &kPoolInt8;
     table.preprocess[s8] = &kPreprocessInt8;
-    table.convert = &kConvertInt8;
+    table.convert = &kConvertInt8Neon;
     return table;
 }
 

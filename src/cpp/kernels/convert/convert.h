@@ -9,8 +9,9 @@
 namespace mobileinst {
 
 /// The same values in another type, or as integers of another quantisation: x = scale * (q - zero), and
-/// q = x / scale + zero, rounded to the nearest, of two the even one, and limited to [-128, 127]. Output must
-/// not overlap input.
+/// q = x / scale + zero, rounded to the nearest, of two the even one, and limited to [-128, 127]; -128 of
+/// NaN. Where x is a half, so are scale, 1 / scale and, before it becomes an integer, q. Output must not
+/// overlap input.
 struct ConvertArgs {
     Tensor input, output;
 };

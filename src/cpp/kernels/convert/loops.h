@@ -69,21 +69,21 @@ void narrow_to_half(const ConvertArgs& args, size_t begin, size_t end) {
 }
 
 void quantise_half(const ConvertArgs& args, size_t begin, size_t end) {
-    const float factor = 1.0f / args.output.quantisation.scale;
-    const auto zero = static_cast<float>(args.output.quantisation.zero);
-    convert_pixels<uint16_t, int8_t>(args, begin, end, [=](uint16_t x) {
-        return round_to_int8(std::fma(float_of_half(x), factor, zero));
+    const auto factor = static_cast<double>(Half(1.0f / args.output.quantisation.scale));
+    const auto zero = static_cast<double>(args.output.quantisation.zero);
+    convert_pixels<Half, int8_t>(args, begin, end, [=](Half x) {
+        return round_to_int8(static_cast<float>(Half(static_cast<double>(x) * factor + zero)));
     });
 }
 
 void dequantise_to_half(const ConvertArgs& args, size_t begin, size_t end) {
-    const Quantisation q = args.input.quantisation;
-    convert_pixels<int8_t, uint16_t>(
-        args, begin, end, [=](int8_t x) { return half_of_float(static_cast<float>(x - q.zero) * q.scale); });
+    const int32_t zero = args.input.quantisation.zero;
+    const auto scale = static_cast<double>(Half(args.input.quantisation.scale));
+    convert_pixels<int8_t, Half>(args, begin, end,
+                                 [=](int8_t x) { return Half(static_cast<double>(x - zero) * scale); });
 }
 
-/// From and to integers.
-constexpr ConvertKernels int8_loops() {
+constexpr ConvertKernels all_loops() {
     constexpr auto f32 = static_cast<size_t>(DType::Float32), f16 = static_cast<size_t>(DType::Float16),
                    s8 = static_cast<size_t>(DType::Int8);
     ConvertKernels kernels;
@@ -92,18 +92,12 @@ constexpr ConvertKernels int8_loops() {
     kernels.of[s8][s8] = requantise;
     kernels.of[f16][s8] = quantise_half;
     kernels.of[s8][f16] = dequantise_to_half;
-    return kernels;
-}
-
-constexpr ConvertKernels all_loops() {
-    constexpr auto f32 = static_cast<size_t>(DType::Float32), f16 = static_cast<size_t>(DType::Float16);
-    ConvertKernels kernels = int8_loops();
     kernels.of[f16][f32] = widen_half;
     kernels.of[f32][f16] = narrow_to_half;
     return kernels;
 }
 
-constexpr ConvertKernels kConvert = all_loops(), kConvertInt8 = int8_loops();
+constexpr ConvertKernels kConvert = all_loops();
 
 }  // namespace
 }  // namespace mobileinst

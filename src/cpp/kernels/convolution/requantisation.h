@@ -9,7 +9,8 @@ constexpr size_t kRequantisedTogether = 64;
 
 /// What int8 convolutions do with a sum s of products of integers, for an output channel c:
 ///   v = (s + offset[c]) * scale[c] + shift[c], the product and the sum rounded once.
-/// Floats: y = v within [low, high], or the epilogue's activation where that is more than limits, + residual.
+/// Floats and halves: y = v within [low, high], or the epilogue's activation where that is more than limits,
+///   rounded if it is a half, + residual, rounded.
 /// Integers, with round() to the nearest in [-128, 127], of two the even one:
 ///   with a table: t = table[256 + v rounded within [-256, 255]], and without residual y = t
 ///   without:      t = v

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/half.h"
 #include "kernels/convert/loops.h"
 #include "kernels/convolution/convolution.h"
 #include "kernels/convolution/tabled.h"
@@ -19,23 +20,33 @@ inline size_t table_place(float v) {
     return static_cast<size_t>(std::nearbyint(v) + kTabled);
 }
 
+/// Stores a value in the type of a map, to which a residual is added, by sums of type Sum that are rounded
+/// once.
+template <typename T, typename Sum>
+inline void store_as(float v, const Tensor& residual, const Tensor& output, size_t pixel, size_t channel) {
+    T y(v);
+    if (residual.data != nullptr) {
+        y = T(static_cast<Sum>(y) + static_cast<Sum>(Map<const T>(residual).pixel(pixel)[channel]));
+    }
+    Map<T>(output).pixel(pixel)[channel] = y;
+}
+
 /// Stores what the sum of an output pixel and channel becomes, as Requantisation says.
 inline void store_requantised(const ConvArgs& args, int32_t sum, size_t pixel, size_t channel) {
     const Requantisation& to = args.requantisation;
     const Tensor& residual = args.epilogue.residual;
     float v = std::fma(static_cast<float>(sum + to.offset[channel]), to.scale[channel], to.shift[channel]);
-    if (args.output.dtype == DType::Float32) {
+    if (args.output.dtype != DType::Int8) {
         if (only_limits(args.epilogue.activation)) {
             v = v > to.low ? v : to.low;
             v = v < to.high ? v : to.high;
         } else {
             v = static_cast<float>(activate_ref(v, args.epilogue.activation));
         }
-        if (residual.data != nullptr) {
-            v += Map<const float>(residual).pixel(pixel)[channel];
+        if (args.output.dtype == DType::Float16) {
+            return store_as<Half, double>(v, residual, args.output, pixel, channel);
         }
-        Map<float>(args.output).pixel(pixel)[channel] = v;
-        return;
+        return store_as<float, float>(v, residual, args.output, pixel, channel);
     }
     int8_t* y = Map<int8_t>(args.output).pixel(pixel) + channel;
     if (to.table != nullptr) {

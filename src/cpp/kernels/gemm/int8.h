@@ -4,12 +4,12 @@
 // sums is taken away where they begin.
 //
 // Packed weights: the sums of each output channel's integers times -kByteShift, then panels of up to four
-// vectors of columns, (k / 4, columns, 4), filled up with zeros.
+// vectors of columns, (k / kInt8Group, columns, kInt8Group), filled up with zeros.
 
 #include "kernels/convolution/view.h"
 #include "kernels/gemm/int8_mode.h"
 #if defined(__aarch64__)
-#include "kernels/gemm/int8_tile_neon_dot.h"
+#include "kernels/gemm/int8_tile_neon.h"
 #else
 #include "kernels/gemm/int8_tile_avx512_vnni.h"
 #endif
@@ -55,9 +55,9 @@ void int8_pack(size_t n, size_t k, void* packed, const Value& value) {
     auto* to = reinterpret_cast<int8_t*>(start + int8_round_up(n, kInt8Panel));
     for (size_t first = 0; first < n; first += kInt8Panel) {
         const size_t columns = int8_vectors(n, first) * kInt8Columns;
-        for (size_t i = 0; i < int8_round_up(k, kInt8Depth); i += 4) {
-            for (size_t j = 0; j < columns * 4; ++j) {
-                const size_t column = first + j / 4, at = i + j % 4;
+        for (size_t i = 0; i < int8_round_up(k, kInt8Depth); i += kInt8Group) {
+            for (size_t j = 0; j < columns * kInt8Group; ++j) {
+                const size_t column = first + j / kInt8Group, at = i + j % kInt8Group;
                 *to++ = column < n && at < k ? static_cast<int8_t>(value(column, at)) : int8_t{0};
             }
         }
@@ -72,10 +72,7 @@ void int8_panel(size_t vectors, const uint8_t* a, size_t k, const int8_t* panel,
             return int8_panel<MODE, VECTORS - 1>(vectors, a, k, panel, rows, target, pixel);
         }
     }
-    constexpr size_t kRows = kInt8Rows<VECTORS>;
-    for (size_t row = 0; row < rows; row += kRows) {
-        int8_tile<MODE, VECTORS>(a + row * k, k, panel, rows - row, target, pixel + row);
-    }
+    int8_tiles<MODE, VECTORS>(a, k, panel, rows, target, pixel);
 }
 
 /// Rows that are copied at a time, of k bytes each; whole tiles.
@@ -101,26 +98,35 @@ void int8_block(const ConvArgs& args, const ByteTable& table, const uint8_t* row
     }
 }
 
-/// Output pixels [begin, end) as products; copy(pixel, to) copies the values that a pixel sees, k of them.
-template <Int8Mode MODE, typename Copy>
-void int8_products_in(const ConvArgs& args, size_t k, size_t begin, size_t end, void* scratch,
-                      const Copy& copy) {
-    auto* rows = static_cast<uint8_t*>(scratch);
+/// Output pixels [begin, end) as products; rows(pixel, count) are the values that pixels see, k of each,
+/// filled up.
+template <Int8Mode MODE, typename Rows>
+void int8_products_in(const ConvArgs& args, size_t k, size_t begin, size_t end, const Rows& rows) {
     const size_t step = int8_round_up(k, kInt8Depth), block = int8_block_rows(k);
     const ByteTable table(args.requantisation.table);
     for (size_t pixel = begin; pixel < end; pixel += block) {
         const size_t count = int8_smaller(block, end - pixel);
-        for (size_t row = 0; row < count; ++row) {
-            copy(pixel + row, rows + row * step);
-        }
-        int8_block<MODE>(args, table, rows, count, step, pixel);
+        int8_block<MODE>(args, table, rows(pixel, count), count, step, pixel);
     }
 }
 
+template <typename Rows>
+void int8_products_of(const ConvArgs& args, size_t k, size_t begin, size_t end, const Rows& rows) {
+    int8_in_mode(args, [&](auto mode) { int8_products_in<mode.value>(args, k, begin, end, rows); });
+}
+
+/// The same of copied rows; copy(pixel, to) copies the values that a pixel sees.
 template <typename Copy>
 void int8_products(const ConvArgs& args, size_t k, size_t begin, size_t end, void* scratch,
                    const Copy& copy) {
-    int8_in_mode(args, [&](auto mode) { int8_products_in<mode.value>(args, k, begin, end, scratch, copy); });
+    const size_t step = int8_round_up(k, kInt8Depth);
+    int8_products_of(args, k, begin, end, [&](size_t pixel, size_t count) {
+        auto* rows = static_cast<uint8_t*>(scratch);
+        for (size_t row = 0; row < count; ++row) {
+            copy(pixel + row, rows + row * step);
+        }
+        return static_cast<const uint8_t*>(rows);
+    });
 }
 
 size_t gemm_int8_packed_size(const ConvSpec& spec) {
@@ -136,6 +142,14 @@ size_t gemm_int8_scratch(const ConvArgs& args) { return int8_block_bytes(args.in
 
 void gemm_int8_run(const ConvArgs& args, size_t begin, size_t end, void* scratch) {
     const Map<const int8_t> input(args.input);
+    if (kByteShift == 0 && input.ld == input.channels && input.ld % kInt8Depth == 0) {
+        const size_t whole =
+            (end - begin) / kInt8RowStep * kInt8RowStep;  // rows behind whole tiles are read, too
+        int8_products_of(args, input.channels, begin, begin + whole, [&](size_t pixel, size_t) {
+            return reinterpret_cast<const uint8_t*>(input.pixel(pixel));
+        });
+        begin += whole;
+    }
     int8_products(args, input.channels, begin, end, scratch,
                   [&](size_t pixel, uint8_t* to) { copy_bytes(input.pixel(pixel), input.channels, to); });
 }

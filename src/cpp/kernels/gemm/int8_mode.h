@@ -6,12 +6,15 @@ namespace mobileinst {
 namespace {
 
 /// What becomes of a tile's sums: integers, by a table or plus a residual, or floats, within limits or by
-/// another activation.
-enum class Int8Mode { Plain, Table, Residual, Floats, Activated };
+/// another activation, or halves.
+enum class Int8Mode { Plain, Table, Residual, Floats, Activated, Halves };
 
 inline Int8Mode int8_mode(const ConvArgs& args) {
     if (args.output.dtype == DType::Float32) {
         return only_limits(args.epilogue.activation) ? Int8Mode::Floats : Int8Mode::Activated;
+    }
+    if (args.output.dtype == DType::Float16) {
+        return Int8Mode::Halves;
     }
     if (args.epilogue.residual.data != nullptr) {
         return Int8Mode::Residual;
@@ -38,6 +41,8 @@ void int8_in_mode(const ConvArgs& args, const F& f) {
             return f(Int8ModeConstant<Int8Mode::Floats>());
         case Int8Mode::Activated:
             return f(Int8ModeConstant<Int8Mode::Activated>());
+        case Int8Mode::Halves:
+            return f(Int8ModeConstant<Int8Mode::Halves>());
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "kernels/convolution/requantise.h"
 #include "kernels/gemm/int8_mode.h"
 #include "simd/bytes_avx512_vnni.h"
 #include "simd/epilogue.h"
@@ -15,6 +16,8 @@ namespace {
 /// Columns of a vector of sums, vectors of a panel at most, and what rows' values are filled up to a multiple
 /// of. The last panel has as few vectors as hold what is left.
 constexpr size_t kInt8Columns = 16, kInt8PanelVectors = 4, kInt8Depth = 4, kInt8LeastVectors = 1;
+/// Values of a column that lie beside each other.
+constexpr size_t kInt8Group = 4;
 
 /// Rows of a tile: its sums, weights and a value fill the 32 registers.
 template <int VECTORS>
@@ -80,6 +83,12 @@ struct Int8Target {
     template <Int8Mode MODE, int ROWS, int VECTORS>
     inline __attribute__((always_inline)) void store_together(const Sums (&sums)[ROWS][VECTORS], int first,
                                                               size_t rows, size_t pixel) const {
+        if constexpr (MODE == Int8Mode::Halves) {
+            for (int r = 0; r < 4 / VECTORS && static_cast<size_t>(r) < rows; ++r) {
+                store_one_by_one(sums[first + r], pixel + static_cast<size_t>(r));
+            }
+            return;
+        }
         const Requantisation& to = args.requantisation;
         Floats v[4];
 #pragma GCC unroll 4
@@ -129,6 +138,17 @@ struct Int8Target {
 
     static Floats as_floats(__m128i bytes) {
         return _mm512_maskz_cvtepi32_ps(0xffff, _mm512_maskz_cvtepi8_epi32(0xffff, bytes));
+    }
+
+    template <int VECTORS>
+    void store_one_by_one(const Sums (&sums)[VECTORS], size_t pixel) const {
+        alignas(64) int32_t values[VECTORS * 16];
+        for (int j = 0; j < VECTORS; ++j) {
+            sums[j].store(values + j * 16);
+        }
+        for (size_t i = 0; i < count && i < static_cast<size_t>(VECTORS) * 16; ++i) {
+            store_requantised(args, values[i] - args.requantisation.offset[channel + i], pixel, channel + i);
+        }
     }
 
     /// v = t * own + (r * residual + residual_shift), of 4 / VECTORS rows.
@@ -258,6 +278,16 @@ template <Int8Mode MODE, int VECTORS>
 void int8_tile(const uint8_t* a, size_t k, const int8_t* panel, size_t rows, const Int8Target& target,
                size_t pixel) {
     int8_tile<MODE, VECTORS>(Int8Parts{&a, 0, 1, k, k}, panel, rows, target, pixel);
+}
+
+/// All of `rows` copied rows of `k` bytes against a panel.
+template <Int8Mode MODE, int VECTORS>
+void int8_tiles(const uint8_t* a, size_t k, const int8_t* panel, size_t rows, const Int8Target& target,
+                size_t pixel) {
+    constexpr size_t kRows = kInt8Rows<VECTORS>;
+    for (size_t row = 0; row < rows; row += kRows) {
+        int8_tile<MODE, VECTORS>(a + row * k, k, panel, rows - row, target, pixel + row);
+    }
 }
 
 /// The sums of all rows of a tile of 16-bit integers, `k` bytes a row, against a panel: rows of `ld` sums.

@@ -133,9 +133,8 @@ class ConvNode final : public Node, public RowWise {
     }
 
     void check_types(const Tensor& x, const Tensor& y, const Tensor* residual) const {
-        const bool out = y.dtype == x.dtype || (x.dtype == DType::Int8 && y.dtype == DType::Float32);
-        expect(x.dtype == weights_->dtype() && out,
-               "input, weights and output of one type, or int8 to float32", {x, y});
+        expect(x.dtype == weights_->dtype() && (y.dtype == x.dtype || x.dtype == DType::Int8),
+               "input, weights and output of one type, or int8 to floats", {x, y});
         expect(residual == nullptr || residual->dtype == y.dtype, "a residual of the output's type", {y});
     }
 
