@@ -63,7 +63,7 @@ def count_run(
     Raises:
         RuntimeError: with the end of what it said, if the engine fails.
     """
-    counts, outputs = folder / "counts.txt", folder / "outputs.npz"
+    counts, outputs = folder / f"counts-{os.getpid()}.txt", folder / f"outputs-{os.getpid()}.npz"
     for path in (counts, outputs):
         path.unlink(missing_ok=True)
     command = [*emulated(folder, cpu, counts), "-m", "benchmarks.arm.run_network", name]
@@ -74,7 +74,10 @@ def count_run(
     if done.returncode or not outputs.exists():
         raise RuntimeError(f"{name} failed under emulation ({done.returncode}): {done.stderr[-600:]}")
     with np.load(outputs) as archive:
-        return read_counts(counts), dict(archive)
+        found = read_counts(counts), dict(archive)
+    for path in (counts, outputs):
+        path.unlink()
+    return found
 
 
 def read_counts(path: Path) -> dict[str, int]:

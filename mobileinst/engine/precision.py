@@ -267,8 +267,9 @@ class _Types:
         if self._precision.dtype == "int8":
             maximum = node.kind in _INT8_MAXIMA and any(self._reads[user] == "int8" for user in node.users)
             conv = node.kind == "conv" and self._precision.pays(node)
-            integers = maximum or conv or node.kind in _PASSING
-            wanted = ["int8"] * integers + [self._precision.floats]
+            wanted = [self._precision.floats]
+            if maximum or conv or node.kind in _PASSING:
+                wanted.insert(0, "int8")
         if node.kind in _PASSING:
             return [dtype for dtype in wanted if any(self._reads[user] == dtype for user in node.users)]
         return wanted
