@@ -190,7 +190,9 @@ def test_halves_are_floats_rounded(case: tuple[int, ...], activation: str | None
     for tier in tiers_of(case):
         expected = convolve(tier, x, weight, **options).astype(np.float16).astype(np.float32)
         found = convolve(tier, x, weight, floats="float16", **options)
-        np.testing.assert_array_equal(found, expected, err_msg=tier)
+        # Where halves are stored SiLU may be computed more exactly than for floats: the next half at most.
+        spacing = 2.0**-10 if activation == "silu" else 0.0
+        np.testing.assert_allclose(found, expected, rtol=spacing, atol=spacing * 2.0**-14, err_msg=tier)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (9, 11), (30, 70)])
