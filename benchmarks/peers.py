@@ -31,6 +31,7 @@ from benchmarks.support.network import prepare
 from benchmarks.support.pictures import add_options, chosen_pictures
 from benchmarks.support.results import make_result, origin_line, write_result
 from mobileinst.io.tables import markdown_table
+from mobileinst.weights import load_weights
 
 #: AP that rounding may cost a time that counts.
 MOST_LOST = 0.02
@@ -197,6 +198,9 @@ def main() -> None:
     if options.quick:
         options.backbones, options.widths, options.sizes = ["topformer_t"], [32], [64]
         options.threads, options.rounds = [1], 2
+    if options.weights:
+        config = load_weights(options.weights).config
+        options.backbones, options.widths = [config.backbone], [config.width]
     names = entries_of(options)
     pictures = chosen_pictures(options, needed=needs_ranges(names))
     options.folder.mkdir(parents=True, exist_ok=True)
