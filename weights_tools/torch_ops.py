@@ -43,8 +43,9 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-#: Layers whose sums cancel, computed in float32 in mixed precision too: where the basis of windows passes.
 _PROJECTION = "mask_decoder.projection"
+
+#: Layers whose sums cancel, computed in float32 in mixed precision too: where the basis of windows passes.
 _EXACT = (_PROJECTION,)
 
 

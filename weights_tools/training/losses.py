@@ -93,7 +93,7 @@ class Masks:
     learned: Callable[[Assignment], Tensor] | None = None
 
     def of(self, pairs: Assignment) -> Tensor:
-        """Mask logits (K, H, W), float32, of pairs."""
+        """Mask logits (K, H, W), float32, of pairs that are in the order of their images."""
         if self.learned is not None:
             return self.learned(pairs).float()
         return self.all[pairs.image, pairs.query].float()

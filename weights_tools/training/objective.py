@@ -245,7 +245,8 @@ def _measures(found: Masks, targets: Targets, chosen: Assignment, boxes: Tensor 
     if chosen.query.shape[0] == 0:
         return {"matched": 0.0, "iou": 0.0}
     masks = chosen.target_masks(targets)
-    picked = found.of(chosen).detach()
+    with torch.no_grad():
+        picked = found.of(chosen)
     share = None
     if boxes is None:
         picked = fit_logits(picked, tuple(masks.shape[1:]))
