@@ -1,4 +1,4 @@
-"""Augmentation of images with instance masks: scale jitter, crop, flip, color jitter, copy-paste."""
+"""Augmentation of images with instance masks: scale, crop, flip, color jitter, copy-paste, motion blur."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from weights_tools.training.blur import motion_blur
 from weights_tools.training.source import Instance
 
 #: Targets are kept at the resolution at which the mask losses are taken.
@@ -39,6 +40,8 @@ class AugmentConfig:
         paste_most: Most objects pasted at once.
         neighbour: Share of pasted objects placed so that they touch one of the same class.
         motion: How far, as a share of the crop, a still image's scene and pasted objects move within a clip.
+        blur: Probability of motion blur.
+        blur_most: The longest motion blur, as a share of the crop.
     """
 
     scale: tuple[float, float] = (0.65, 1.8)
@@ -48,6 +51,8 @@ class AugmentConfig:
     paste_most: int = 3
     neighbour: float = 0.5
     motion: float = 0.1
+    blur: float = 0.0
+    blur_most: float = 0.03
 
 
 @dataclass
@@ -63,6 +68,7 @@ class Sample:
         negative: float32 (classes,), weight of the absence of each class.
         exact: bool (n,), whether the mask is known; if not, it is the object's box.
         weights: float32 (n,), how sure the object is.
+        sharp: uint8 (S, S, 3), the image before its motion blur; the image itself where there is none.
     """
 
     image: NDArray[np.uint8]
@@ -73,6 +79,7 @@ class Sample:
     negative: NDArray[np.float32]
     exact: NDArray[np.bool_]
     weights: NDArray[np.float32]
+    sharp: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -361,8 +368,12 @@ def augment(
     jitter_seed, flip = int(rng.integers(2**62)), bool(rng.random() < config.flip)
     samples = []
     for canvas, ignore in zip(canvases, unknown, strict=True):
-        image = color_jitter(canvas.image, np.random.default_rng(jitter_seed), config.color_jitter)
-        samples.append(_finish(image, canvas, ignore, negative, flip))
+        canvas.image = color_jitter(canvas.image, np.random.default_rng(jitter_seed), config.color_jitter)
+        sample = _finish(canvas, ignore, negative, flip)
+        if config.blur > 0 and rng.random() < config.blur:
+            objects = sample.masks.max(0, initial=0.0)
+            sample = replace(sample, image=motion_blur(sample.sharp, objects, config.blur_most, rng))
+        samples.append(sample)
     return samples
 
 
@@ -401,7 +412,6 @@ def _moved_object(given: _Paste, size: int, motion: float, rng: np.random.Genera
 
 
 def _finish(
-    image: NDArray[np.uint8],
     canvas: _Canvas,
     ignore: NDArray[np.float32],
     negative: NDArray[np.float32],
@@ -420,8 +430,9 @@ def _finish(
     labels = np.array([canvas.labels[i] for i in kept], np.int64)
     ids = np.array([canvas.ids[i] for i in kept], np.int64)
     step = -1 if flip else 1
+    image = np.ascontiguousarray(canvas.image[:, ::step])
     return Sample(
-        np.ascontiguousarray(image[:, ::step]),
+        image,
         np.ascontiguousarray(stacked[..., ::step], np.float32),
         labels,
         ids,
@@ -429,4 +440,5 @@ def _finish(
         negative,
         np.array([canvas.items[i].exact for i in kept], np.bool_),
         np.array([canvas.items[i].weight for i in kept], np.float32),
+        image,
     )

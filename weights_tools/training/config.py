@@ -164,6 +164,8 @@ class TrainingConfig:
             raise ValueError(f'augment must be "loader" or "device"; got {self.augment!r}')
         if self.augment == "device" and (self.workers or self.temporal.share > 0):
             raise ValueError('augment = "device" takes no workers and no clips')
+        if self.augment == "device" and self.data.augment.blur > 0:
+            raise ValueError('augment = "device" takes no blur')
         if not self.phases or self.phases[-1].until < 1.0:
             raise ValueError("phases must reach until = 1.0")
         for phase in self.phases:

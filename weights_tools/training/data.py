@@ -28,6 +28,7 @@ class Batch:
         ids: B tensors int64 (n_b,), identities within a clip.
         exact: B tensors bool (n_b,), whether the mask is known; if not, it is the object's box.
         weights: B tensors float32 (n_b,), how sure the object is.
+        sharp: The images before motion blur, float32 (B, 3, S, S); None where none is blurred.
         clips: Number of clips; if not 0, the first half of the batch holds their first frames, the second
             half their second frames.
     """
@@ -40,6 +41,7 @@ class Batch:
     ids: list[Tensor]
     exact: list[Tensor]
     weights: list[Tensor]
+    sharp: Tensor | None = None
     clips: int = 0
 
     def to(self, device: torch.device) -> Batch:
@@ -53,6 +55,7 @@ class Batch:
             [m.to(device, non_blocking=True) for m in self.ids],
             [m.to(device, non_blocking=True) for m in self.exact],
             [m.to(device, non_blocking=True) for m in self.weights],
+            None if self.sharp is None else self.sharp.to(device, non_blocking=True),
             self.clips,
         )
 
@@ -163,10 +166,14 @@ def _whole(item: Instance, pixels: NDArray[np.uint8]) -> bool:
 
 def collate(samples: Sequence[Sample], mean: Sequence[float], std: Sequence[float], clips: int = 0) -> Batch:
     """Normalise and stack samples of one size."""
-    pixels = torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2).float()
     shift, scale = (torch.tensor(v, dtype=torch.float32).reshape(1, 3, 1, 1) for v in (mean, std))
+
+    def normalised(images: list[NDArray[np.uint8]]) -> Tensor:
+        return (torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() - shift) / scale
+
+    blurred = any(sample.image is not sample.sharp for sample in samples)
     return Batch(
-        (pixels - shift) / scale,
+        normalised([sample.image for sample in samples]),
         [torch.from_numpy(sample.masks) for sample in samples],
         [torch.from_numpy(sample.labels) for sample in samples],
         torch.from_numpy(np.stack([sample.ignore for sample in samples])),
@@ -174,6 +181,7 @@ def collate(samples: Sequence[Sample], mean: Sequence[float], std: Sequence[floa
         [torch.from_numpy(sample.ids) for sample in samples],
         [torch.from_numpy(sample.exact) for sample in samples],
         [torch.from_numpy(sample.weights) for sample in samples],
+        normalised([sample.sharp for sample in samples]) if blurred else None,
         clips,
     )
 

@@ -92,6 +92,7 @@ class Objective(nn.Module):
         Args:
             objects: Mean number of objects over the processes, at least 1.
         """
+        sharp = batch.images if batch.sharp is None else batch.sharp
         targets = Targets(batch.labels, batch.masks, batch.negative, batch.ignore, batch.exact, batch.weights)
         out = model(batch.images, masks=False)
         masks = query_masks(model, out["kernels"], out["mask_map"])
@@ -119,11 +120,11 @@ class Objective(nn.Module):
             known=sure,
         )
         if boxed.image.shape[0] and self.losses.boxes > 0:
-            losses["boxes"] = self.losses.boxes * self._boxes(masks, batch.images, targets, boxed)
+            losses["boxes"] = self.losses.boxes * self._boxes(masks, sharp, targets, boxed)
         if self.losses.places > 0 and out["places"]:
             losses.update(place_losses(out["places"], model.config.kinds, targets, self.losses.places))
         if self.losses.kept > 0 and out["places"]:
-            losses.update(kept_losses(out["places"], self._before(model, batch.images), self.losses.kept))
+            losses.update(kept_losses(out["places"], self._before(model, sharp), self.losses.kept))
         if batch.clips:
             passed = self._passed(model, out, batch, targets, chosen, objects)
             losses.update(passed)
