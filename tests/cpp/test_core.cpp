@@ -131,6 +131,28 @@ void test_slowed_threads() {
     check(std::abs(slowed_time({1.0, 1.0, 1.0, 1.0}, 1) - 0.25) < 1e-3, "equal threads share equally");
 }
 
+/// The smallest normal number, halved where no compiler can see it.
+bool halves_to_zero() {
+    volatile float least = std::numeric_limits<float>::min();
+    volatile const float half = least * 0.5f;
+    return !(half > 0.0f);
+}
+
+/// Denormals are 0 in the work of x86, where they are slow, and what they were in the caller again.
+void test_denormals(size_t threads) {
+    ThreadPool pool(threads);
+    std::atomic<size_t> zeros{0};
+    const auto body = [&](size_t begin, size_t end, size_t) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));  // so that all threads take some
+        zeros += halves_to_zero() ? end - begin : 0;
+    };
+    pool.run(16, 1, 16, body);
+#if defined(__x86_64__)
+    check(zeros == 16, "denormals are 0 on x86, whoever works");
+#endif
+    check(!halves_to_zero(), "denormals of the caller stay");
+}
+
 /// Blocks that live at the same time lie apart; the arena is not wastefully large.
 void test_layout() {
     std::mt19937 random(3);
@@ -189,6 +211,8 @@ int main() {
         test_pool(threads, 1);
         test_pool(threads, 6);
     }
+    test_denormals(1);
+    test_denormals(3);
     test_slowed_threads();
     test_layout();
     test_memory_that_no_program_can_have();

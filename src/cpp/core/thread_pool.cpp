@@ -8,6 +8,8 @@
 #include <chrono>
 #include <stdexcept>
 
+#include "core/denormals.h"
+
 namespace mobileinst {
 namespace {
 
@@ -101,6 +103,7 @@ void ThreadPool::run_job(Call call, const void* context, size_t count, size_t gr
         return;
     }
     grain = std::max<size_t>(grain, 1);
+    const DenormalsAreZero denormals;
     const size_t grains = (count + grain - 1) / grain;
     chunks = std::max<size_t>(std::min({chunks, grains, size_t{1} << 20}), 1);
     if (workers_.empty() || chunks == 1 || forked()) {
@@ -162,6 +165,7 @@ void ThreadPool::take_chunks(size_t thread) {
 }
 
 void ThreadPool::work(size_t thread) {
+    const DenormalsAreZero denormals;
     auto idle_since = std::chrono::steady_clock::now();
     while (!stopping_.load(std::memory_order_relaxed)) {
         if (unclaimed(state_.load(std::memory_order_acquire)) != 0) {

@@ -36,7 +36,8 @@ class ThreadPool {
 
     /// Calls `body(begin, end, thread)` over [0, count) in at most `chunks` contiguous ranges that start at
     /// multiples of `grain`; `thread` < threads() is unique among calls that overlap in time. Returns when
-    /// all are done. The body must not throw. The caller holds mutex().
+    /// all are done. The body must not throw, and knows no denormals (DenormalsAreZero). The caller holds
+    /// mutex().
     template <typename Body>
     void run(size_t count, size_t grain, size_t chunks, const Body& body) {
         run_job([](const void* context, size_t begin, size_t end,
