@@ -1,4 +1,7 @@
-"""The end of a training: weights with measured thresholds, and what they reach, through the native engine."""
+"""The end of a training: weights with measured thresholds, and what they reach, through the native engine.
+
+The weights also hold ranges for int8, from images that they were trained on, unless too much is lost by it.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from mobileinst.engine.precision import PrecisionName, offered_precisions
 from mobileinst.evaluation import Evaluation, coco
 from mobileinst.evaluation.runner import run_coco
 from mobileinst.segmenter import Segmenter
-from mobileinst.weights import load_weights, save_weights
+from mobileinst.weights import Weights, load_weights, save_weights
+from weights_tools.quantise import quantise
 from weights_tools.training.config import TrainingConfig
 from weights_tools.training.export import export
 
@@ -25,14 +30,25 @@ _NEAR = 0.005
 _RANGE = (0.03, 0.7)
 #: Threshold of a class that can't be measured.
 _UNKNOWN = 0.25
+#: AP that int8 may lose for its ranges to be kept.
+_INT8_LOSS = 0.01
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was reached. thresholds: of each class; evaluation: on all images to measure on."""
+    """What was reached.
+
+    Attributes:
+        evaluation: On all images to measure on, in float32 or halves.
+        thresholds: Of each class.
+        ranges: Whether the weights hold ranges for int8.
+        int8: AP in int8, None where the instruction set in use has none.
+    """
 
     evaluation: Evaluation
     thresholds: tuple[float, ...]
+    ranges: bool
+    int8: float | None
 
 
 def finish(config: TrainingConfig, run: Path, output: Path, notes: str) -> Outcome:
@@ -56,19 +72,43 @@ def finish(config: TrainingConfig, run: Path, output: Path, notes: str) -> Outco
         earlier = load_weights(Path(config.init)).card.get("training_sets", {})
         sets = {**earlier, **metadata["card"]["training_sets"]}
         metadata["card"] |= {"validation": _summary(evaluation), "training_sets": sets}
-        tensors = {
-            name: np.asarray(t, np.float16 if t.ndim >= 2 else np.float32)
-            for name, t in weights.tensors.items()
-        }
-        save_weights(output, tensors, metadata)
+        plain = Weights(weights.tensors, metadata)
+        _save(draft, plain)
+        final, ranges, int8 = _with_int8(config, draft, plain, evaluation["AP"])
+        _save(output, final)
     finally:
         draft.unlink(missing_ok=True)
-    return Outcome(evaluation, limits)
+    return Outcome(evaluation, limits, ranges, int8)
 
 
-def measure(weights: Path, annotations: Path, classes: tuple[str, ...]) -> Evaluation:
+def _save(path: Path, weights: Weights) -> None:
+    """Write weights, matrices and filters in halves."""
+    tensors = {
+        name: np.asarray(t, np.float16 if t.ndim >= 2 else np.float32) for name, t in weights.tensors.items()
+    }
+    save_weights(path, tensors, weights.metadata)
+
+
+def _with_int8(
+    config: TrainingConfig, draft: Path, plain: Weights, ap: float
+) -> tuple[Weights, bool, float | None]:
+    """The weights with ranges if int8 keeps AP, whether it does, and its AP where it can be measured."""
+    part, validation = config.train[0], config.validation
+    assert validation is not None
+    ranged, _, _ = quantise(draft, Path(part.annotations), Path(part.images))
+    if "int8" not in offered_precisions():
+        return ranged, True, None
+    _save(draft, ranged)
+    found = measure(draft, Path(validation.annotations), config.classes, "int8")["AP"]
+    kept = found >= ap - _INT8_LOSS
+    return ranged if kept else plain, kept, found
+
+
+def measure(
+    weights: Path, annotations: Path, classes: tuple[str, ...], precision: PrecisionName = "auto"
+) -> Evaluation:
     """Mask AP of a weights file on prepared images."""
-    report = run_coco(Segmenter(weights), annotations, "/", score_threshold=_LEAST)
+    report = run_coco(Segmenter(weights, precision=precision), annotations, "/", score_threshold=_LEAST)
     return coco.evaluate(annotations, report.results, classes=classes)
 
 

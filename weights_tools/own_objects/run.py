@@ -217,5 +217,14 @@ def _results(config: TrainingConfig, choices: Choices, say: Callable[[str], None
                 c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
             )
         )
+    say(_of_int8(outcome))
     say(f"weights: {choices.output}\npictures: {choices.page}\ntry them:\n  {commands.splitlines()[0]}")
     return outcome
+
+
+def _of_int8(outcome: Outcome) -> str:
+    """A line about 8-bit integers."""
+    if outcome.int8 is None:
+        return "int8: ranges are in the weights; not measured, as the instruction set in use has no int8"
+    text = f"int8: AP {100 * outcome.int8:.1f} instead of {100 * outcome.evaluation['AP']:.1f}"
+    return text if outcome.ranges else f"{text}: too little, so that these weights run in float32 or halves"

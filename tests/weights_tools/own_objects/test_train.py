@@ -17,6 +17,7 @@ pytest.importorskip("yaml")
 
 from mobileinst import Segmenter  # noqa: E402
 from mobileinst.cli import main  # noqa: E402
+from mobileinst.engine.parameters import ROUNDING  # noqa: E402
 from mobileinst.network import ModelConfig  # noqa: E402
 from mobileinst.weights import load_weights, save_weights  # noqa: E402
 from tests.support.annotated_sets import (  # noqa: E402
@@ -76,6 +77,9 @@ def test_a_set_becomes_weights_a_page_and_a_command(tmp_path, quick, capsys):
     assert len(weights.score_threshold) == 2
     assert set(weights.card["training_sets"]) == {"earlier", "own"}
     assert set(weights.card["validation"]) >= {"AP", "AP50", "AP ball", "AP50 brick"}
+    assert "\nint8: AP " in said
+    assert weights.ranges
+    assert any(name.endswith(ROUNDING) for name in weights.tensors)
     segmenter = Segmenter(output)
     assert set(segmenter.segment(picture(0), score_threshold=0.0).names) <= set(CLASSES)
     page = (tmp_path / "my.html").read_text()
@@ -83,6 +87,33 @@ def test_a_set_becomes_weights_a_page_and_a_command(tmp_path, quick, capsys):
     assert "annotated" in page
     assert "my.training" in {path.name for path in tmp_path.iterdir()}
     assert not (tmp_path / "my.training" / "draft.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("loss", "kept", "said"),
+    [(0.02, False, "too little"), (0.005, True, "int8: AP"), (None, True, "no int8")],
+)
+def test_ranges_are_kept_unless_int8_loses_too_much(tmp_path, quick, capsys, monkeypatch, loss, kept, said):
+    """As if fp32 had an AP of 0.5, and int8 so much less; or none at all, where it can't be measured."""
+    from weights_tools.own_objects import finish as module
+
+    plain = module.measure
+
+    def measured(weights, annotations, classes, precision="auto"):
+        found = plain(weights, annotations, classes, precision)
+        found.stats[0] = 0.5 - (loss or 0.0) * (precision == "int8")  # AP
+        return found
+
+    monkeypatch.setattr(module, "measure", measured)
+    if loss is None:
+        monkeypatch.setattr(module, "offered_precisions", lambda: ["fp32"])
+    data = write_yolo(tmp_path / "set", 5)
+    output = tmp_path / "my.safetensors"
+    assert main(["train", str(data), "--output", str(output), *quick]) == 0
+    assert said in capsys.readouterr().out
+    weights = load_weights(output)
+    assert bool(weights.ranges) == kept
+    assert any(name.endswith(ROUNDING) for name in weights.tensors) == kept
 
 
 def test_every_command_takes_the_weights(tmp_path, quick):
