@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import kernel_reuse, track_precision
+from benchmarks import followed, kernel_reuse, track_precision
 from benchmarks.support.recorded import RecordedModel
 from benchmarks.support.results import make_result
 from benchmarks.support.videos import Video
@@ -50,6 +50,34 @@ def test_precision_of_tracks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert counts["false_per_minute"] == pytest.approx(2 / (12 / 24 / 60))
     table = track_precision.markdown(make_result("track_precision", runs=[run], clips=1, seed=0))
     assert table.splitlines()[-1] == "| made clips, square | 2 | 2 | 100.0 | 4 | 2 | 50.0 | 240.0 |"
+
+
+def test_how_well_an_object_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A square is found in four frames; an object of four times its size is not."""
+    monkeypatch.setattr("mobileinst.segmenter.NativeModel", ColorModel)
+    metadata = make_metadata(classes=["square", "other"], score_threshold=0.5)
+    segmenter = Segmenter(Weights({}, metadata), size=(64, 96))
+    frames = [scene(red=(8, 8 + 6 * t)) for t in range(4)]
+    masks = [box(64, 96, 8, 8 + 6 * t, 24, 24) for t in range(4)]
+    larger = [box(64, 96, 8, 8 + 6 * t, 48, 48) for t in range(4)]
+    dataset = annotations([masks, larger], 64, 96)
+    dataset["categories"] = [{"id": 1, "name": "square"}]
+    found = followed.measure(segmenter, Video("a", ("davis_val",), frames, dataset))
+    assert [(x["class"], x["frames"], x["followed"]) for x in found] == [
+        ("square", 4, 1.0),
+        ("square", 4, 0.0),
+    ]
+    assert found[0]["best"] > 0.7
+    assert 0.2 < found[1]["best"] < 0.5
+    wrong = followed.follow(
+        dataset["annotations"][0]["segmentations"], "other", list(segmenter.track(frames))
+    )
+    assert (wrong["best"], wrong["followed"]) == (found[0]["best"], 0.0)
+    run = {"weights": "w", "size": 64, "precision": "fp32", "objects": found}
+    table = followed.markdown(make_result("followed", runs=[run], clips=1, seed=0)).splitlines()
+    assert (
+        table[-1] == f"| davis_val | mean |  | 8 | {(found[0]['best'] + found[1]['best']) / 2:.3f} | 50 % |"
+    )
 
 
 def test_made_clips(shared: Path) -> None:
