@@ -3,14 +3,15 @@
     CPUS="" .ci/aarch64 python3.11 FOLDER none   # the target's Python and our wheel, no tests
     python -m benchmarks.arm.count FOLDER --output arm.json --table arm.md
 
-Every engine runs the same network under qemu-user with one thread, in each precision that it has: ours in
-fp32, fp16 and int8, ncnn and MNN in fp32 and fp16, ONNX Runtime in fp32 and int8. Outputs are compared with
-ours in fp32 first. A second run is counted, without start and loading. Emulation says nothing about cycles:
-see inner_loops.py for those.
+Every engine runs the same networks under qemu-user with one thread, in each precision that it has: ours in
+fp32, fp16 and int8, ncnn in fp32 and fp16, MNN in all three, ONNX Runtime in fp32 and int8. Outputs are
+compared with ours in fp32 first. A second run is counted, without start and loading. Emulation says nothing
+about cycles: see inner_loops.py for those.
 """
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from typing import Any
 from benchmarks.arm.emulation import HERE, PACKAGES, count_run
 from benchmarks.arm.fake_cpu import CORES
 from benchmarks.arm.quantised import add_ranges
-from benchmarks.contestants import make_contestant
+from benchmarks.contestants import CONTESTANTS, make_contestant
 from benchmarks.contestants.base import Case, Files
 from benchmarks.support.command import check_outputs, make_parser, run
 from benchmarks.support.comparison import TOLERANCE, difference
@@ -30,30 +31,27 @@ from benchmarks.support.network import prepare
 from benchmarks.support.results import make_result, write_result
 from mobileinst.io.tables import markdown_table
 
-#: What each engine is measured in; the first entry's outputs are what others are compared with.
-PRECISIONS = {
-    "mobileinst": ("fp32", "fp16", "int8"),
-    "onnxruntime": ("fp32", "int8"),
-    "ncnn": ("fp32", "fp16"),
-    "mnn": ("fp32", "fp16"),
-}
 #: By how much outputs may differ in each precision, as a share of the largest value. In int8 it is only
 #: told: nothing made random weights robust against rounding.
 TOLERANCES = {"fp32": TOLERANCE, "fp16": 0.1}
 CPUS = ("cortex-a53", "cortex-a55", "cortex-a72", "cortex-a76", "neoverse-v1")
+BACKBONES = ("topformer_b", "mobilenetv2")
 #: Cores without half-precision arithmetic, where engines compute in fp32 when told fp16.
 WITHOUT_HALVES = [name for name, core in CORES.items() if "asimdhp" not in core.features.split()]
 
 
 def entries(engines: list[str], precisions: list[str]) -> list[tuple[str, str]]:
-    """Engines with what they are measured in, precision by precision."""
-    return [(name, one) for one in precisions for name in engines if one in PRECISIONS[name]]
+    """Engines with what they are measured in, precision by precision.
+
+    The first one's outputs are what others are compared with.
+    """
+    return [(name, one) for one in precisions for name in engines if one in CONTESTANTS[name].precisions]
 
 
 def measure(
     folder: Path, wanted: list[tuple[str, str]], core: dict[str, Any], case: Case, files: Files
 ) -> Iterator[None]:
-    """Counts of every engine and precision on one core, each compared with the first one's outputs.
+    """Counts of every engine and precision on one core and network, each compared with the first's outputs.
 
     Fills ``core`` and stops after each, as a run takes minutes.
     """
@@ -61,7 +59,7 @@ def measure(
     reference: dict[str, Any] | None = None
     for name, precision in wanted:
         label = f"{name} {precision}"
-        print(f"{label} on {cpu}", file=sys.stderr, flush=True)
+        print(f"{case.backbone}, {label} on {cpu}", file=sys.stderr, flush=True)
         asked = replace(case, precision=precision)
         try:
             if precision == "fp16" and cpu in WITHOUT_HALVES:
@@ -80,21 +78,30 @@ def measure(
 
 
 def format_report(document: dict[str, Any]) -> str:
-    """Markdown: a row per core, engine and precision; ratios are our count over the best other's."""
-    rows = []
-    for core in document["cores"]:
-        results = core["results"]
-        for label, x in results.items():
-            millions = [f"{x[key] / 1e6:.0f}" for key in ("instructions", "multiply_adds")]
-            cells = [f"{core['cpu']}, {label}", *millions, f"{x['difference']:.1e}"]
-            rows.append(cells + [_ratio(results, label, all_=all_) for all_ in (False, True)])
-    text = f"{document['label']}, one frame under qemu-user; {document['date']}; {document['versions']}\n\n"
+    """Markdown: a table per network, a row per core, engine and precision; ratios are our count over the best
+    other's."""
+    versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
+    text = f"One frame under qemu-user; {document['date']}, commit {document['commit']}; {versions}\n"
     header = ["core, engine, precision", "M instructions", "M vector multiply-adds", "difference"]
-    text += markdown_table([*header, "ours / best of the precision", "ours / best of all"], rows)
-    for core in document["cores"]:
-        for label, why in core["skipped"].items():
-            text += f"\nSkipped: {label} on {core['cpu']} ({why}).\n"
+    header += ["ours / best of the precision", "ours / best of all"]
+    for label, group in itertools.groupby(document["cores"], key=lambda core: core["label"]):
+        cores = list(group)
+        rows = [row for core in cores for row in _rows(core)]
+        text += f"\n## {label}\n\n{markdown_table(header, rows)}"
+        for core in cores:
+            for entry, why in core["skipped"].items():
+                text += f"\nSkipped: {entry} on {core['cpu']} ({why}).\n"
     return text
+
+
+def _rows(core: dict[str, Any]) -> list[list[str]]:
+    """Cells of what was counted on a core."""
+    results, rows = core["results"], []
+    for entry, x in results.items():
+        millions = [f"{x[key] / 1e6:.0f}" for key in ("instructions", "multiply_adds")]
+        cells = [f"{core['cpu']}, {entry}", *millions, f"{x['difference']:.1e}"]
+        rows.append(cells + [_ratio(results, entry, all_=all_) for all_ in (False, True)])
+    return rows
 
 
 def _ratio(results: dict[str, Any], label: str, *, all_: bool) -> str:
@@ -111,10 +118,10 @@ def _ratio(results: dict[str, Any], label: str, *, all_: bool) -> str:
 def main() -> None:
     parser = make_parser(__doc__, outputs=True)
     parser.add_argument("folder", type=Path, help="what .ci/aarch64 filled")
-    parser.add_argument("--engines", nargs="+", default=list(PRECISIONS), choices=list(PRECISIONS))
+    parser.add_argument("--engines", nargs="+", default=list(PACKAGES), choices=list(PACKAGES))
     parser.add_argument("--precision", nargs="+", default=["fp32", "fp16", "int8"], dest="precisions")
     parser.add_argument("--cpus", nargs="+", default=list(CPUS), choices=list(CORES))
-    parser.add_argument("--backbone", default="topformer_b")
+    parser.add_argument("--backbone", nargs="+", default=list(BACKBONES), dest="backbones")
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--size", type=int, default=320)
     parser.add_argument("--part", default="masks", choices=["masks", "model", "features"])
@@ -124,22 +131,22 @@ def main() -> None:
     if not (folder / "root" / "usr" / "bin" / "python3.11").exists():
         sys.exit(f"{folder}: no target's Python there; run .ci/aarch64 with this folder first")
     subprocess.run([str(HERE / "build_plugin"), str(folder)], check=True)
-    case = Case(options.backbone, options.width, options.size, options.size, options.part, 1)
-    files = prepare(case, folder / "networks", None)
-    if "int8" in options.precisions:
-        files = Files(add_ranges(files.weights, options.size), files.onnx)
     wanted = entries(options.engines, options.precisions)
     document = make_result(
         "arm",
-        label=case.label,
         versions={name: package_version(*packages) for name, packages in PACKAGES.items() if packages},
         cores=[],
     )
-    for cpu in options.cpus:
-        core: dict[str, Any] = {"cpu": cpu, "results": {}, "skipped": {}}
-        document["cores"].append(core)
-        for _ in measure(folder, wanted, core, case, files):
-            write_result(document, format_report(document), options)
+    for backbone in options.backbones:
+        case = Case(backbone, options.width, options.size, options.size, options.part, 1)
+        files = prepare(case, folder / "networks", None)
+        if "int8" in options.precisions:
+            files = Files(add_ranges(files.weights, options.size), files.onnx)
+        for cpu in options.cpus:
+            core: dict[str, Any] = {"cpu": cpu, "label": case.label, "results": {}, "skipped": {}}
+            document["cores"].append(core)
+            for _ in measure(folder, wanted, core, case, files):
+                write_result(document, format_report(document), options)
     print(format_report(document), end="")
 
 

@@ -26,7 +26,7 @@ def test_every_engine_runs_in_its_own_precisions() -> None:
     found = count.entries(["mobileinst", "onnxruntime", "ncnn", "mnn"], ["fp32", "fp16", "int8"])
     assert found[0] == ("mobileinst", "fp32")
     assert {name for name, precision in found if precision == "fp16"} == {"mobileinst", "ncnn", "mnn"}
-    assert {name for name, precision in found if precision == "int8"} == {"mobileinst", "onnxruntime"}
+    assert {name for name, precision in found if precision == "int8"} == {"mobileinst", "onnxruntime", "mnn"}
 
 
 def test_ratios_are_to_the_best_other_of_the_precision_and_of_all() -> None:
@@ -39,12 +39,19 @@ def test_ratios_are_to_the_best_other_of_the_precision_and_of_all() -> None:
         "ncnn fp16": counts(100),
         "mobileinst fp16": counts(90),
     }
-    cores = [{"cpu": "cortex-a76", "results": results, "skipped": {"mnn fp16": "no wheel"}}]
-    text = count.format_report({"label": "x", "date": "today", "versions": {}, "cores": cores})
+    cores = [
+        {"cpu": "cortex-a76", "label": "b", "results": results, "skipped": {"mnn fp16": "no wheel"}},
+        {"cpu": "cortex-a72", "label": "v2", "results": {"mobileinst fp32": counts(300)}, "skipped": {}},
+    ]
+    versions = {"ncnn": "1.0", "mnn": "3.6"}
+    text = count.format_report({"date": "today", "commit": "abc", "versions": versions, "cores": cores})
+    assert "commit abc; ncnn 1.0, mnn 3.6" in text
+    assert [line for line in text.splitlines() if line.startswith("## ")] == ["## b", "## v2"]
     rows = {line.split(" | ")[0].lstrip("| "): line.split(" | ")[-2:] for line in text.splitlines()}
     assert rows["cortex-a76, mobileinst fp32"] == ["0.80", "2.00 |"]
     assert rows["cortex-a76, mobileinst fp16"] == ["0.90", "0.90 |"]
     assert rows["cortex-a76, ncnn fp32"] == ["-", "- |"]
+    assert rows["cortex-a72, mobileinst fp32"] == ["-", "- |"]
     assert "Skipped: mnn fp16 on cortex-a76 (no wheel)." in text
 
 
