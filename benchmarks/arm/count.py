@@ -11,7 +11,7 @@ about cycles: see inner_loops.py for those.
 
 from __future__ import annotations
 
-import itertools
+import argparse
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -84,8 +84,8 @@ def format_report(document: dict[str, Any]) -> str:
     text = f"One frame under qemu-user; {document['date']}, commit {document['commit']}; {versions}\n"
     header = ["core, engine, precision", "M instructions", "M vector multiply-adds", "difference"]
     header += ["ours / best of the precision", "ours / best of all"]
-    for label, group in itertools.groupby(document["cores"], key=lambda core: core["label"]):
-        cores = list(group)
+    for label in dict.fromkeys(core["label"] for core in document["cores"]):
+        cores = [core for core in document["cores"] if core["label"] == label]
         rows = [row for core in cores for row in _rows(core)]
         text += f"\n## {label}\n\n{markdown_table(header, rows)}"
         for core in cores:
@@ -115,6 +115,15 @@ def _ratio(results: dict[str, Any], label: str, *, all_: bool) -> str:
     return f"{results[label]['instructions'] / min(others):.2f}" if name == "mobileinst" and others else "-"
 
 
+def _prepare(backbone: str, options: argparse.Namespace, folder: Path) -> tuple[Case, Files]:
+    """A network's case and files, kept in the folder."""
+    case = Case(backbone, options.width, options.size, options.size, options.part, 1)
+    files = prepare(case, folder / "networks", None)
+    if "int8" in options.precisions:
+        files = Files(add_ranges(files.weights, options.size), files.onnx)
+    return case, files
+
+
 def main() -> None:
     parser = make_parser(__doc__, outputs=True)
     parser.add_argument("folder", type=Path, help="what .ci/aarch64 filled")
@@ -137,12 +146,9 @@ def main() -> None:
         versions={name: package_version(*packages) for name, packages in PACKAGES.items() if packages},
         cores=[],
     )
-    for backbone in options.backbones:
-        case = Case(backbone, options.width, options.size, options.size, options.part, 1)
-        files = prepare(case, folder / "networks", None)
-        if "int8" in options.precisions:
-            files = Files(add_ranges(files.weights, options.size), files.onnx)
-        for cpu in options.cpus:
+    networks = [_prepare(name, options, folder) for name in options.backbones]
+    for cpu in options.cpus:
+        for case, files in networks:
             core: dict[str, Any] = {"cpu": cpu, "label": case.label, "results": {}, "skipped": {}}
             document["cores"].append(core)
             for _ in measure(folder, wanted, core, case, files):
