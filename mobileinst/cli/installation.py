@@ -18,7 +18,7 @@ from .hardware import ROOT, read
 
 #: Python packages: (extra, distribution, module to import, what it is for, Termux's package of it).
 EXTRAS = (
-    ("video", "av", "av", "videos and cameras", "python-av"),
+    ("video", "av", "av", "videos and cameras", ""),
     ("image", "pillow", "PIL", "images and folders of them", "python-pillow"),
     ("demo", "scikit-image", "skimage", "photographs of the demo", ""),
     ("eval", "pycocotools", "pycocotools", "evaluation on COCO", ""),

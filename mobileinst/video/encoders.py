@@ -1,9 +1,13 @@
-"""What turns frames into H.264: PyAV."""
+"""What turns frames into H.264: PyAV, or the program ffmpeg where that is missing."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
+import shutil
+import subprocess
+import tempfile
 from abc import ABC, abstractmethod
 from fractions import Fraction
 from typing import Any
@@ -13,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..io.files import Output
 from .frames import VideoError, reason
+from .pipes import end_process, last_line
 from .streams import av_errors, import_av
 
 log = logging.getLogger(__name__)
@@ -128,3 +133,113 @@ class PyavEncoder(Encoder):
         if pixel_aspect != 1:
             context.sample_aspect_ratio = pixel_aspect
         return stream
+
+
+class FfmpegEncoder(Encoder):
+    """By the program ffmpeg, which gets the frames as a stream of PPM pictures.
+
+    They are so many a second: between times further apart the earlier picture is repeated, and one that comes
+    more than a frame too early is left out.
+    """
+
+    def __init__(self, output: Output, rate: Fraction, quality: int) -> None:
+        super().__init__(output, rate, quality)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed at the end)
+        self._picture = b""
+        self._written = 0
+
+    def write(self, image: NDArray[np.uint8], time: Fraction, pixel_aspect: Fraction) -> None:
+        height, width = image.shape[:2]
+        if self._process is None:
+            self._process = self._start(width, height, pixel_aspect)
+        wanted = round(time * self._rate)
+        if not self._picture:
+            self._written = wanted
+        if self._written > wanted + 1:
+            return
+        while self._written < wanted and self._picture:
+            self._send()
+        self._picture = b"P6\n%d %d\n255\n" % (width, height) + image.tobytes()
+        self._send()
+
+    def finish(self) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        failed = self._process.wait() != 0
+        said = last_line(self._errors)
+        self._errors.close()
+        if failed:
+            raise VideoError(f"ffmpeg stopped: {said}")
+
+    def abandon(self) -> None:
+        if self._process is not None:
+            end_process(self._process)
+        self._errors.close()
+
+    def _send(self) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(self._picture)
+        except OSError:
+            end_process(self._process)
+            raise VideoError(f"ffmpeg stopped: {last_line(self._errors)}") from None
+        self._written += 1
+
+    def _start(self, width: int, height: int, pixel_aspect: Fraction) -> subprocess.Popen[bytes]:
+        encoder = _encoder_of_ffmpeg()
+        quality = ["-crf", str(self._quality), "-preset", "veryfast"] if encoder == "libx264" else []
+        aspect = f"{pixel_aspect.numerator}/{pixel_aspect.denominator}"
+        scale = f"scale={width}:{height}:out_color_matrix=bt709:out_range=tv"
+        colours = [
+            part for name in ("colorspace", "color_primaries", "color_trc") for part in (f"-{name}", "bt709")
+        ]
+        flags = self._muxer_flags()
+        kind = {".mkv": "matroska", ".mov": "mov"}.get(self._output.path.suffix.lower(), "mp4")
+        command = ["ffmpeg", "-v", "error", "-f", "image2pipe", "-c:v", "ppm"]
+        command += ["-framerate", f"{self._rate.numerator}/{self._rate.denominator}", "-i", "pipe:0"]
+        command += ["-vf", f"{scale},setsar={aspect},format=yuv420p", "-c:v", encoder, *quality]
+        command += [*colours, "-color_range", "tv", *(["-movflags", flags] if flags else [])]
+        # /dev/stdout would be the program's own
+        direct = self._output.direct
+        target = "pipe:1" if direct else f"file:{self._output.temporary}"
+        return subprocess.Popen(
+            [*command, "-f", kind, "-y", target],
+            stdin=subprocess.PIPE,
+            stdout=self._output.open("wb") if direct else subprocess.DEVNULL,
+            stderr=self._errors,
+            # In a session of its own, so that Ctrl-C reaches us, who end it.
+            start_new_session=True,
+        )
+
+
+def make_encoder(output: Output, rate: Fraction, quality: int) -> Encoder:
+    """An encoder by PyAV, or where that is missing by the program ffmpeg.
+
+    Raises:
+        ImportError: without both; the message names them.
+        VideoError: if PyAV can't write there.
+    """
+    try:
+        return PyavEncoder(output, rate, quality)
+    except ImportError as error:
+        if shutil.which("ffmpeg") is None:
+            raise ImportError(f"{error}, or install the program ffmpeg") from None
+        return FfmpegEncoder(output, rate, quality)
+
+
+def _encoder_of_ffmpeg() -> str:
+    """The best encoder of H.264 that the program has."""
+    command = ["ffmpeg", "-v", "error", "-encoders"]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise VideoError(f"ffmpeg doesn't name its encoders: {reason(error)}") from None
+    words = done.stdout.decode(errors="replace").split()
+    encoder = next((name for name in H264 if name in words), None)
+    if encoder is None:
+        raise VideoError(f"this ffmpeg has no H.264 encoder ({', '.join(H264)})")
+    return encoder

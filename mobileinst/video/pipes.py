@@ -5,6 +5,7 @@ Neither needs a Python package, so they also serve where PyAV can't be installed
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -81,11 +82,11 @@ class PipeSource(FrameSource):
                     yield Frame(image, self._time(number, now - start), f"frame {number}")
                     number += 1
                 if (process.wait(timeout=10) or not number) and not self._cancelled:
-                    raise VideoError(f"{self.name}: {self.command[0]} stopped: {_last_line(errors)}")
+                    raise VideoError(f"{self.name}: {self.command[0]} stopped: {last_line(errors)}")
             except subprocess.TimeoutExpired:
                 raise VideoError(f"{self.name}: {self.command[0]} closed its output, but runs on") from None
             finally:
-                _end(process)
+                end_process(process)
 
 
 class RpicamSource(PipeSource):
@@ -198,13 +199,15 @@ def _probe_rate(source: str, options: Sequence[str]) -> Fraction | None:
     return rate if 0 < rate <= 1000 else None
 
 
-def _last_line(errors: IO[bytes]) -> str:
+def last_line(errors: IO[bytes]) -> str:
+    """Of what a program said; words that say so where it said nothing."""
     errors.seek(0)
     lines = errors.read().decode(errors="replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """Close a program's pipes and end it, at the latest after two seconds."""
     if process.stdout is not None:
         process.stdout.close()
     if process.poll() is None:
@@ -214,3 +217,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):  # of what was not yet written
+            process.stdin.close()

@@ -1,4 +1,4 @@
-"""Videos that browsers play: H.264 in yuv420p, MP4 with its index in front, by PyAV."""
+"""Videos that browsers play: H.264 in yuv420p, MP4 with its index in front, by PyAV or the program ffmpeg."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..inputs import check_frame
 from ..io.files import Output
-from .encoders import Encoder, PyavEncoder
+from .encoders import make_encoder
 from .frames import DEFAULT_RATE, VideoError, rate_fraction
 
 SUFFIXES = (".m4v", ".mkv", ".mov", ".mp4")
@@ -19,6 +19,8 @@ SUFFIXES = (".m4v", ".mkv", ".mov", ".mp4")
 
 class VideoWriter:
     """Writes frames to a video that appears, finished, when the writer is closed.
+
+    Where PyAV is missing, the program ffmpeg writes it, at a constant frame rate.
 
     As a context manager it closes at the end and removes what was begun after an exception. The first frame
     sets the size, one more row or column of repeated pixels makes it even; later frames of another size are
@@ -34,7 +36,7 @@ class VideoWriter:
     Raises:
         VideoError: for another suffix, or where no H.264 encoder is there.
         OSError: if the file can't be written.
-        ImportError: without PyAV.
+        ImportError: without PyAV and the program ffmpeg.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class VideoWriter:
         self._completed = False
         self._output = Output(path)
         try:
-            self._encoder: Encoder = PyavEncoder(self._output, self.rate, quality)
+            self._encoder = make_encoder(self._output, self.rate, quality)
         except BaseException as error:
             self._output.discard()
             if isinstance(error, VideoError):

@@ -208,20 +208,20 @@ def test_the_command_that_brings_a_program(
 
 def test_the_command_that_brings_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/opt/a b/python")
-    line = installation.extra("video", "no-such-av", "av", "videos", "python-av", installation.System(""))
+    line = installation.extra("video", "no-such-av", "av", "videos", "", installation.System(""))
     assert (
         line == "no-such-av: not installed (videos); '/opt/a b/python' -m pip install \"mobileinst[video]\""
     )
     monkeypatch.setenv("PREFIX", "/data/data/com.termux/files/usr")
     termux = installation.this_system(tmp_path)
-    line = installation.extra("video", "no-such-av", "av", "videos", "python-av", termux)
-    assert line.endswith("; pkg install python-av")
+    line = installation.extra("image", "no-such-pil", "PIL", "images", "python-pillow", termux)
+    assert line.endswith("; pkg install python-pillow")
     line = installation.extra("eval", "no-such", "no", "evaluation", "", termux)
     assert line.endswith('-m pip install "mobileinst[eval]"')
 
 
 def test_packages_that_termux_has() -> None:
-    has = {"python-av", "python-pillow", "python-torch"}
+    has = {"python-pillow", "python-torch"}
     assert {termux for *_, termux in installation.EXTRAS if termux} == has
 
 

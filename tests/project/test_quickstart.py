@@ -24,7 +24,6 @@ case "$1 $2" in
 "-c import os, sysconfig"*) [ -e "$STATE/python3-dev" ] ;;
 "-c import numpy") [ -e "$STATE/python-numpy" ] ;;
 "-c import PIL") [ -e "$STATE/python-pillow" ] ;;
-"-c import av") [ -e "$STATE/python-av" ] ;;
 "-m venv")
     echo "python $*" >>"$STATE/log"
     mkdir -p "${{@: -1}}/bin"
@@ -98,7 +97,7 @@ def test_termux(fake: tuple[Path, dict[str, str]]) -> None:
     (checkout / ".venv/photographs/chelsea.png").touch()
     termux = {"PREFIX": "/data/data/com.termux/files/usr"}
     called = run(fake, **termux)
-    wanted = "python-ensurepip-wheels python-numpy python-pillow python-av clang cmake ninja"
+    wanted = "python-ensurepip-wheels python-numpy python-pillow clang cmake ninja ffmpeg"
     assert called[0] == f"pkg install -y {wanted}"
     assert called[1] == f"python -m venv --system-site-packages {checkout}/.venv"
     assert f"python -m pip install -C cmake.define.MOBILEINST_TESTING=ON {checkout}" in called
