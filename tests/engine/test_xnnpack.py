@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -71,10 +73,91 @@ def test_linear(rows: int, inputs: int, outputs: int, activation: str | None) ->
     np.testing.assert_array_equal(threaded, result)
 
 
+def _whole(*shape: int, low: int = -128, high: int = 127) -> Array:
+    return np.random.default_rng(shape).integers(low, high + 1, shape).astype(np.float32)
+
+
+def _rounded(
+    sums: NDArray[np.float64], scales: Array, x_scale: float, to: tuple[float, int], activation: str | None
+) -> NDArray[np.float64]:
+    """The output's integers: sums as multiples of its scale, rounded, then its zero added, and limited."""
+    scale = np.float32(x_scale) * scales / np.float32(to[0])
+    whole = np.rint(sums.astype(np.float32) * scale).astype(np.float64) + to[1]
+    low, high = CLAMP[activation]
+    low, high = (value / to[0] + to[1] for value in (low, high))
+    result: NDArray[np.float64] = np.clip(np.clip(whole, low, np.rint(high)), -128, 127)
+    return result
+
+
+@pytest.mark.parametrize("activation", CLAMP)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(
+    ("size", "channels", "outputs", "kernel", "groups"),
+    [
+        ((7, 9), 3, 16, 3, 1),
+        ((1, 1), 8, 5, 3, 1),
+        ((13, 5), 17, 33, 1, 1),
+        ((12, 16), 16, 16, 3, 16),
+        ((9, 7), 35, 35, 5, 35),
+        ((6, 6), 8, 12, 3, 2),
+    ],
+)
+def test_convolution_of_integers(
+    size: tuple[int, int],
+    channels: int,
+    outputs: int,
+    kernel: int,
+    groups: int,
+    stride: int,
+    activation: str | None,
+) -> None:
+    taps = channels // groups * kernel * kernel
+    x, bias = _whole(*size, channels), _whole(outputs, low=-1000, high=1000)
+    weight = _whole(outputs, channels // groups, kernel, kernel, low=-127)
+    scales = np.linspace(0.01, 0.02, outputs, dtype=np.float32)
+    source, target = (0.05, -7), (0.05 * np.sqrt(taps), -21)
+    sums = _convolution(x - source[1], weight, bias, stride, groups)
+    expected = _rounded(sums, scales, source[0], target, activation)
+    assert expected.size < 20 or expected.std() > 5
+    options: dict[str, Any] = {"stride": stride, "groups": groups, "activation": activation}
+    options["quantisation"] = source, scales, target
+    result = xnnpack.convolution(x, weight, bias, **options)
+    np.testing.assert_array_equal(result, expected)
+    threaded = xnnpack.convolution(x, weight, bias, **options, threads=3)
+    np.testing.assert_array_equal(threaded, result)
+
+
+@pytest.mark.parametrize(("rows", "inputs", "outputs"), [(1, 1, 1), (7, 33, 17), (100, 256, 80), (65, 64, 3)])
+@pytest.mark.parametrize("activation", CLAMP)
+def test_linear_of_integers(rows: int, inputs: int, outputs: int, activation: str | None) -> None:
+    x, weight, bias = _whole(rows, inputs), _whole(outputs, inputs, low=-127), _whole(outputs)
+    scales = np.linspace(0.01, 0.02, outputs, dtype=np.float32)
+    source, target = (0.05, 4), (0.05 * np.sqrt(inputs), -128)
+    sums = (x - source[1]).astype(np.float64) @ weight.T + bias
+    quantisation = source, scales, target
+    result = xnnpack.linear(x, weight, bias, activation=activation, quantisation=quantisation)
+    np.testing.assert_array_equal(result, _rounded(sums, scales, source[0], target, activation))
+    threaded = xnnpack.linear(x, weight, bias, activation=activation, threads=4, quantisation=quantisation)
+    np.testing.assert_array_equal(threaded, result)
+
+
+def test_integers_that_are_none_are_refused() -> None:
+    ones = np.ones((2, 2), np.float32)
+    quantisation = (1.0, 0), ones[0], (1.0, 0)
+    for wrong in (0.5, 128.0, np.nan):
+        with pytest.raises(ValueError, match="x: expected whole numbers of the type, got"):
+            xnnpack.linear(wrong * ones, ones, ones[0], quantisation=quantisation)
+    with pytest.raises(ValueError, match=r"quantisation: expected a float32 array of shape \(2,\)"):
+        xnnpack.linear(ones, ones, ones[0], quantisation=((1.0, 0), ones, (1.0, 0)))
+
+
 def test_unsupported_activation_is_refused() -> None:
+    ones = np.ones((2, 2), np.float32)
     for activation in ("hard_sigmoid", "silu"):
-        with pytest.raises(ValueError, match=f"expected no activation, relu or relu6, got {activation}"):
-            xnnpack.linear(_random(2, 2), _random(2, 2), _random(2), activation=activation)
+        for quantisation in (None, ((1.0, 0), ones[0], (1.0, 0))):
+            options = {"activation": activation, "quantisation": quantisation}
+            with pytest.raises(ValueError, match=f"expected no activation, relu or relu6, got {activation}"):
+                xnnpack.linear(ones, ones, ones[0], **options)
 
 
 @pytest.mark.parametrize(

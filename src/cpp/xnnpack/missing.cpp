@@ -19,6 +19,10 @@ Operator::Operator(const Convolution&, const float*, const float*) { fail(); }
 
 Operator::Operator(const FullyConnected&, const float*, const float*) { fail(); }
 
-void Operator::run(const float*, float*, void*, ThreadPool&) const { fail(); }
+Operator::Operator(const Convolution&, const Quantised&, const int8_t*, const int32_t*) { fail(); }
+
+Operator::Operator(const FullyConnected&, const Quantised&, const int8_t*, const int32_t*) { fail(); }
+
+void Operator::run(const void*, void*, void*, ThreadPool&) const { fail(); }
 
 }  // namespace mobileinst::xnnpack

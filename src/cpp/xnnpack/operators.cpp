@@ -4,9 +4,9 @@
 #include <xnnpack.h>
 
 #include <limits>
-#include <stdexcept>
-#include <string>
 #include <vector>
+
+#include "xnnpack/steps.h"
 
 namespace mobileinst::xnnpack {
 namespace {
@@ -18,49 +18,10 @@ struct Range {
 };
 
 Range range_of(Activation activation) {
+    check_limits(activation);
     constexpr float infinity = std::numeric_limits<float>::infinity();
-    switch (activation) {
-        case Activation::None:
-            return {-infinity, infinity};
-        case Activation::Relu:
-            return {0.0f, infinity};
-        case Activation::Relu6:
-            return {0.0f, 6.0f};
-        case Activation::HardSigmoid:
-        case Activation::Silu:
-            break;
-    }
-    throw std::invalid_argument(std::string("XNNPACK: expected no activation, relu or relu6, got ") +
-                                (activation == Activation::Silu ? "silu" : "hard_sigmoid"));
-}
-
-void check(xnn_status status, const char* step) {
-    if (status == xnn_status_invalid_parameter || status == xnn_status_unsupported_parameter) {
-        throw std::invalid_argument(std::string("XNNPACK: ") + step + ": unsupported shape");
-    }
-    if (status != xnn_status_success) {
-        throw std::runtime_error(std::string("XNNPACK: ") + step + " failed, status " +
-                                 std::to_string(status));
-    }
-}
-
-void check_available() {
-    if (!available()) {
-        throw std::runtime_error("XNNPACK can't run on this machine");
-    }
-}
-
-/// (O, I, k, k) to XNNPACK's (O, k, k, I).
-std::vector<float> channels_last(const float* weight, size_t outputs, size_t inputs, size_t taps) {
-    std::vector<float> result(outputs * inputs * taps);
-    for (size_t o = 0; o < outputs; ++o) {
-        for (size_t i = 0; i < inputs; ++i) {
-            for (size_t t = 0; t < taps; ++t) {
-                result[(o * taps + t) * inputs + i] = weight[(o * inputs + i) * taps + t];
-            }
-        }
-    }
-    return result;
+    return {activation == Activation::None ? -infinity : 0.0f,
+            activation == Activation::Relu6 ? 6.0f : infinity};
 }
 
 /// XNNPACK hands its work to the pool through thread_pool_adapter.cpp.
@@ -75,22 +36,21 @@ bool available() {
 
 void Operator::Delete::operator()(xnn_operator* op) const { xnn_delete_operator(op); }
 
-Operator::Operator(const Convolution& shape, const float* weight, const float* bias) : convolution_(true) {
+Operator::Operator(const Convolution& shape, const float* weight, const float* bias)
+    : setup_([](xnn_operator* op, void* workspace, const void* input, void* output) -> int {
+          return xnn_setup_convolution2d_nhwc_f32(op, workspace, static_cast<const float*>(input),
+                                                  static_cast<float*>(output));
+      }) {
     check_available();
-    if (shape.groups == 0 || shape.in_channels % shape.groups != 0 ||
-        shape.out_channels % shape.groups != 0) {
-        throw std::invalid_argument("XNNPACK: channels do not divide into " + std::to_string(shape.groups) +
-                                    " groups");
-    }
+    check_groups(shape);
     const auto [low, high] = range_of(shape.activation);
-    const size_t inputs = shape.in_channels / shape.groups;
     const auto kernel = static_cast<uint32_t>(shape.kernel), stride = static_cast<uint32_t>(shape.stride);
     const uint32_t padding = kernel / 2;
-    const std::vector<float> packed =
-        channels_last(weight, shape.out_channels, inputs, shape.kernel * shape.kernel);
+    const std::vector<float> packed = channels_last(shape, weight);
     xnn_operator_t created = nullptr;
     check(xnn_create_convolution2d_nhwc_f32(padding, padding, padding, padding, kernel, kernel, stride,
-                                            stride, 1, 1, static_cast<uint32_t>(shape.groups), inputs,
+                                            stride, 1, 1, static_cast<uint32_t>(shape.groups),
+                                            shape.in_channels / shape.groups,
                                             shape.out_channels / shape.groups, shape.in_ld, shape.out_ld,
                                             packed.data(), bias, low, high, 0, nullptr, nullptr, &created),
           "convolution");
@@ -101,7 +61,11 @@ Operator::Operator(const Convolution& shape, const float* weight, const float* b
           "convolution of this size");
 }
 
-Operator::Operator(const FullyConnected& shape, const float* weight, const float* bias) {
+Operator::Operator(const FullyConnected& shape, const float* weight, const float* bias)
+    : setup_([](xnn_operator* op, void*, const void* input, void* output) -> int {
+          return xnn_setup_fully_connected_nc_f32(op, static_cast<const float*>(input),
+                                                  static_cast<float*>(output));
+      }) {
     check_available();
     const auto [low, high] = range_of(shape.activation);
     xnn_operator_t created = nullptr;
@@ -112,11 +76,9 @@ Operator::Operator(const FullyConnected& shape, const float* weight, const float
     check(xnn_reshape_fully_connected_nc_f32(created, shape.rows, nullptr), "fully connected of this size");
 }
 
-void Operator::run(const float* input, float* output, void* workspace, ThreadPool& pool) const {
+void Operator::run(const void* input, void* output, void* workspace, ThreadPool& pool) const {
     xnn_operator_t op = operator_.get();
-    check(convolution_ ? xnn_setup_convolution2d_nhwc_f32(op, workspace, input, output)
-                       : xnn_setup_fully_connected_nc_f32(op, input, output),
-          "setup");
+    check(static_cast<xnn_status>(setup_(op, workspace, input, output)), "setup");
     check(xnn_run_operator(op, adapt(pool)), "run");
 }
 

@@ -3,9 +3,11 @@
 // Convolution and fully connected by XNNPACK, on maps as the kernels have them: (H, W, C), one image.
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "core/activation.h"
+#include "core/tensor.h"
 #include "core/thread_pool.h"
 
 struct xnn_operator;
@@ -20,7 +22,7 @@ struct Convolution {
     size_t height = 0, width = 0;  ///< of the input
     size_t in_channels = 0, out_channels = 0;
     size_t kernel = 1, stride = 1, groups = 1;
-    size_t in_ld = 0, out_ld = 0;  ///< floats from one pixel to the next
+    size_t in_ld = 0, out_ld = 0;  ///< elements from one pixel to the next
     Activation activation = Activation::None;
 };
 
@@ -30,6 +32,14 @@ struct FullyConnected {
     size_t in_features = 0, out_features = 0;
     size_t in_ld = 0, out_ld = 0;
     Activation activation = Activation::None;
+};
+
+/// What the integers of an operator stand for: input and output, and the weights of each output channel,
+/// whose zero is 0. Sums times input.scale * weight_scale / output.scale are rounded to the nearest integer,
+/// of two the even one, and only then is the output's zero added.
+struct Quantised {
+    Quantisation input, output;
+    const float* weight_scale = nullptr;  ///< (out_channels,)
 };
 
 /// XNNPACK reads up to so many bytes behind the end of the input; their values don't matter.
@@ -43,20 +53,26 @@ class Operator {
     /// std::runtime_error if it is not available.
     Operator(const Convolution& shape, const float* weight, const float* bias);
     Operator(const FullyConnected& shape, const float* weight, const float* bias);
+    /// The same of integers. The bias is in units of input.scale * weight_scale.
+    Operator(const Convolution& shape, const Quantised& values, const int8_t* weight, const int32_t* bias);
+    Operator(const FullyConnected& shape, const Quantised& values, const int8_t* weight, const int32_t* bias);
 
     /// Bytes of scratch memory that run() needs, aligned to 64.
     size_t workspace_size() const { return workspace_size_; }
 
-    /// Allocates nothing. The caller holds the pool's mutex.
-    void run(const float* input, float* output, void* workspace, ThreadPool& pool) const;
+    /// Input and output are of the type that the operator was made for. Allocates nothing. The caller holds
+    /// the pool's mutex.
+    void run(const void* input, void* output, void* workspace, ThreadPool& pool) const;
 
   private:
+    /// XNNPACK's function that binds an operator to memory; gives its status.
+    using Setup = int (*)(xnn_operator* op, void* workspace, const void* input, void* output);
     struct Delete {
         void operator()(xnn_operator* op) const;
     };
 
     std::unique_ptr<xnn_operator, Delete> operator_;
-    [[maybe_unused]] bool convolution_ = false;  // a build without XNNPACK asks nothing
+    [[maybe_unused]] Setup setup_ = nullptr;  // a build without XNNPACK asks nothing
     size_t workspace_size_ = 0;
 };
 
