@@ -2,6 +2,10 @@
 
     python -m benchmarks.roofline topformer_b --width 128 256 --output roofline.json --table roofline.md
     python -m benchmarks.roofline --precision int8 --annotations A.json --images D
+    python -m benchmarks.roofline default --size 384 --precision fp32 int8
+
+A backbone gets random weights, which take ranges for int8 from the pictures; weights that ship with the
+package are taken by their name.
 
 One thread, from image to the masks of all queries. The limit is the multiply-adds of that at the rate that
 independent multiply-adds on registers reach, measured between the rounds. 3x3 convolutions at stride 1 count
@@ -9,11 +13,12 @@ a quarter, as in Winograd's F(4x4, 3x3) without its transforms: that limit stays
 do. Beside it stands the limit with the products of the tiles that they take, 8x8 outputs on large maps.
 
 In int8 and fp16 nodes count at the rate of the type that they compute in, 3x3 convolutions of bytes at half
-of theirs, as Winograd's F(4x4) makes integers of 16 bits of them. Ranges are from the pictures.
+of theirs, as Winograd's F(4x4) makes integers of 16 bits of them.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
 import time
@@ -26,12 +31,13 @@ from benchmarks.shapes import layer_shapes
 from benchmarks.support.command import check_outputs, make_parser, positive, run
 from benchmarks.support.kernels import timing
 from benchmarks.support.network import write_ranges
-from benchmarks.support.pictures import add_options, chosen_pictures
+from benchmarks.support.pictures import Pictures, add_options, chosen_pictures
 from benchmarks.support.results import make_result, origin_line, write_result
 from mobileinst import Segmenter, _native
 from mobileinst.engine import offered_precisions
 from mobileinst.io.tables import markdown_table
 from mobileinst.network import ModelConfig
+from mobileinst.weights import available_weights, find_weights
 from weights_tools import create
 
 #: Share of a 3x3's multiply-adds that F(4x4, 3x3) leaves: 36 products for 16 outputs of 9 each.
@@ -127,30 +133,43 @@ def format_table(document: dict[str, Any]) -> str:
     return text
 
 
+def _random_weights(backbone: str, width: int, folder: Path, pictures: Pictures | None) -> Path:
+    """A file of random weights, with ranges from the pictures, if any."""
+    weights = folder / f"random-{width}.safetensors"
+    if create.main([backbone, str(weights), "--width", str(width)]):
+        sys.exit(1)  # it has said why
+    if pictures is None:
+        return weights
+    ranged = folder / f"ranges-{width}.safetensors"
+    write_ranges(weights, ranged, pictures)
+    return ranged
+
+
 def main() -> None:
     parser = make_parser(__doc__, outputs=True)
-    parser.add_argument("backbone", nargs="?", default="topformer_b")
-    parser.add_argument("--width", type=int, nargs="+", default=[128])
+    parser.add_argument("network", nargs="?", default="topformer_b", help="a backbone or shipped weights")
+    parser.add_argument("--width", type=int, nargs="+", default=[128], help="of a backbone's mask decoder")
     parser.add_argument("--size", type=positive, default=640)
     parser.add_argument("--rounds", type=positive, default=25)
     parser.add_argument("--precision", nargs="+", default=["fp32"], choices=offered_precisions())
     add_options(parser)
     options = parser.parse_args()
     check_outputs(options)
-    pictures = chosen_pictures(options, needed="int8" in options.precision)
+    shipped = options.network in available_weights()
+    pictures = chosen_pictures(options, needed="int8" in options.precision and not shipped)
     networks = {}
-    for width in options.width:
-        with tempfile.TemporaryDirectory() as folder:
-            weights = Path(folder) / "random.safetensors"
-            if create.main([options.backbone, str(weights), "--width", str(width)]):
-                sys.exit(1)  # it has said why
-            if pictures is not None:
-                write_ranges(weights, weights.with_name("ranges.safetensors"), pictures)
-                weights = weights.with_name("ranges.safetensors")
-            for precision in options.precision:
-                name = f"{options.backbone} w{width} {options.size}x{options.size}"
-                name += "" if precision == "fp32" else f" {precision}"
-                networks[name] = measure(weights, options.size, options.rounds, precision)
+    with tempfile.TemporaryDirectory() as folder:
+        if shipped:
+            chosen = {options.network: find_weights(options.network)}
+        else:
+            chosen = {
+                f"{options.network} w{width}": _random_weights(options.network, width, Path(folder), pictures)
+                for width in options.width
+            }
+        for (name, weights), precision in itertools.product(chosen.items(), options.precision):
+            label = f"{name} {options.size}x{options.size}"
+            label += "" if precision == "fp32" else f" {precision}"
+            networks[label] = measure(weights, options.size, options.rounds, precision)
     document = make_result("roofline", networks=networks)
     table = format_table(document)
     write_result(document, table, options)

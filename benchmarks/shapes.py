@@ -18,6 +18,7 @@ from mobileinst.engine.backend import layer_key
 from mobileinst.network import ModelConfig, model
 from mobileinst.network.counter import CounterOps
 from mobileinst.network.ops import ConvSpec, Shape
+from mobileinst.weights import available_weights, load_weights
 
 
 @dataclass(frozen=True)
@@ -78,16 +79,19 @@ def layer_shapes(config: ModelConfig, height: int, width: int) -> list[LayerShap
 
 
 def network_shapes(name: str) -> list[LayerShape]:
-    """The shapes of a network by its name: backbone, width of the mask decoder, and side or HEIGHTxWIDTH of
-    the input, as in "topformer_b-w128-640" or "mobilenetv2-w128-288x512".
+    """The shapes of a network by its name: backbone and width of the mask decoder, or shipped weights, and
+    side or HEIGHTxWIDTH of the input, as in "topformer_b-w128-640", "topformer_b-w128-288x512" or
+    "default-384".
 
     Raises:
         ValueError: if it is no such name.
     """
-    found = re.fullmatch(r"(\w+)-w(\d+)-(\d+)(?:x(\d+))?", name)
-    if found is None:
+    found = re.fullmatch(r"(\w+?)(?:-w(\d+))?-(\d+)(?:x(\d+))?", name)
+    shipped = found is not None and found[2] is None
+    if found is None or (shipped and found[1] not in available_weights()):
         raise ValueError(
             f"expected a network as in topformer_b-w128-640 or topformer_b-w128-288x512, got {name!r}"
         )
-    backbone, width, height, other = found.groups()
-    return layer_shapes(ModelConfig(backbone, width=int(width)), int(height), int(other or height))
+    named, width, height, other = found.groups()
+    config = load_weights(named).config if shipped else ModelConfig(named, width=int(width))
+    return layer_shapes(config, int(height), int(other or height))

@@ -19,6 +19,7 @@ from mobileinst.engine import offered_precisions
 from mobileinst.engine.backend import read_layer_times
 from mobileinst.network import ModelConfig
 from mobileinst.network.counter import count_layers
+from mobileinst.weights import load_weights
 from tests.support.benchmark_scripts import ORIGIN, run
 from tests.support.kernel_bindings import timing
 
@@ -41,6 +42,13 @@ def test_networks_are_named_by_backbone_width_and_size() -> None:
     for name in ("topformer_t", "topformer_t-16-64", "topformer_t-w16-64x", "topformer_t-w16-64x96x3"):
         with pytest.raises(ValueError, match="expected a network as in"):
             shapes.network_shapes(name)
+
+
+def test_networks_are_named_by_shipped_weights() -> None:
+    config = load_weights("default").config
+    assert shapes.network_shapes("default-64x96") == shapes.layer_shapes(config, 64, 96)
+    with pytest.raises(ValueError, match="expected a network as in"):
+        shapes.network_shapes("nosuch-64")
 
 
 def test_roofline_adds_up(tmp_path: Path) -> None:
@@ -79,6 +87,18 @@ def test_roofline_counts_integers_at_the_rate_of_theirs(tmp_path: Path) -> None:
     assert 0 < integers["limit_ms"] < floats["limit_ms"]
 
 
+def test_roofline_of_shipped_weights_takes_their_ranges(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="weights_tools needs PyTorch")
+    precisions = [name for name in ("fp32", "int8") if name in offered_precisions()]
+    output = tmp_path / "roofline.json"
+    options = ("default", "--size", "64", "--rounds", "2", "--precision", *precisions)
+    done = run("roofline", *options, "--output", str(output))
+    assert done.returncode == 0, done.stderr
+    networks = json.loads(output.read_text())["networks"]
+    assert list(networks) == ["default 64x64", "default 64x64 int8"][: len(precisions)]
+    assert all(network["limit_ms"] > 0 for network in networks.values())
+
+
 def test_roofline_counts_the_products_of_whole_tiles() -> None:
     pytest.importorskip("torch", reason="random weights are made with PyTorch")
     from benchmarks.roofline import winograd_products
@@ -97,7 +117,7 @@ def test_layers_runs_every_kernel_and_names_who_is_skipped(tmp_path: Path) -> No
     assert "Skipped: nosuch (unknown" in done.stdout
     written = json.loads(output.read_text(encoding="utf-8"))
     assert {layer["kernel"] for layer in written["layers"]} == {"gemm", "conv3x3", "conv_direct", "depthwise"}
-    assert written["peak_gflops"] > 0.1
+    assert written["peak_gflops"]["fp32"] > 0.1
     assert all(layer["seconds"]["ref"] > 0 for layer in written["layers"])
     assert written["machine"]["cores"] >= 1
 
@@ -108,13 +128,13 @@ def test_the_higher_peak_of_beginning_and_end_counts(
 ) -> None:
     measured = iter(peaks)
     output = tmp_path / "layers.json"
-    monkeypatch.setattr(timing, "peak_gflops", lambda: next(measured))
+    monkeypatch.setattr(timing, "peak_gflops", lambda dtype: next(measured))
     one = shapes.LayerShape("gemm", (10, 8, 12), 2, "a")
     monkeypatch.setattr(layers, "network_shapes", lambda name: [one])
     command = ["layers", "net", "--quick", "--contestants", "ref", "--output", str(output)]
     monkeypatch.setattr(sys, "argv", command)
     layers.main()
-    assert json.loads(output.read_text(encoding="utf-8"))["peak_gflops"] == 30
+    assert json.loads(output.read_text(encoding="utf-8"))["peak_gflops"] == {"fp32": 30}
 
 
 def test_pytorch_is_compiled_with_frozen_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,6 +158,77 @@ def test_layers_compare_all_tiers_with_pytorch(tmp_path: Path) -> None:
     shape = shapes.LayerShape("conv_direct", (17, 12, 3, 16, 3, 2), 1, "stem")
     found = layers.measure_shape(shape, [*names, "ref"], rounds=1, milliseconds=0.1)
     assert set(found["difference"]) == {*names, "ref"}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "extents"),
+    [
+        ("gemm", (33, 70, 41)),
+        ("conv3x3", (9, 13, 37, 20)),
+        ("conv_direct", (17, 12, 3, 16, 3, 2)),
+        ("depthwise", (7, 9, 48, 5, 2)),
+    ],
+)
+def test_layers_of_integers_are_those_of_floats_rounded_to_the_nearest(
+    kernel: str, extents: tuple[int, ...]
+) -> None:
+    tiers = [tier for tier in _native.supported_tiers() if _native.has_kernels(kernel, "int8", tier)]
+    names = ["ref", *(f"{tier} int8" for tier in tiers), *(["xnnpack int8"] if _native.has_xnnpack() else [])]
+    found = layers.measure_shape(
+        shapes.LayerShape(kernel, extents, 1, "a"), names, rounds=1, milliseconds=0.1
+    )
+    assert set(found["seconds"]) == set(names)
+    assert all(found["seconds"][name] > 0 for name in names)
+    # half of a 255th of the largest output, which is 3 to 5 times the unit
+    assert all(0.003 < found["difference"][name] < 0.012 for name in names[1:])
+
+
+def test_integers_a_step_away_are_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = layers.native_plan_runner
+
+    def wrong(*arguments: Any) -> Any:
+        seconds, output = right(*arguments)(1)
+        output[3, 5] += arguments[4][0]
+        return lambda repeats: (seconds, output)
+
+    monkeypatch.setattr(layers, "native_plan_runner", wrong)
+    shape = shapes.LayerShape("gemm", (8, 16, 8), 1, "a")
+    with pytest.raises(RuntimeError, match="ref int8 differs by"):
+        layers.measure_shape(shape, ["ref int8"], rounds=1, milliseconds=0.1)
+
+
+def test_halves_are_compared_with_floats() -> None:
+    names = ["ref", "ref fp16"]
+    shape = shapes.LayerShape("conv3x3", (9, 8, 40, 16), 1, "a")
+    found = layers.measure_shape(shape, names, rounds=1, milliseconds=0.1)
+    assert 1e-5 < found["difference"]["ref fp16"] < 0.01
+
+
+def test_contestants_take_part_in_the_precisions_that_they_have() -> None:
+    found = layers.labels_of(["ref", "torch", "xnnpack"], ["fp32", "int8", "fp16"])
+    assert found == ["ref", "torch", "xnnpack", "ref int8", "xnnpack int8", "ref fp16"]
+
+
+def test_the_table_adds_up_what_all_compute() -> None:
+    layer = {"kernel": "gemm", "extents": (10, 10, 10), "macs": 1_000_000, "count": 2}
+    result = {
+        "contestants": ["a", "b", "a int8"],
+        "networks": ["net"],
+        "peak_gflops": {"fp32": 4.0, "int8": 8.0},
+        "skipped": {},
+        "layers": [
+            {**layer, "seconds": {"a": 1e-3, "b": 2e-3, "a int8": 5e-4}},
+            {**layer, "seconds": {"a": 2e-3, "b": 1e-3, "a int8": 5e-4}},
+            {**layer, "seconds": {"a": 1.0, "b": 1.0}},
+        ],
+        **ORIGIN,
+    }
+    table = layers.format_table(result)
+    assert "peak 4.0 fp32, 8.0 int8" in table
+    assert "| gemm 10 10 10 | 2 | 2.00 | 2.0 | 50% | 1.0 | 25% | 4.0 | 50% |" in table
+    assert "| 0.0 | 0% | - | - |" in table
+    sums = "Layers that all compute: a 6.0 ms, b 6.0 ms, a int8 2.0 ms, each by the fastest in fp32 4.0 ms"
+    assert sums in table
 
 
 def test_shapes_of_several_networks_are_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
