@@ -2,7 +2,7 @@
 
 #include "kernels/conv3x3/int8.h"
 #include "kernels/conv_direct/int8_strips.h"
-#include "kernels/depthwise/int8_avx512_vnni.h"
+#include "kernels/depthwise/int8_columns.h"
 #include "kernels/gemm/int8.h"
 #include "kernels/kernel_table.h"
 #include "kernels/peak/int8.h"

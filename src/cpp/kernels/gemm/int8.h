@@ -11,7 +11,7 @@
 #if defined(__aarch64__)
 #include "kernels/gemm/int8_tile_neon.h"
 #else
-#include "kernels/gemm/int8_tile_avx512_vnni.h"
+#include "kernels/gemm/int8_tile_x86.h"
 #endif
 
 namespace mobileinst {
