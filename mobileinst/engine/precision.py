@@ -45,6 +45,8 @@ _KERNELS = {
 }
 #: The feature of a processor that computes in half precision, which other tiers only emulate.
 _HALF_ARITHMETIC = "asimdhp"
+#: Tiers whose kernels of integers are those of narrower vectors, slower than their own of floats.
+_SLOW_INTEGERS = ("avx512",)
 #: Convolutions that integers may compute, where the tier has kernels.
 _INT8_LAYERS = ("gemm", "conv3x3", "depthwise", "conv_direct")
 _INT8_MAXIMA = ("max_pool", "window_max")
@@ -115,8 +117,8 @@ def choose_precision(
 ) -> Precision:
     """The policy of that name, or of MOBILEINST_PRECISION, or else the default; for a tier or that in use.
 
-    "auto" is fp16 where the processor has arithmetic of it, else int8 where the tier has kernels of it and
-    the weights ranges. In int8 the nodes in `keep` stay in float32.
+    "auto" is fp16 where the processor has arithmetic of it, else int8 where the tier has kernels of it that
+    are faster than those of floats, and the weights ranges. In int8 the nodes in `keep` stay in float32.
 
     Raises:
         ValueError: for an unknown name, and for a precision that the tier or the weights lack.
@@ -148,7 +150,7 @@ def offered_precisions(tier: str | None = None) -> list[PrecisionName]:
 
 
 def _fast_precisions(tier: str) -> list[PrecisionName]:
-    """The same without those that are there for their results only.
+    """The same without those that are slower than another.
 
     On ARM, where int8 needs fewer instructions than halves, the latter are last all the same: they stay
     nearer to float32 (docs/engine.md).
@@ -156,7 +158,8 @@ def _fast_precisions(tier: str) -> list[PrecisionName]:
     offered = offered_precisions(tier)
     if _HALF_ARITHMETIC in _native.tier_features(tier):
         return sorted(offered, key=lambda name: name == "fp16")
-    return [name for name in offered if name != "fp16"]
+    left_out = {"fp16", "int8"} if tier in _SLOW_INTEGERS else {"fp16"}
+    return [name for name in offered if name not in left_out]
 
 
 def quantisation_of(values: Range, bits: int = 8) -> Quantisation:

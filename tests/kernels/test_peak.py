@@ -19,7 +19,14 @@ def test_every_tier_has_a_peak() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tier", "dtype"), [("avx512_vnni", "int8"), ("neon_dot", "int8"), ("neon_fp16", "float16")]
+    ("tier", "dtype"),
+    [
+        ("avx2", "int8"),
+        ("avx2_vnni", "int8"),
+        ("avx512_vnni", "int8"),
+        ("neon_dot", "int8"),
+        ("neon_fp16", "float16"),
+    ],
 )
 def test_tiers_with_products_of_narrower_elements_have_a_peak_of_them(tier: str, dtype: str) -> None:
     if tier not in TIERS:

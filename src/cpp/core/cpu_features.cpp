@@ -53,6 +53,10 @@ std::vector<std::string> detect() {
         add(c, 1, "avx512vbmi");
         add(c, 11, "avx512_vnni");
     }
+    const bool more = a > 0;  // subleaves
+    if (more && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0) {
+        add(a, 4, "avx_vnni");
+    }
     return found;
 }
 

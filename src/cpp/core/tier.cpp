@@ -26,6 +26,9 @@ constexpr KnownTier kTiers[] = {
     {Tier::NeonI8mm, "neon_i8mm", "asimd asimdhp asimddp i8mm"},
     {Tier::Sse, "sse", "sse2"},
     {Tier::Avx2, "avx2", "avx2 fma f16c"},
+#if defined(MOBILEINST_AVX_VNNI)  // the compiler knows the instructions
+    {Tier::Avx2Vnni, "avx2_vnni", "avx2 fma f16c avx_vnni"},
+#endif
     {Tier::Avx512, "avx512", "avx2 fma f16c avx512f avx512vl avx512dq avx512bw"},
     {Tier::Avx512Vnni, "avx512_vnni",
      "avx2 fma f16c avx512f avx512vl avx512dq avx512bw avx512_vnni avx512vbmi"},

@@ -17,6 +17,7 @@ enum class Tier : uint8_t {
     NeonI8mm,
     Sse,
     Avx2,
+    Avx2Vnni,
     Avx512,
     Avx512Vnni
 };
@@ -24,8 +25,8 @@ enum class Tier : uint8_t {
 /// What is counted on in the second-level cache of a core.
 constexpr size_t second_cache_bytes(Tier tier) { return size_t{1} << (tier >= Tier::Avx2 ? 20 : 19); }
 
-/// "ref", "neon_armv7", "neon", "neon_fp16", "neon_dot", "neon_i8mm", "sse", "avx2", "avx512" or
-/// "avx512_vnni".
+/// "ref", "neon_armv7", "neon", "neon_fp16", "neon_dot", "neon_i8mm", "sse", "avx2", "avx2_vnni",
+/// "avx512" or "avx512_vnni".
 const char* tier_name(Tier tier);
 
 /// The tiers that this build contains and this CPU can run, slowest first; always begins with `Ref`.

@@ -68,7 +68,8 @@ struct KernelTable {
 
 /// The tables of tiers/, of which a build has those of its architecture.
 extern const KernelTable ref_kernels, neon_armv7_kernels, neon_kernels, neon_fp16_kernels, neon_dot_kernels,
-    neon_i8mm_kernels, sse_kernels, avx2_kernels, avx2_fp16_kernels, avx512_kernels, avx512_vnni_kernels;
+    neon_i8mm_kernels, sse_kernels, avx2_kernels, avx2_fp16_kernels, avx2_int8_kernels, avx2_vnni_kernels,
+    avx512_kernels, avx512_vnni_kernels;
 
 /// The table of a tier, or null if this build lacks it.
 const KernelTable* table_of(Tier tier);

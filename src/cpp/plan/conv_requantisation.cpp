@@ -100,6 +100,7 @@ void ConvRequantisation::fill_table(Activation activation, Quantisation from, Qu
         table_.push_back(
             static_cast<int8_t>(std::min<double>(kHighest, std::max<double>(kLowest, std::nearbyint(y)))));
     }
+    table_.resize(table_.size() + kTableSlack);
 }
 
 Requantisation ConvRequantisation::view() const {

@@ -1,15 +1,21 @@
 #pragma once
 
 // Vectors of 64 bytes on AVX-512 with VNNI and VBMI. The masked forms of some instructions, because GCC 12
-// warns of its own undefined pass-through operand in the plain ones.
+// warns of its own undefined pass-through operand in the plain ones. Included by simd/bytes.h.
 
 #include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace mobileinst {
 namespace {
+
+constexpr size_t kByteRegisters = 32;
+using CopiedByte = uint8_t;
+using CopiedWeight = int8_t;
+constexpr int32_t kByteShift = 128;
 
 inline __mmask64 first_bytes(size_t count) { return count >= 64 ? ~0ull : (1ull << count) - 1; }
 
@@ -19,6 +25,14 @@ struct Bytes {
     __m512i v;
 
     static Bytes load(const void* p) { return {_mm512_loadu_si512(p)}; }
+    /// Four bytes, again and again.
+    static Bytes broadcast(const void* p) {
+        int32_t four;
+        std::memcpy(&four, p, sizeof(four));
+        return {_mm512_set1_epi32(four)};
+    }
+    /// A value as copy_bytes() copies it.
+    static Bytes copied(int32_t value) { return {_mm512_set1_epi8(static_cast<int8_t>(value + kByteShift))}; }
     void store(void* p) const { _mm512_storeu_si512(p, v); }
     /// The first `count` bytes, with no mask where a plain store does.
     void store_first(void* p, size_t count) const {
@@ -39,10 +53,15 @@ struct Bytes {
     }
 };
 
+/// Lets the compiler take x for another value.
+inline __attribute__((always_inline)) void renew(Bytes& x) { asm("" : "+v"(x.v)); }
+
 /// 16 sums of products of bytes.
 struct Sums {
+    static constexpr size_t kWidth = 16;
     __m512i v;
 
+    static Sums zero() { return {_mm512_setzero_si512()}; }
     static Sums load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
     void store(int32_t* p) const { _mm512_storeu_si512(p, v); }
     /// A power of two.
@@ -62,6 +81,7 @@ struct Sums {
 
 /// 32 integers of 16 bits.
 struct Shorts {
+    static constexpr size_t kWidth = 32;
     __m512i v;
 
     static Shorts fill(int32_t x) { return {_mm512_set1_epi16(static_cast<int16_t>(x))}; }
@@ -82,9 +102,6 @@ struct Shorts {
 };
 
 using Floats = __m512;
-
-/// What copy_bytes() adds to each byte: products are of unsigned values with signed weights.
-constexpr int32_t kByteShift = 128;
 
 /// Adds four products of neighbouring bytes to each sum.
 inline __attribute__((always_inline)) Sums dot(Sums sums, Bytes values, Bytes weights) {
@@ -117,10 +134,50 @@ inline void copy_bytes(const int8_t* from, size_t count, uint8_t* to) {
     }
 }
 
+/// The first `count` bytes of as many as there are sums, count >= 16 if WHOLE.
+template <bool WHOLE>
+inline __attribute__((always_inline)) __m128i load_channels(const int8_t* p, size_t count) {
+    return _mm_maskz_loadu_epi8(static_cast<__mmask16>(WHOLE ? 0xffff : first_bytes(count)), p);
+}
+
+/// 16 bytes each of four rows as dot() takes them, those of a channel beside each other.
+inline __attribute__((always_inline)) Bytes interleaved(const __m128i (&rows)[4]) {
+    alignas(64) static constexpr int8_t kOrder[64] = {
+        0,  16, 32, 48, 1,  17, 33, 49, 2,  18, 34, 50, 3,  19, 35, 51, 4,  20, 36, 52, 5,  21,
+        37, 53, 6,  22, 38, 54, 7,  23, 39, 55, 8,  24, 40, 56, 9,  25, 41, 57, 10, 26, 42, 58,
+        11, 27, 43, 59, 12, 28, 44, 60, 13, 29, 45, 61, 14, 30, 46, 62, 15, 31, 47, 63};
+    __m512i all = _mm512_zextsi128_si512(rows[0]);
+    all = _mm512_maskz_inserti32x4(0xffff, all, rows[1], 1);
+    all = _mm512_maskz_inserti32x4(0xffff, all, rows[2], 2);
+    all = _mm512_maskz_inserti32x4(0xffff, all, rows[3], 3);
+    const __m512i ordered = _mm512_maskz_permutexvar_epi8(~0ull, _mm512_load_si512(kOrder), all);
+    return {_mm512_xor_si512(ordered, _mm512_set1_epi8(-128))};
+}
+
+inline Floats floats_at(const float* p) { return _mm512_loadu_ps(p); }
+
+/// The first `count` of 16 bytes.
+inline Floats floats_of_bytes(const int8_t* p, size_t count) {
+    const __m128i bytes =
+        _mm_maskz_loadu_epi8(static_cast<__mmask16>(first_bytes(count < 16 ? count : 16)), p);
+    return _mm512_maskz_cvtepi32_ps(0xffff, _mm512_maskz_cvtepi8_epi32(0xffff, bytes));
+}
+
+/// v * factor + addend, rounded once.
+inline Floats fused(Floats v, Floats factor, Floats addend) { return _mm512_fmadd_ps(v, factor, addend); }
+inline Floats filled(float x) { return _mm512_set1_ps(x); }
+/// v within [low, high]; low if it is NaN.
+inline Floats limited(Floats v, float low, float high) {
+    return _mm512_maskz_min_ps(0xffff, _mm512_maskz_max_ps(0xffff, v, _mm512_set1_ps(low)),
+                               _mm512_set1_ps(high));
+}
+
 /// sums * scale + shift, the product and the sum rounded once.
+inline Floats scaled(Sums sums, Floats scale, Floats shift) {
+    return _mm512_fmadd_ps(_mm512_maskz_cvtepi32_ps(0xffff, sums.v), scale, shift);
+}
 inline Floats scaled(Sums sums, const float* scale, const float* shift) {
-    return _mm512_fmadd_ps(_mm512_maskz_cvtepi32_ps(0xffff, sums.v), _mm512_loadu_ps(scale),
-                           _mm512_loadu_ps(shift));
+    return scaled(sums, floats_at(scale), floats_at(shift));
 }
 
 /// Four vectors as 64 integers, rounded and saturated: within each lane of 16 bytes four of each, in turn.
@@ -145,18 +202,6 @@ inline __attribute__((always_inline)) void store_rounded(Floats v, int8_t* to, s
         _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
     } else {
         _mm_mask_storeu_epi8(to, static_cast<__mmask16>(first_bytes(count)), bytes);
-    }
-}
-
-/// The first `count` of 16 values, limited.
-inline __attribute__((always_inline)) void store_limited(Floats v, float low, float high, float* to,
-                                                         size_t count) {
-    const Floats above = _mm512_maskz_max_ps(0xffff, v, _mm512_set1_ps(low));
-    const Floats y = _mm512_maskz_min_ps(0xffff, above, _mm512_set1_ps(high));
-    if (count >= 16) {
-        _mm512_storeu_ps(to, y);
-    } else {
-        _mm512_mask_storeu_ps(to, static_cast<__mmask16>(first_bytes(count)), y);
     }
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// Vectors of 16 bytes on NEON with SDOT.
+// Vectors of 16 bytes on NEON with SDOT. Included by simd/bytes.h.
 
 #include <arm_neon.h>
 
@@ -10,6 +10,10 @@
 
 namespace mobileinst {
 namespace {
+
+using CopiedByte = uint8_t;
+using CopiedWeight = int8_t;
+constexpr int32_t kByteShift = 0;
 
 /// 16 signed bytes.
 struct Bytes {
@@ -28,6 +32,9 @@ struct Bytes {
     }
 };
 
+/// Lets the compiler take x for another value.
+inline __attribute__((always_inline)) void renew(Bytes& x) { asm("" : "+w"(x.v)); }
+
 /// Four sums of products of bytes.
 struct Sums {
     int32x4_t v;
@@ -37,9 +44,6 @@ struct Sums {
 };
 
 using Floats = float32x4_t;
-
-/// What copy_bytes() adds to each byte.
-constexpr int32_t kByteShift = 0;
 
 /// Adds four products of neighbouring bytes to each sum.
 inline Sums dot(Sums sums, Bytes values, Bytes weights) { return {vdotq_s32(sums.v, values.v, weights.v)}; }

@@ -10,6 +10,7 @@ namespace {
 
 constexpr KernelTable make_table() {
     KernelTable table;
+    table.base = &avx2_int8_kernels;
     table.convert = &kConvertHalf;
     add_map_kernels(table);
     add_matrix_kernels(table);

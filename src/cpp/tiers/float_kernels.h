@@ -2,7 +2,6 @@
 
 // The kernels that there are for floats only: what comes before the network and after it, and attention.
 
-#include "kernels/convert/loops.h"
 #include "kernels/kernel_table.h"
 #include "masks/run_length/vector.h"
 #if defined(__ARM_NEON)
@@ -24,7 +23,6 @@ namespace {
 
 constexpr void add_float_kernels(KernelTable& table) {
     constexpr DType f32 = DType::Float32;
-    table.convert = &kConvert;
     table.preprocess[f32] = &kPreprocess;
     table.transpose[f32] = &kTranspose;
     table.overlap[f32] = &kOverlap;

@@ -46,6 +46,10 @@ const KernelTable* table_of(Tier tier) {
             return &sse_kernels;
         case Tier::Avx2:
             return &avx2_kernels;
+#if defined(MOBILEINST_AVX_VNNI)
+        case Tier::Avx2Vnni:
+            return &avx2_vnni_kernels;
+#endif
         case Tier::Avx512:
             return &avx512_kernels;
         case Tier::Avx512Vnni:

@@ -1,6 +1,7 @@
 // NEON of armv8-a.
 
 #include "kernels/attention/vector.h"
+#include "kernels/convert/loops.h"
 #include "kernels/peak/vector.h"
 #include "tiers/float_kernels.h"
 #include "tiers/map_kernels.h"
@@ -16,6 +17,7 @@ constexpr KernelTable make_table() {
     add_matrix_kernels(table);
     table.attention[DType::Float32] = &kAttention;
     table.peak[DType::Float32] = &kPeak;
+    table.convert = &kConvert;
     return table;
 }
 

@@ -24,7 +24,7 @@ namespace {
 
 constexpr size_t kExactOutputs = 4, kExactInputs = 6, kExactPositions = kExactInputs * kExactInputs;
 /// Channels of a vector of 16-bit integers, which inputs are filled up to.
-constexpr size_t kExactLanes = 32;
+constexpr size_t kExactLanes = Shorts::kWidth;
 constexpr size_t kExactPanel = kInt8Panel;
 /// Largest sum of a filter's absolute integers whose products with inputs stay below 2^25.
 constexpr int32_t kExactWeight = (1 << 25) / 255;
@@ -226,8 +226,9 @@ struct ExactTarget {
             store_rounded(scaled(sums, to.scale + channel, to.shift + channel),
                           Map<int8_t>(args.output).pixel(pixel) + channel, count);
         } else if (mode == Int8Mode::Floats && args.epilogue.residual.data == nullptr) {
-            store_limited(scaled(sums, to.scale + channel, to.shift + channel), to.low, to.high,
-                          Map<float>(args.output).pixel(pixel) + channel, count);
+            const Floats v = scaled(sums, to.scale + channel, to.shift + channel);
+            Vec<float>{limited(v, to.low, to.high)}.store_up_to(
+                Map<float>(args.output).pixel(pixel) + channel, count);
         } else {
             alignas(64) int32_t values[kInt8Columns];
             sums.store(values);
@@ -283,8 +284,8 @@ void exact_products(size_t vectors, const ExactScratch& scratch, size_t tiles, c
         const int16_t* input = scratch.input + position * scratch.input_position;
         int32_t* sums = scratch.sums + position * scratch.sum_position;
         for (size_t row = 0; row < tiles; row += kRows) {
-            pair_tile<VECTORS>(input + row * scratch.depth, scratch.depth * sizeof(int16_t), panel,
-                               sums + row * kExactPanel, kExactPanel);
+            pair_tile<VECTORS>(input + row * scratch.depth, scratch.depth, panel, sums + row * kExactPanel,
+                               kExactPanel);
         }
         panel += scratch.depth * kColumns;
     }

@@ -74,29 +74,27 @@ size_t direct_int8_scratch(const ConvArgs& args) {
 }
 
 /// `pixels` pixels of the border, as dot() takes them.
-inline void direct_int8_border(const ConvArgs& args, size_t pixels, uint8_t* to) {
+inline void direct_int8_border(const ConvArgs& args, size_t pixels, CopiedByte* to) {
     const size_t channels = args.input.channels;
-    if (args.border == nullptr) {
-        std::memset(to, static_cast<uint8_t>(args.input.quantisation.zero + kByteShift), pixels * channels);
-        return;
-    }
+    const auto outside = static_cast<CopiedByte>(args.input.quantisation.zero + kByteShift);
     for (size_t i = 0; i < pixels * channels; ++i) {
-        to[i] = static_cast<uint8_t>(args.border[i % channels] + kByteShift);
+        to[i] = args.border == nullptr ? outside
+                                       : static_cast<CopiedByte>(args.border[i % channels] + kByteShift);
     }
 }
 
 /// Copies what the output at (y, x) sees.
 inline void direct_int8_copy(const ConvArgs& args, const DirectTaps& taps, const Map<const int8_t>& input,
-                             size_t y, size_t x, uint8_t* to) {
-    const size_t channels = input.channels, pad = args.kernel / 2, row_bytes = taps.columns() * channels;
+                             size_t y, size_t x, CopiedByte* to) {
+    const size_t channels = input.channels, pad = args.kernel / 2, row_values = taps.columns() * channels;
     const size_t left = x * args.stride + taps.first_column;
     const bool interior = left >= pad && left - pad + taps.columns() <= input.width;
-    for (size_t ky = taps.first_row; ky < taps.end_row; ++ky, to += row_bytes) {
+    for (size_t ky = taps.first_row; ky < taps.end_row; ++ky, to += row_values) {
         const size_t iy = y * args.stride + ky - pad;  // wraps when outside
         if (iy >= input.height) {
             direct_int8_border(args, taps.columns(), to);
         } else if (interior && input.ld == channels) {
-            copy_bytes(input.pixel(iy * input.width + left - pad), row_bytes, to);
+            copy_bytes(input.pixel(iy * input.width + left - pad), row_values, to);
         } else {
             for (size_t kx = 0; kx < taps.columns(); ++kx) {
                 const size_t ix = left + kx - pad;
@@ -139,7 +137,7 @@ void direct_int8_run(const ConvArgs& args, size_t begin, size_t end, void* scrat
     for (size_t group = 0; group < args.groups; ++group) {
         const ConvArgs one = direct_int8_group(args, group);
         const Map<const int8_t> input(one.input);
-        const auto copy = [&](size_t pixel, uint8_t* to) {
+        const auto copy = [&](size_t pixel, CopiedByte* to) {
             direct_int8_copy(one, taps, input, pixel / width, pixel % width, to);
         };
         if (args.output_ring.slots == SIZE_MAX) {

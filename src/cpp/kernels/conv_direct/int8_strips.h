@@ -54,9 +54,9 @@ void direct_strips_pack(const ConvSpec& spec, const float* weight, void* packed)
 struct DirectRows {
     const ConvArgs& args;
     DirectTaps taps;
-    uint8_t* data;
+    CopiedByte* data;
 
-    /// Bytes of a row, of which tiles read some that count for nothing: behind the last output, and up to
+    /// Values of a row, of which tiles read some that count for nothing: behind the last output, and up to
     /// kInt8Depth behind a part.
     static size_t pitch(const ConvArgs& args) {
         const size_t outputs = int8_round_up(args.output.width, kInt8RowStep);
@@ -64,14 +64,14 @@ struct DirectRows {
         return int8_round_up(columns * args.input.channels + 128, 64);
     }
 
-    uint8_t* slot(size_t row) const { return data + row % taps.rows() * pitch(args); }
+    CopiedByte* slot(size_t row) const { return data + row % taps.rows() * pitch(args); }
 
     /// Copies the row that the first kernel row of output row 0 would see if it lay `row` rows below.
     void fill(size_t row) const {
         const Map<const int8_t> input(args.input);
         const size_t pad = args.kernel / 2, channels = input.channels, left = pad - taps.first_column;
         const size_t y = row + taps.first_row - pad;  // wraps when outside
-        uint8_t* to = slot(row);
+        CopiedByte* to = slot(row);
         if (y >= input.height) {
             return direct_int8_border(args, left + input.width + taps.columns(), to);
         }
@@ -89,12 +89,13 @@ struct DirectRows {
 };
 
 size_t direct_strips_scratch(const ConvArgs& args) {
-    return takes_strips(args) ? args.kernel * DirectRows::pitch(args) : direct_int8_scratch(args);
+    return takes_strips(args) ? args.kernel * DirectRows::pitch(args) * sizeof(CopiedByte)
+                              : direct_int8_scratch(args);
 }
 
 /// The outputs of a row of a panel's channels.
 template <Int8Mode MODE, int VECTORS>
-void direct_strip_tiles(size_t vectors, Int8Parts parts, const int8_t* panel, const Int8Target& target,
+void direct_strip_tiles(size_t vectors, Int8Parts parts, const CopiedWeight* panel, const Int8Target& target,
                         size_t pixel) {
     if constexpr (VECTORS > kInt8LeastVectors) {
         if (vectors < VECTORS) {
@@ -112,14 +113,14 @@ void direct_strip_tiles(size_t vectors, Int8Parts parts, const int8_t* panel, co
 template <Int8Mode MODE>
 void direct_strip_row(const DirectRows& rows, const ConvArgs& args, const ByteTable& table, size_t y) {
     const size_t n = args.output.channels, channels = args.input.channels;
-    const uint8_t* begins[kMostStripRows];
+    const CopiedByte* begins[kMostStripRows];
     for (size_t ky = 0; ky < rows.taps.rows(); ++ky) {
         begins[ky] = rows.slot(y * args.stride + ky);
     }
     const Int8Parts parts{begins, 0, rows.taps.rows(), direct_strip_part(rows.taps.columns(), channels),
                           args.stride * channels};
     const auto* start = reinterpret_cast<const int32_t*>(static_cast<const char*>(args.packed) + 64);
-    const auto* panel = reinterpret_cast<const int8_t*>(start + int8_round_up(n, kInt8Panel));
+    const auto* panel = reinterpret_cast<const CopiedWeight*>(start + int8_round_up(n, kInt8Panel));
     for (size_t first = 0; first < n; first += kInt8Panel) {
         const size_t vectors = int8_vectors(n, first);
         const Int8Target target{args, table, start, first, int8_smaller(kInt8Panel, n - first)};
@@ -131,7 +132,7 @@ void direct_strip_row(const DirectRows& rows, const ConvArgs& args, const ByteTa
 
 template <Int8Mode MODE>
 void direct_strip_rows(const ConvArgs& args, size_t begin, size_t end, void* scratch) {
-    DirectRows rows{args, {}, static_cast<uint8_t*>(scratch)};
+    DirectRows rows{args, {}, static_cast<CopiedByte*>(scratch)};
     std::memcpy(&rows.taps, args.packed, sizeof(rows.taps));
     const ByteTable table(args.requantisation.table);
     size_t filled = begin * args.stride;

@@ -4,44 +4,10 @@
 
 #include <arm_neon.h>
 
-#include <cstring>
-
-#include "kernels/convert/loops.h"
+#include "kernels/convert/rows.h"
 
 namespace mobileinst {
 namespace {
-
-/// 16 values of one type to another: `convert` takes and gives pointers. What is left of a row goes by way of
-/// arrays of 16.
-template <typename From, typename To, typename Convert>
-inline __attribute__((always_inline)) void convert_row(const From* from, To* to, size_t count,
-                                                       const Convert& convert) {
-    size_t i = 0;
-    for (; i + 16 <= count; i += 16) {
-        convert(from + i, to + i);
-    }
-    if (i < count) {
-        From values[16] = {};
-        To results[16];
-        std::memcpy(static_cast<void*>(values), from + i, (count - i) * sizeof(From));
-        convert(values, results);
-        std::memcpy(static_cast<void*>(to + i), results, (count - i) * sizeof(To));
-    }
-}
-
-/// Row by row, or pixels without gaps between them as one.
-template <typename From, typename To, typename Convert>
-inline __attribute__((always_inline)) void convert_rows_of(const ConvertArgs& args, size_t begin, size_t end,
-                                                           const Convert& convert) {
-    const Map<const From> input(args.input);
-    const Map<To> output(args.output);
-    if (input.ld == input.channels && output.ld == output.channels) {
-        return convert_row(input.pixel(begin), output.pixel(begin), (end - begin) * input.channels, convert);
-    }
-    for (size_t pixel = begin; pixel < end; ++pixel) {
-        convert_row(input.pixel(pixel), output.pixel(pixel), input.channels, convert);
-    }
-}
 
 /// Floats as whole numbers, limited to those of 16 bits; NaN as the least.
 inline int16x8_t whole_numbers(const float* x, float32x4_t factor, float32x4_t zero) {
@@ -54,7 +20,7 @@ inline int16x8_t whole_numbers(const float* x, float32x4_t factor, float32x4_t z
 void quantise_on_neon(const ConvertArgs& args, size_t begin, size_t end) {
     const float32x4_t factor = vdupq_n_f32(1.0f / args.output.quantisation.scale),
                       zero = vdupq_n_f32(static_cast<float>(args.output.quantisation.zero));
-    convert_rows_of<float, int8_t>(args, begin, end, [=](const float* x, int8_t* y) {
+    convert_rows_of<16, float, int8_t>(args, begin, end, [=](const float* x, int8_t* y) {
         const int16x8_t low = whole_numbers(x, factor, zero), high = whole_numbers(x + 8, factor, zero);
         vst1q_s8(y, vqmovn_high_s16(vqmovn_s16(low), high));
     });
@@ -66,7 +32,7 @@ void quantise_half_on_neon(const ConvertArgs& args, size_t begin, size_t end) {
     const float16x8_t factor = vdupq_n_f16(static_cast<float16_t>(1.0f / args.output.quantisation.scale)),
                       zero = vdupq_n_f16(static_cast<float16_t>(args.output.quantisation.zero)),
                       least = vdupq_n_f16(static_cast<float16_t>(-128.0f));
-    convert_rows_of<uint16_t, int8_t>(args, begin, end, [=](const uint16_t* x, int8_t* y) {
+    convert_rows_of<16, uint16_t, int8_t>(args, begin, end, [=](const uint16_t* x, int8_t* y) {
         const float16x8_t low = vmaxnmq_f16(vfmaq_f16(zero, load_halves(x), factor), least);
         const float16x8_t high = vmaxnmq_f16(vfmaq_f16(zero, load_halves(x + 8), factor), least);
         vst1q_s8(y, vqmovn_high_s16(vqmovn_s16(vcvtnq_s16_f16(low)), vcvtnq_s16_f16(high)));
@@ -76,7 +42,7 @@ void quantise_half_on_neon(const ConvertArgs& args, size_t begin, size_t end) {
 void dequantise_on_neon(const ConvertArgs& args, size_t begin, size_t end) {
     const int8x8_t zero = vdup_n_s8(static_cast<int8_t>(args.input.quantisation.zero));
     const float32x4_t scale = vdupq_n_f32(args.input.quantisation.scale);
-    convert_rows_of<int8_t, float>(args, begin, end, [=](const int8_t* x, float* y) {
+    convert_rows_of<16, int8_t, float>(args, begin, end, [=](const int8_t* x, float* y) {
         const int8x16_t bytes = vld1q_s8(x);
         const int16x8_t half[2] = {vsubl_s8(vget_low_s8(bytes), zero), vsubl_s8(vget_high_s8(bytes), zero)};
         for (int i = 0; i < 2; ++i) {
@@ -90,7 +56,7 @@ void dequantise_on_neon(const ConvertArgs& args, size_t begin, size_t end) {
 void dequantise_to_half_on_neon(const ConvertArgs& args, size_t begin, size_t end) {
     const int8x8_t zero = vdup_n_s8(static_cast<int8_t>(args.input.quantisation.zero));
     const float16x8_t scale = vdupq_n_f16(static_cast<float16_t>(args.input.quantisation.scale));
-    convert_rows_of<int8_t, uint16_t>(args, begin, end, [=](const int8_t* x, uint16_t* y) {
+    convert_rows_of<16, int8_t, uint16_t>(args, begin, end, [=](const int8_t* x, uint16_t* y) {
         const int8x16_t bytes = vld1q_s8(x);
         const int16x8_t low = vsubl_s8(vget_low_s8(bytes), zero), high = vsubl_s8(vget_high_s8(bytes), zero);
         vst1q_u16(y, vreinterpretq_u16_f16(vmulq_f16(vcvtq_f16_s16(low), scale)));
@@ -110,7 +76,7 @@ void requantise_on_neon(const ConvertArgs& args, size_t begin, size_t end) {
                                 vcvtnq_s32_f32(vfmaq_f32(zero, high, factor))};
         return vqmovn_s16(vqmovn_high_s32(vqmovn_s32(y[0]), y[1]));
     };
-    convert_rows_of<int8_t, int8_t>(args, begin, end, [=](const int8_t* x, int8_t* y) {
+    convert_rows_of<16, int8_t, int8_t>(args, begin, end, [=](const int8_t* x, int8_t* y) {
         const int8x16_t bytes = vld1q_s8(x);
         vst1q_s8(y, vcombine_s8(whole(vsubl_s8(vget_low_s8(bytes), before)),
                                 whole(vsubl_s8(vget_high_s8(bytes), before))));

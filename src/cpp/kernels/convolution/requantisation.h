@@ -21,7 +21,7 @@ struct Requantisation {
     const int32_t* offset = nullptr;  ///< what the zero of the input adds to s, taken away
     const float* scale = nullptr;
     const float* shift = nullptr;
-    const int8_t* table = nullptr;  ///< (512,) or null
+    const int8_t* table = nullptr;  ///< (512,), with kTableSlack bytes behind; or null
     float own = 1.0f, residual = 0.0f, residual_shift = 0.0f;
     float low = 0.0f, high = 0.0f;
 };

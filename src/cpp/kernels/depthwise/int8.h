@@ -11,7 +11,7 @@
 #include <cstring>
 
 #include "kernels/convolution/int8_ref.h"
-#include "simd/bytes_neon_dot.h"
+#include "simd/bytes.h"
 
 namespace mobileinst {
 namespace {

@@ -1,33 +1,34 @@
 #pragma once
 
-// Depthwise convolution of 8-bit integers by vpdpbusd: bytes of four input rows are interleaved, so that a
-// column of 16 channels is a vector, and each 32-bit sum has four rows' taps of a channel beside each other.
-// Columns are made for a few outputs at a time and serve all kernel columns and, at stride 1, two output
-// rows.
+// Depthwise convolution of 8-bit integers on x86: values of kDotGroup input rows are interleaved, so that a
+// column of as many channels as there are sums is a vector, and each 32-bit sum has the rows' taps of a
+// channel beside each other. Columns are made for a few outputs at a time and serve all kernel columns and,
+// at stride 1, two output rows.
 //
-// Packed weights: the sums of each channel's integers times -kByteShift, then for each 16 channels kernel
-// column, group of four rows and output row the four rows' taps; at last the weights as they are, for kernels
+// Packed weights: the sums of each channel's integers times -kByteShift, then for each vector of channels
+// kernel column, group of rows and output row the rows' taps; at last the weights as they are, for kernels
 // that have no loop.
 
 #include <cstring>
 
 #include "kernels/convolution/int8_ref.h"
-#include "simd/bytes_avx512_vnni.h"
+#include "simd/bytes.h"
 
 namespace mobileinst {
 namespace {
 
 /// Channels of a vector of sums.
-constexpr size_t kColumnChannels = 16;
+constexpr size_t kColumnChannels = Sums::kWidth;
 /// Outputs that columns are made for, and those that one loop computes side by side.
 constexpr size_t kColumnTile = 32;
 constexpr int kColumnOutputs = 4;
 
-/// How the rows that output rows see lie in groups of four.
+/// How the rows that output rows see lie in groups.
 template <int KERNEL, int STRIDE>
 struct ColumnShape {
     static constexpr int kRows = STRIDE == 1 ? 2 : 1;  ///< output rows
-    static constexpr int kGroups = (KERNEL + (kRows - 1) * STRIDE + 3) / 4;
+    static constexpr int kSeen = KERNEL + (kRows - 1) * STRIDE;
+    static constexpr int kGroups = (kSeen + static_cast<int>(kDotGroup) - 1) / static_cast<int>(kDotGroup);
     static constexpr int kWeights = KERNEL * kGroups * kRows;
     static constexpr size_t kColumns = (kColumnTile - 1) * STRIDE + KERNEL;
 };
@@ -37,10 +38,10 @@ struct ColumnGroups {
     size_t rows, groups;
 
     ColumnGroups(size_t kernel, size_t stride)
-        : rows(stride == 1 ? 2 : 1), groups((kernel + (rows - 1) * stride + 3) / 4) {}
+        : rows(stride == 1 ? 2 : 1), groups((kernel + (rows - 1) * stride + kDotGroup - 1) / kDotGroup) {}
 
-    /// Bytes of the weights of 16 channels.
-    size_t bytes(size_t kernel) const { return kernel * groups * rows * 4 * kColumnChannels; }
+    /// Bytes of the weights of a vector of channels.
+    size_t bytes(size_t kernel) const { return kernel * groups * rows * Bytes::kWidth; }
 };
 
 inline size_t column_blocks(size_t channels) { return (channels + kColumnChannels - 1) / kColumnChannels; }
@@ -63,34 +64,21 @@ void depthwise_columns_pack(const ConvSpec& spec, const float* weight, void* pac
         }
         start[channel] = -kByteShift * sum;
     }
-    auto* to = reinterpret_cast<int8_t*>(start + padded);
+    auto* to = reinterpret_cast<CopiedWeight*>(start + padded);
     for (size_t first = 0; first < channels; first += kColumnChannels) {
         for (size_t i = 0; i < kernel * shape.groups * shape.rows; ++i) {
             const size_t kx = i / (shape.groups * shape.rows), group = i / shape.rows % shape.groups;
-            for (size_t j = 0; j < 4 * kColumnChannels; ++j) {
-                const size_t channel = first + j / 4;
-                const size_t ky = group * 4 + j % 4 - i % shape.rows * spec.stride;  // wraps before the first
+            for (size_t j = 0; j < kDotGroup * kColumnChannels; ++j) {
+                const size_t channel = first + j / kDotGroup;
+                const size_t ky = group * kDotGroup + j % kDotGroup -
+                                  i % shape.rows * spec.stride;  // wraps before the first
                 *to++ = channel < channels && ky < kernel
-                            ? static_cast<int8_t>(weight[channel * taps + ky * kernel + kx])
-                            : int8_t{0};
+                            ? static_cast<CopiedWeight>(weight[channel * taps + ky * kernel + kx])
+                            : CopiedWeight{0};
             }
         }
     }
     conv_int8_pack_ref(spec, weight, to);
-}
-
-/// 16 bytes each of four rows as dot() takes them, those of a channel beside each other.
-inline __attribute__((always_inline)) Bytes column_of(__m128i a, __m128i b, __m128i c, __m128i d) {
-    alignas(64) static constexpr int8_t kOrder[64] = {
-        0,  16, 32, 48, 1,  17, 33, 49, 2,  18, 34, 50, 3,  19, 35, 51, 4,  20, 36, 52, 5,  21,
-        37, 53, 6,  22, 38, 54, 7,  23, 39, 55, 8,  24, 40, 56, 9,  25, 41, 57, 10, 26, 42, 58,
-        11, 27, 43, 59, 12, 28, 44, 60, 13, 29, 45, 61, 14, 30, 46, 62, 15, 31, 47, 63};
-    __m512i all = _mm512_zextsi128_si512(a);
-    all = _mm512_maskz_inserti32x4(0xffff, all, b, 1);
-    all = _mm512_maskz_inserti32x4(0xffff, all, c, 2);
-    all = _mm512_maskz_inserti32x4(0xffff, all, d, 3);
-    const __m512i ordered = _mm512_maskz_permutexvar_epi8(~0ull, _mm512_load_si512(kOrder), all);
-    return {_mm512_xor_si512(ordered, _mm512_set1_epi8(-128))};
 }
 
 /// The columns that outputs [x, x + outputs) of the rows from `y` on see, group after group of `pitch`
@@ -99,7 +87,7 @@ template <int KERNEL, int STRIDE>
 struct ColumnMaker {
     const ConvArgs& args;
     const Map<const int8_t> input;
-    alignas(16) int8_t outside[16];
+    alignas(16) int8_t outside[kColumnChannels];
 
     explicit ColumnMaker(const ConvArgs& args_) : args(args_), input(args_.input) {
         std::memset(outside, args.input.quantisation.zero, sizeof(outside));
@@ -111,45 +99,50 @@ struct ColumnMaker {
         const size_t left = x * STRIDE < pad ? pad - x * STRIDE : 0;
         const size_t first = x * STRIDE + left - pad;
         const size_t inside = input.width - first < count - left ? input.width - first : count - left;
-        const __m512i empty =
-            _mm512_set1_epi8(static_cast<int8_t>(args.input.quantisation.zero + kByteShift));
-        for (size_t group = 0; group < Shape::kGroups; ++group, columns += Shape::kColumns * 64) {
-            const int8_t* rows[4];
-            size_t steps[4];
-            for (size_t i = 0; i < 4; ++i) {
-                const size_t row = y * STRIDE + group * 4 + i - pad;  // wraps above the image
-                const bool seen = row < input.height && group * 4 + i < KERNEL + (Shape::kRows - 1) * STRIDE;
+        const Bytes empty = Bytes::copied(args.input.quantisation.zero);
+        for (size_t group = 0; group < Shape::kGroups; ++group, columns += Shape::kColumns * Bytes::kWidth) {
+            const int8_t* rows[kDotGroup];
+            size_t steps[kDotGroup];
+            for (size_t i = 0; i < kDotGroup; ++i) {
+                const size_t row = y * STRIDE + group * kDotGroup + i - pad;  // wraps above the image
+                const bool seen = row < input.height && group * kDotGroup + i < Shape::kSeen;
                 rows[i] = seen ? input.pixel(row * input.width + first) + channel : outside;
                 steps[i] = seen ? input.ld : 0;
             }
             uint8_t* to = columns;
-            for (size_t i = 0; i < left; ++i, to += 64) {
-                _mm512_storeu_si512(to, empty);
+            for (size_t i = 0; i < left; ++i, to += Bytes::kWidth) {
+                empty.store(to);
             }
-            if (input.channels - channel >= kColumnChannels) {
-                interleave(rows, steps, inside, ~__mmask16{0}, to);
+            const size_t channels = input.channels - channel;
+            if (channels >= kColumnChannels) {
+                interleave<true>(rows, steps, inside, channels, to);
             } else {
-                const auto mask = static_cast<__mmask16>(first_bytes(input.channels - channel));
-                interleave(rows, steps, inside, mask, to);
+                interleave<false>(rows, steps, inside, channels, to);
             }
-            for (to += inside * 64; to < columns + count * 64; to += 64) {
-                _mm512_storeu_si512(to, empty);
+            for (to += inside * Bytes::kWidth; to < columns + count * Bytes::kWidth; to += Bytes::kWidth) {
+                empty.store(to);
             }
         }
     }
 
   private:
-    static inline __attribute__((always_inline)) void interleave(const int8_t* const (&rows)[4],
-                                                                 const size_t (&steps)[4], size_t count,
-                                                                 __mmask16 mask, uint8_t* to) {
-        const int8_t *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
-        for (size_t i = 0; i < count; ++i, to += 64) {
-            const auto load = [&](const int8_t* p) { return _mm_maskz_loadu_epi8(mask, p); };
-            _mm512_storeu_si512(to, column_of(load(a), load(b), load(c), load(d)).v);
-            a += steps[0];
-            b += steps[1];
-            c += steps[2];
-            d += steps[3];
+    template <bool WHOLE>
+    static inline __attribute__((always_inline)) void interleave(const int8_t* const (&rows)[kDotGroup],
+                                                                 const size_t (&steps)[kDotGroup],
+                                                                 size_t count, size_t channels, uint8_t* to) {
+        const int8_t* p[kDotGroup];
+#pragma GCC unroll 4
+        for (size_t r = 0; r < kDotGroup; ++r) {
+            p[r] = rows[r];
+        }
+        for (size_t i = 0; i < count; ++i, to += Bytes::kWidth) {
+            __m128i values[kDotGroup];
+#pragma GCC unroll 4
+            for (size_t r = 0; r < kDotGroup; ++r) {
+                values[r] = load_channels<WHOLE>(p[r], channels);
+                p[r] += steps[r];
+            }
+            interleaved(values).store(to);
         }
     }
 };
@@ -164,8 +157,9 @@ inline __attribute__((always_inline)) void column_sums(
     for (int i = 0; i < (kColumnOutputs - 1) * STRIDE + KERNEL; ++i) {
 #pragma GCC unroll 2
         for (int g = 0; g < Shape::kGroups; ++g) {
-            const Bytes column = Bytes::load(
-                columns + (static_cast<size_t>(g) * Shape::kColumns + static_cast<size_t>(i)) * 64);
+            const Bytes column =
+                Bytes::load(columns + (static_cast<size_t>(g) * Shape::kColumns + static_cast<size_t>(i)) *
+                                          Bytes::kWidth);
 #pragma GCC unroll 4
             for (int x = 0; x < kColumnOutputs; ++x) {
                 const int kx = i - x * STRIDE;
@@ -181,7 +175,7 @@ inline __attribute__((always_inline)) void column_sums(
     }
 }
 
-/// Where sums of neighbouring outputs of 16 channels go.
+/// Where sums of neighbouring outputs of a vector of channels go.
 struct ColumnTarget {
     const ConvArgs& args;
     const ByteTable& table;
@@ -196,8 +190,8 @@ struct ColumnTarget {
           channel(channel_),
           count(args_.output.channels - channel_ < kColumnChannels ? args_.output.channels - channel_
                                                                    : kColumnChannels),
-          scale(_mm512_loadu_ps(args_.requantisation.scale + channel_)),
-          shift(_mm512_loadu_ps(args_.requantisation.shift + channel_)) {}
+          scale(floats_at(args_.requantisation.scale + channel_)),
+          shift(floats_at(args_.requantisation.shift + channel_)) {}
 
     /// The first `outputs` of them, from a pixel on.
     inline __attribute__((always_inline)) void store(const Sums (&sums)[kColumnOutputs], size_t pixel,
@@ -208,14 +202,14 @@ struct ColumnTarget {
         Floats v[4];
 #pragma GCC unroll 4
         for (int x = 0; x < 4; ++x) {
-            v[x] = _mm512_fmadd_ps(_mm512_maskz_cvtepi32_ps(0xffff, sums[x].v), scale, shift);
+            v[x] = scaled(sums[x], scale, shift);
         }
         Bytes bytes = in_order(args.requantisation.table != nullptr ? table.of(v) : rounded(v));
         const Map<int8_t> output(args.output);
         int8_t* y = output.pixel(pixel) + channel;
         for (size_t x = 0; x < outputs; ++x, y += output.ld) {
             bytes.store_first(y, count);
-            bytes = bytes.rotated<4>();
+            bytes = bytes.rotated<kColumnChannels / 4>();
         }
     }
 
@@ -232,15 +226,15 @@ struct ColumnTarget {
     }
 };
 
-/// Outputs [x, x + outputs) of 16 channels of the rows from y on, of which there are `rows`.
+/// Outputs [x, x + outputs) of a vector of channels of the rows from y on, of which there are `rows`.
 template <int KERNEL, int STRIDE>
-void column_outputs(const ColumnTarget& target, const uint8_t* columns, const int8_t* packed, Sums start,
+void column_outputs(const ColumnTarget& target, const uint8_t* columns, const uint8_t* packed, Sums start,
                     size_t y, size_t x, size_t outputs, size_t rows) {
     using Shape = ColumnShape<KERNEL, STRIDE>;
     Bytes weights[Shape::kWeights];
-#pragma GCC unroll 20
+#pragma GCC unroll 32
     for (int i = 0; i < Shape::kWeights; ++i) {
-        weights[i] = Bytes::load(packed + i * 64);
+        weights[i] = Bytes::load(packed + static_cast<size_t>(i) * Bytes::kWidth);
     }
     const size_t width = target.args.output.width;
     for (size_t i = 0; i < outputs; i += kColumnOutputs) {
@@ -249,7 +243,7 @@ void column_outputs(const ColumnTarget& target, const uint8_t* columns, const in
         for (int j = 0; j < Shape::kRows * kColumnOutputs; ++j) {
             sums[j / kColumnOutputs][j % kColumnOutputs] = start;
         }
-        column_sums<KERNEL, STRIDE>(columns + i * STRIDE * 64, weights, sums);
+        column_sums<KERNEL, STRIDE>(columns + i * STRIDE * Bytes::kWidth, weights, sums);
         const size_t left = outputs - i < kColumnOutputs ? outputs - i : kColumnOutputs;
 #pragma GCC unroll 2
         for (size_t r = 0; r < Shape::kRows; ++r) {
@@ -263,13 +257,13 @@ void column_outputs(const ColumnTarget& target, const uint8_t* columns, const in
 template <int KERNEL, int STRIDE>
 void depthwise_columns(const ConvArgs& args, size_t begin, size_t end, void* scratch) {
     using Shape = ColumnShape<KERNEL, STRIDE>;
-    constexpr size_t kBlockBytes = static_cast<size_t>(Shape::kWeights) * 64, kLine = 64;
+    constexpr size_t kBlockBytes = static_cast<size_t>(Shape::kWeights) * Bytes::kWidth, kLine = 64;
     const ColumnMaker<KERNEL, STRIDE> maker(args);
     const ByteTable table(args.requantisation.table);
     const bool direct = args.output.dtype == DType::Int8 && args.epilogue.residual.data == nullptr;
     const size_t channels = args.output.channels, width = args.output.width;
     const auto* start = static_cast<const int32_t*>(args.packed);
-    const auto* weights = reinterpret_cast<const int8_t*>(start + column_blocks(channels) * kColumnChannels);
+    const auto* weights = reinterpret_cast<const uint8_t*>(start + column_blocks(channels) * kColumnChannels);
     auto* columns = static_cast<uint8_t*>(scratch);
     for (size_t y = begin; y < end; y += Shape::kRows) {
         // Channels that share a cache line follow one another.
@@ -293,7 +287,7 @@ void depthwise_columns(const ConvArgs& args, size_t begin, size_t end, void* scr
 }
 
 size_t depthwise_columns_scratch(const ConvArgs& /*args*/) {
-    return ColumnShape<5, 2>::kColumns * ColumnShape<5, 2>::kGroups * 64;
+    return ColumnShape<5, 2>::kColumns * ColumnShape<5, 2>::kGroups * Bytes::kWidth;
 }
 
 void depthwise_columns_run(const ConvArgs& args, size_t begin, size_t end, void* scratch) {

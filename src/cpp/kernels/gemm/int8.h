@@ -38,7 +38,8 @@ inline size_t int8_packed_bytes(size_t n, size_t k) {
     const size_t columns =
         n / kInt8Panel * kInt8Panel +
         (n % kInt8Panel == 0 ? 0 : int8_vectors(n, n / kInt8Panel * kInt8Panel) * kInt8Columns);
-    return int8_round_up(n, kInt8Panel) * sizeof(int32_t) + columns * int8_round_up(k, kInt8Depth);
+    return int8_round_up(n, kInt8Panel) * sizeof(int32_t) +
+           columns * int8_round_up(k, kInt8Depth) * sizeof(CopiedWeight);
 }
 
 /// Packs weights of n columns; value(column, i) gives those of i < k.
@@ -52,20 +53,20 @@ void int8_pack(size_t n, size_t k, void* packed, const Value& value) {
         }
         start[column] = -kByteShift * sum;
     }
-    auto* to = reinterpret_cast<int8_t*>(start + int8_round_up(n, kInt8Panel));
+    auto* to = reinterpret_cast<CopiedWeight*>(start + int8_round_up(n, kInt8Panel));
     for (size_t first = 0; first < n; first += kInt8Panel) {
         const size_t columns = int8_vectors(n, first) * kInt8Columns;
         for (size_t i = 0; i < int8_round_up(k, kInt8Depth); i += kInt8Group) {
             for (size_t j = 0; j < columns * kInt8Group; ++j) {
                 const size_t column = first + j / kInt8Group, at = i + j % kInt8Group;
-                *to++ = column < n && at < k ? static_cast<int8_t>(value(column, at)) : int8_t{0};
+                *to++ = column < n && at < k ? static_cast<CopiedWeight>(value(column, at)) : CopiedWeight{0};
             }
         }
     }
 }
 
 template <Int8Mode MODE, int VECTORS>
-void int8_panel(size_t vectors, const uint8_t* a, size_t k, const int8_t* panel, size_t rows,
+void int8_panel(size_t vectors, const CopiedByte* a, size_t k, const CopiedWeight* panel, size_t rows,
                 const Int8Target& target, size_t pixel) {
     if constexpr (VECTORS > kInt8LeastVectors) {
         if (vectors < VECTORS) {
@@ -75,21 +76,24 @@ void int8_panel(size_t vectors, const uint8_t* a, size_t k, const int8_t* panel,
     int8_tiles<MODE, VECTORS>(a, k, panel, rows, target, pixel);
 }
 
-/// Rows that are copied at a time, of k bytes each; whole tiles.
+/// Rows that are copied at a time, of k values each; whole tiles.
 inline size_t int8_block_rows(size_t k) {
-    const size_t fit = kInt8BlockBytes / int8_round_up(k, kInt8Depth) / kInt8RowStep * kInt8RowStep;
+    const size_t fit =
+        kInt8BlockBytes / (int8_round_up(k, kInt8Depth) * sizeof(CopiedByte)) / kInt8RowStep * kInt8RowStep;
     return fit < kInt8RowStep ? kInt8RowStep : fit;
 }
 
-inline size_t int8_block_bytes(size_t k) { return int8_block_rows(k) * int8_round_up(k, kInt8Depth) + 64; }
+inline size_t int8_block_bytes(size_t k) {
+    return int8_block_rows(k) * int8_round_up(k, kInt8Depth) * sizeof(CopiedByte) + 64;
+}
 
-/// Copied rows of k bytes, which stand for the output pixels from `pixel` on, against all panels.
+/// Copied rows of k values, which stand for the output pixels from `pixel` on, against all panels.
 template <Int8Mode MODE>
-void int8_block(const ConvArgs& args, const ByteTable& table, const uint8_t* rows, size_t count, size_t k,
+void int8_block(const ConvArgs& args, const ByteTable& table, const CopiedByte* rows, size_t count, size_t k,
                 size_t pixel) {
     const size_t n = args.output.channels;
     const auto* start = static_cast<const int32_t*>(args.packed);
-    const auto* panel = reinterpret_cast<const int8_t*>(start + int8_round_up(n, kInt8Panel));
+    const auto* panel = reinterpret_cast<const CopiedWeight*>(start + int8_round_up(n, kInt8Panel));
     for (size_t first = 0; first < n; first += kInt8Panel) {
         const size_t vectors = int8_vectors(n, first);
         const Int8Target target{args, table, start, first, int8_smaller(kInt8Panel, n - first)};
@@ -121,11 +125,11 @@ void int8_products(const ConvArgs& args, size_t k, size_t begin, size_t end, voi
                    const Copy& copy) {
     const size_t step = int8_round_up(k, kInt8Depth);
     int8_products_of(args, k, begin, end, [&](size_t pixel, size_t count) {
-        auto* rows = static_cast<uint8_t*>(scratch);
+        auto* rows = static_cast<CopiedByte*>(scratch);
         for (size_t row = 0; row < count; ++row) {
             copy(pixel + row, rows + row * step);
         }
-        return static_cast<const uint8_t*>(rows);
+        return static_cast<const CopiedByte*>(rows);
     });
 }
 
@@ -142,16 +146,16 @@ size_t gemm_int8_scratch(const ConvArgs& args) { return int8_block_bytes(args.in
 
 void gemm_int8_run(const ConvArgs& args, size_t begin, size_t end, void* scratch) {
     const Map<const int8_t> input(args.input);
-    if (kByteShift == 0 && input.ld == input.channels && input.ld % kInt8Depth == 0) {
+    if (!kInt8Copies && input.ld == input.channels && input.ld % kInt8Depth == 0) {
         const size_t whole =
             (end - begin) / kInt8RowStep * kInt8RowStep;  // rows behind whole tiles are read, too
         int8_products_of(args, input.channels, begin, begin + whole, [&](size_t pixel, size_t) {
-            return reinterpret_cast<const uint8_t*>(input.pixel(pixel));
+            return reinterpret_cast<const CopiedByte*>(input.pixel(pixel));
         });
         begin += whole;
     }
     int8_products(args, input.channels, begin, end, scratch,
-                  [&](size_t pixel, uint8_t* to) { copy_bytes(input.pixel(pixel), input.channels, to); });
+                  [&](size_t pixel, CopiedByte* to) { copy_bytes(input.pixel(pixel), input.channels, to); });
 }
 
 constexpr ConvKernels kGemmInt8 = {gemm_int8_packed_size, gemm_int8_pack, gemm_int8_scratch,

@@ -4,7 +4,7 @@
 
 #include "core/half.h"
 #include "kernels/gemm/int8_mode.h"
-#include "simd/bytes_neon_dot.h"
+#include "simd/bytes.h"
 #include "simd/epilogue.h"
 
 namespace mobileinst {
@@ -47,6 +47,8 @@ constexpr bool kInt8Matrices = false;
 /// Columns of a vector of sums, vectors of a panel, values that rows are filled up to a multiple of, and
 /// values of a column that lie beside each other.
 constexpr size_t kInt8Columns = 4, kInt8PanelVectors = 4, kInt8Depth = 16, kInt8Group = kInt8Matrices ? 8 : 4;
+/// Rows are multiplied where they lie.
+constexpr bool kInt8Copies = false;
 /// A panel is always whole.
 constexpr size_t kInt8LeastVectors = 4;
 /// Rows and columns of a tile.

@@ -1,13 +1,9 @@
 #pragma once
 
-// Products of bytes; the including file is compiled for a tier that has a dot product of them.
+// Products of bytes, or of the 16-bit integers that tiers copy them as.
 
 #include "kernels/peak/peak.h"
-#if defined(__x86_64__)
-#include "simd/bytes_avx512_vnni.h"
-#else
-#include "simd/bytes_neon_dot.h"
-#endif
+#include "simd/bytes.h"
 
 namespace mobileinst {
 namespace {
@@ -21,7 +17,8 @@ void peak_run_int8(size_t steps, const float* seeds, float* sum) {
         factors[0][i] = static_cast<int8_t>(2.0f * seeds[0] + static_cast<float>(i));
         factors[1][i] = static_cast<int8_t>(2.0f * seeds[1] - static_cast<float>(i));
     }
-    const Bytes values = Bytes::load(factors[0]), weights = Bytes::load(factors[1]);
+    Bytes values = Bytes::load(factors[0]);
+    const Bytes weights = Bytes::load(factors[1]);
     int32_t lanes[Bytes::kWidth / 4] = {};
     Sums s[kPeakSumsInt8];
     for (size_t i = 0; i < kPeakSumsInt8; ++i) {
@@ -30,6 +27,7 @@ void peak_run_int8(size_t steps, const float* seeds, float* sum) {
     }
     for (size_t step = 0; step < steps; ++step) {
         for (Sums& one : s) {
+            renew(values);  // lest products are computed once
             one = dot(one, values, weights);
         }
     }
@@ -40,7 +38,7 @@ void peak_run_int8(size_t steps, const float* seeds, float* sum) {
     }
 }
 
-constexpr PeakKernels kPeakInt8 = {peak_run_int8, 2 * kPeakSumsInt8 * Bytes::kWidth};
+constexpr PeakKernels kPeakInt8 = {peak_run_int8, 2 * kPeakSumsInt8 * Bytes::kWidth / sizeof(CopiedByte)};
 
 }  // namespace
 }  // namespace mobileinst
