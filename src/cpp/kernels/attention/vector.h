@@ -13,9 +13,6 @@ namespace {
 
 constexpr size_t kMostRows = 32;     // queries of a block
 constexpr float kFarBelow = -1e30f;  // score of the padding after the last key
-/// Scores further below the largest count as much as this: nothing, beside 1. Products of values with e^-87
-/// would be denormal numbers, which take Intel's processors some 150 cycles each.
-constexpr float kLeastScore = -60.0f;
 
 /// AttentionArgs of floats.
 struct AttentionView {
@@ -134,8 +131,7 @@ inline __attribute__((always_inline)) Vec<float> soften_vectors(float* scores, V
     Vec<float> x[VECTORS];
 #pragma GCC unroll 4
     for (int i = 0; i < VECTORS; ++i) {
-        const Vec<float> score = Vec<float>::load(scores + i * Vec<float>::kWidth) - top;
-        x[i] = exponential(at_least(score, Vec<float>::fill(kLeastScore)));
+        x[i] = exponential(Vec<float>::load(scores + i * Vec<float>::kWidth) - top);
     }
     Vec<float> sum = x[0];
 #pragma GCC unroll 4
@@ -146,7 +142,7 @@ inline __attribute__((always_inline)) Vec<float> soften_vectors(float* scores, V
     return sum;
 }
 
-/// Replaces scores by exp(score - largest); returns their sum. Padding becomes e^-60, far below a rounding
+/// Replaces scores by exp(score - largest); returns their sum. Padding becomes e^-87, far below a rounding
 /// error of the sum, and is not read afterwards.
 float soften(float* scores, size_t padded) {
     Vec<float> largest = Vec<float>::load(scores);
