@@ -14,17 +14,19 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arm.emulation import HERE, PACKAGES, count_run
+from benchmarks.arm.emulation import HERE, PACKAGES, count_run, install_peer
 from benchmarks.arm.fake_cpu import CORES
 from benchmarks.arm.quantised import add_ranges
 from benchmarks.contestants import CONTESTANTS, make_contestant
 from benchmarks.contestants.base import Case, Files
-from benchmarks.support.command import check_outputs, make_parser, run
+from benchmarks.support.command import check_outputs, make_parser, positive, run
 from benchmarks.support.comparison import TOLERANCE, difference
 from benchmarks.support.machine import package_version
 from benchmarks.support.network import prepare
@@ -36,6 +38,8 @@ from mobileinst.io.tables import markdown_table
 TOLERANCES = {"fp32": TOLERANCE, "fp16": 0.1}
 CPUS = ("cortex-a53", "cortex-a55", "cortex-a72", "cortex-a76", "neoverse-v1")
 BACKBONES = ("topformer_b", "mobilenetv2")
+#: What is installed or converted for one core serves the others.
+_PREPARING = threading.Lock()
 #: Cores without half-precision arithmetic, where engines compute in fp32 when told fp16.
 WITHOUT_HALVES = [name for name, core in CORES.items() if "asimdhp" not in core.features.split()]
 
@@ -49,13 +53,12 @@ def entries(engines: list[str], precisions: list[str]) -> list[tuple[str, str]]:
 
 
 def measure(
-    folder: Path, wanted: list[tuple[str, str]], core: dict[str, Any], case: Case, files: Files
-) -> Iterator[None]:
+    folder: Path, wanted: list[tuple[str, str]], cpu: str, case: Case, files: Files
+) -> Iterator[tuple[str, dict[str, Any] | str]]:
     """Counts of every engine and precision on one core and network, each compared with the first's outputs.
 
-    Fills ``core`` and stops after each, as a run takes minutes.
+    Yields each one's name with its counts or why there are none, as a run takes minutes.
     """
-    cpu, found, skipped = core["cpu"], core["results"], core["skipped"]
     reference: dict[str, Any] | None = None
     for name, precision in wanted:
         label = f"{name} {precision}"
@@ -64,17 +67,19 @@ def measure(
         try:
             if precision == "fp16" and cpu in WITHOUT_HALVES:
                 raise ValueError("the core has no half-precision arithmetic")
-            if name != "mobileinst":
-                make_contestant(name).convert(files, asked)
+            with _PREPARING:
+                install_peer(folder, name)
+                if name != "mobileinst":
+                    make_contestant(name).convert(files, asked)
             counts, outputs = count_run(folder, name, cpu, asked, files)
             off = difference(outputs if reference is None else reference, outputs)
             reference = outputs if reference is None else reference
             if off > TOLERANCES.get(precision, float("inf")):
                 raise ValueError(f"its outputs differ by {off:.1e}")
-            found[label] = {**counts, "difference": off}
         except Exception as error:  # whatever an engine or its converter raises: the others are still counted
-            skipped[label] = f"{type(error).__name__}: {error}".splitlines()[0]
-        yield
+            yield label, f"{type(error).__name__}: {error}".splitlines()[0]
+        else:
+            yield label, {**counts, "difference": off}
 
 
 def format_report(document: dict[str, Any]) -> str:
@@ -130,6 +135,7 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+", default=list(PACKAGES), choices=list(PACKAGES))
     parser.add_argument("--precision", nargs="+", default=["fp32", "fp16", "int8"], dest="precisions")
     parser.add_argument("--cpus", nargs="+", default=list(CPUS), choices=list(CORES))
+    parser.add_argument("--jobs", type=positive, default=1, help="cores that are emulated at a time (1)")
     parser.add_argument("--backbone", nargs="+", default=list(BACKBONES), dest="backbones")
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--size", type=int, default=320)
@@ -148,11 +154,21 @@ def main() -> None:
     )
     networks = [_prepare(name, options, folder) for name in options.backbones]
     for cpu in options.cpus:
-        for case, files in networks:
-            core: dict[str, Any] = {"cpu": cpu, "label": case.label, "results": {}, "skipped": {}}
-            document["cores"].append(core)
-            for _ in measure(folder, wanted, core, case, files):
-                write_result(document, format_report(document), options)
+        for case, _ in networks:
+            document["cores"].append({"cpu": cpu, "label": case.label, "results": {}, "skipped": {}})
+    writing = threading.Lock()
+
+    def count_on(cpu: str) -> None:
+        cores = [core for core in document["cores"] if core["cpu"] == cpu]
+        for core, (case, files) in zip(cores, networks, strict=True):
+            for label, found in measure(folder, wanted, cpu, case, files):
+                with writing:
+                    core["skipped" if isinstance(found, str) else "results"][label] = found
+                    write_result(document, format_report(document), options)
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for job in [pool.submit(count_on, cpu) for cpu in options.cpus]:
+            job.result()
     print(format_report(document), end="")
 
 

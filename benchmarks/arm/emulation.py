@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,20 @@ def install_peer(folder: Path, name: str) -> Path:
 
 def emulated(folder: Path, cpu: str, counts: Path) -> list[str]:
     """The beginning of a command line that runs the target's Python on a core and writes counts."""
-    root = describe(folder / "root", [cpu] * 4)
+    root = core_root(folder, cpu)
     plugin = f"{folder / 'count_instructions.so'},out={counts}"
     emulator = ["qemu-aarch64", "-cpu", EMULATED.get(cpu, cpu), "-L", str(root), "-plugin", plugin]
     return [*emulator, str(root / "usr/bin/python3.11")]
+
+
+def core_root(folder: Path, cpu: str) -> Path:
+    """The target's system with a description of that core, in a folder of its own beside other cores'."""
+    root = folder / "cores" / cpu
+    root.mkdir(parents=True, exist_ok=True)
+    for name in ("bin", "etc", "lib", "sbin", "usr"):
+        (root / name).unlink(missing_ok=True)
+        (root / name).symlink_to(folder / "root" / name)
+    return describe(root, [cpu] * 4)
 
 
 def environment(*paths: Path) -> dict[str, str]:
@@ -63,21 +74,19 @@ def count_run(
     Raises:
         RuntimeError: with the end of what it said, if the engine fails.
     """
-    counts, outputs = folder / f"counts-{os.getpid()}.txt", folder / f"outputs-{os.getpid()}.npz"
-    for path in (counts, outputs):
-        path.unlink(missing_ok=True)
-    command = [*emulated(folder, cpu, counts), "-m", "benchmarks.arm.run_network", name]
-    command += [json.dumps(asdict(case)), str(files.weights), str(files.onnx), str(outputs)]
     # not in the checkout, whose mobileinst is the host's
     paths = environment(install_peer(folder, name), folder / "site", ROOT)
-    done = subprocess.run(command, cwd=folder, env=paths, capture_output=True, text=True, errors="replace")
-    if done.returncode or not outputs.exists():
-        raise RuntimeError(f"{name} failed under emulation ({done.returncode}): {done.stderr[-600:]}")
-    with np.load(outputs) as archive:
-        found = read_counts(counts), dict(archive)
-    for path in (counts, outputs):
-        path.unlink()
-    return found
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        counts, outputs = Path(scratch) / "counts.txt", Path(scratch) / "outputs.npz"
+        command = [*emulated(folder, cpu, counts), "-m", "benchmarks.arm.run_network", name]
+        command += [json.dumps(asdict(case)), str(files.weights), str(files.onnx), str(outputs)]
+        done = subprocess.run(
+            command, cwd=scratch, env=paths, capture_output=True, text=True, errors="replace"
+        )
+        if done.returncode or not outputs.exists():
+            raise RuntimeError(f"{name} failed under emulation ({done.returncode}): {done.stderr[-600:]}")
+        with np.load(outputs) as archive:
+            return read_counts(counts), dict(archive)
 
 
 def read_counts(path: Path) -> dict[str, int]:
