@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.support.command import check_outputs, make_parser, positive, run
-from benchmarks.support.results import make_result, origin_line, write_result
+from benchmarks.support.results import make_result, markdown_table, origin_line, write_result
 from mobileinst import Instances, Segmenter
-from mobileinst.io.tables import markdown_table
 from mobileinst.tracking.assignment import linear_assignment
 from mobileinst.video import open_source
 

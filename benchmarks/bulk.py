@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.support.command import check_outputs, make_parser, positive, run
-from benchmarks.support.results import make_result, write_result
+from benchmarks.support.results import make_result, markdown_table, write_result
 from mobileinst.batch import Options, Workers, find_sources, run_batch
 from mobileinst.engine import default_threads
-from mobileinst.io.tables import markdown_table
 from mobileinst.parallel import Finished, open_pool
 from mobileinst.parallel.pool import Report
 from mobileinst.video import VideoWriter, open_source

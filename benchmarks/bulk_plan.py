@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.support.command import make_parser, run
-from mobileinst.io.tables import markdown_table
+from benchmarks.support.results import markdown_table
 
 
 def lengths(clips: int, mean: float, spread: float, seed: int) -> list[float]:

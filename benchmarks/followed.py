@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from benchmarks.support.command import run
-from benchmarks.support.results import origin_line, write_json
+from benchmarks.support.results import markdown_table, origin_line, write_json
 from benchmarks.support.videos import Video, annotated_videos, make_report, parse_options
 from mobileinst import Instances, Segmenter
 from mobileinst.evaluation.files import CategoryMap
-from mobileinst.io.tables import markdown_table
 
 #: IoU above which a mask is on an object.
 ON = 0.5

@@ -41,8 +41,7 @@ from benchmarks.support.comparison import compare
 from benchmarks.support.machine import commit
 from benchmarks.support.network import prepare
 from benchmarks.support.pictures import chosen_pictures
-from benchmarks.support.results import write_result
-from mobileinst.io.tables import markdown_table
+from benchmarks.support.results import markdown_table, write_result
 from mobileinst.network import ModelConfig
 from mobileinst.segmenter import network_size
 from mobileinst.weights import load_weights

@@ -21,12 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.support.command import run
-from benchmarks.support.results import write_json
+from benchmarks.support.results import markdown_table, write_json
 from benchmarks.support.videos import Video, all_videos, make_report, parse_options
 from mobileinst import Segmenter
 from mobileinst.evaluation.files import CategoryMap
 from mobileinst.evaluation.run_lengths import frame_runs
-from mobileinst.io.tables import markdown_table
 from mobileinst.masks.overlap import mask_iou
 from mobileinst.network.selection import windowed_logits
 from mobileinst.segmenter import MASK_LOGIT

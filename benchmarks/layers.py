@@ -44,12 +44,11 @@ from benchmarks.shapes import LayerShape, network_shapes
 from benchmarks.support.command import check_outputs, make_parser, positive, run
 from benchmarks.support.kernels import timing
 from benchmarks.support.machine import package_version
-from benchmarks.support.results import make_result, origin_line, write_result
+from benchmarks.support.results import make_result, markdown_table, origin_line, write_result
 from mobileinst import _native
 from mobileinst.engine import backend, offered_precisions
 from mobileinst.engine.precision import quantisation_of
 from mobileinst.engine.types import DType, Quantisation
-from mobileinst.io.tables import markdown_table
 
 Array = NDArray[np.float32]
 #: Gives seconds of each of `repeats` runs and the output.

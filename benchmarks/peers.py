@@ -29,8 +29,7 @@ from benchmarks.support.command import check_outputs, make_parser, positive, run
 from benchmarks.support.comparison import compare, measure_accuracy
 from benchmarks.support.network import prepare
 from benchmarks.support.pictures import add_options, chosen_pictures
-from benchmarks.support.results import make_result, origin_line, write_result
-from mobileinst.io.tables import markdown_table
+from benchmarks.support.results import make_result, markdown_table, origin_line, write_result
 from mobileinst.weights import load_weights
 
 #: AP that rounding may cost a time that counts.

@@ -32,10 +32,9 @@ from benchmarks.support.command import check_outputs, make_parser, positive, run
 from benchmarks.support.kernels import timing
 from benchmarks.support.network import write_ranges
 from benchmarks.support.pictures import Pictures, add_options, chosen_pictures
-from benchmarks.support.results import make_result, origin_line, write_result
+from benchmarks.support.results import make_result, markdown_table, origin_line, write_result
 from mobileinst import Segmenter, _native
 from mobileinst.engine import offered_precisions
-from mobileinst.io.tables import markdown_table
 from mobileinst.network import ModelConfig
 from mobileinst.weights import available_weights, find_weights
 from weights_tools import create

@@ -17,13 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.support.command import check_outputs, make_parser, run
-from benchmarks.support.results import make_result, write_result
+from benchmarks.support.results import make_result, markdown_table, write_result
 from mobileinst import Instances, Segmenter
 from mobileinst.batch.candidates import Prober, find_candidates
 from mobileinst.batch.join import Joiner
 from mobileinst.batch.options import Options
 from mobileinst.batch.pieces import OVERLAP, cut
-from mobileinst.io.tables import markdown_table
 from mobileinst.tracking import Tracker
 from mobileinst.tracking.assignment import linear_assignment
 from mobileinst.video import FrameSource, open_source

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.support.command import run
-from benchmarks.support.results import origin_line, write_json
+from benchmarks.support.results import markdown_table, origin_line, write_json
 from benchmarks.support.videos import Video, all_videos, annotated_videos, make_report, parse_options
 from mobileinst import Segmenter
 from mobileinst.evaluation import tracks
@@ -25,7 +25,6 @@ from mobileinst.evaluation.files import CategoryMap
 from mobileinst.evaluation.identity import best_class_only
 from mobileinst.evaluation.runner import track_video
 from mobileinst.evaluation.tracks import TrackCounts
-from mobileinst.io.tables import markdown_table
 
 #: DAVIS' frames a second, at which the made clips are taken to run, too.
 FPS = 24.0

@@ -23,7 +23,7 @@ from benchmarks.support import charts
 from benchmarks.support.charts import Figure, Panel
 from benchmarks.support.command import run
 from benchmarks.support.recorded import RecordedModel
-from benchmarks.support.results import write_json
+from benchmarks.support.results import markdown_table, write_json
 from benchmarks.support.videos import Video, all_videos, make_report, parse_options
 from mobileinst import Segmenter
 from mobileinst.evaluation import identity, youtube_vis
@@ -32,7 +32,6 @@ from mobileinst.evaluation.identity import IdentityCounts, best_class_only
 from mobileinst.evaluation.run_lengths import mask_ious
 from mobileinst.evaluation.runner import track_video
 from mobileinst.evaluation.youtube_vis import track_of
-from mobileinst.io.tables import markdown_table
 from mobileinst.masks.overlap import mask_iou
 from mobileinst.tracking import Keyframe, Tracker, eligible, pair
 

@@ -30,8 +30,7 @@ from benchmarks.support.command import check_outputs, make_parser, positive, run
 from benchmarks.support.comparison import TOLERANCE, difference
 from benchmarks.support.machine import package_version
 from benchmarks.support.network import prepare
-from benchmarks.support.results import make_result, write_result
-from mobileinst.io.tables import markdown_table
+from benchmarks.support.results import make_result, markdown_table, write_result
 
 #: By how much outputs may differ in each precision, as a share of the largest value. In int8 it is only
 #: told: nothing made random weights robust against rounding.

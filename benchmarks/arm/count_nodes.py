@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.arm.emulation import HERE, ROOT, emulated, environment
 from benchmarks.support.command import make_parser, run
-from mobileinst.io.tables import markdown_table
+from benchmarks.support.results import markdown_table
 
 _CODE = """
 import json, sys, numpy

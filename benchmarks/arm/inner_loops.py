@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.support.command import make_parser, run
-from mobileinst.io.tables import markdown_table
+from benchmarks.support.results import markdown_table
 
 SOURCES = Path(__file__).resolve().parents[2] / "src" / "cpp"
 #: Flags of the tiers, as in cmake/instruction_sets.cmake.

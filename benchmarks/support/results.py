@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +36,10 @@ def write_result(document: dict[str, Any], table: str, options: argparse.Namespa
         write_json(document, options.output)
     if options.table:
         options.table.write_text(table, encoding="utf-8")
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table whose first column is text and whose other columns are numbers, aligned right."""
+    rule = "| --- |" + " ---: |" * (len(header) - 1)
+    first, *others = ("| " + " | ".join(map(str, cells)) + " |" for cells in (header, *rows))
+    return "\n".join((first, rule, *others)) + "\n"

@@ -1,8 +1,8 @@
-"""Tables as text and in Markdown."""
+"""Tables as text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 
 def text_table(rows: Sequence[Sequence[str]], *, words: int = 1) -> str:
@@ -20,14 +20,3 @@ def text_table(rows: Sequence[Sequence[str]], *, words: int = 1) -> str:
         lines.append("  ".join(cells).rstrip())
     lines.insert(1, "-" * max(len(line) for line in lines))
     return "\n".join(lines)
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table whose first column is text and whose other columns are numbers, aligned right."""
-    lines = [_row(header), "| --- |" + " ---: |" * (len(header) - 1)]
-    lines += [_row(row) for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def _row(cells: Sequence[object]) -> str:
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
