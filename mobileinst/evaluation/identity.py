@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,25 @@ from .files import read_measured
 from .run_lengths import MaskTrack, frame_intersections
 from .youtube_vis import grouped, track_of
 
+_Sum = TypeVar("_Sum", bound="Counts")
+
 
 @dataclass(frozen=True)
-class IdentityCounts:
-    """Counts of one or more videos; counts of videos add up with ``+``.
+class Counts:
+    """Counts that add up with ``+``, and properties that follow from them."""
+
+    def __add__(self: _Sum, other: _Sum) -> _Sum:
+        return type(self)(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def to_dict(self) -> dict[str, float]:
+        """Counts and properties, ready for JSON."""
+        derived = [name for name, member in vars(type(self)).items() if isinstance(member, property)]
+        return {**asdict(self), **{name: getattr(self, name) for name in derived}}
+
+
+@dataclass(frozen=True)
+class IdentityCounts(Counts):
+    """Counts of one or more videos.
 
     Attributes:
         objects: annotated masks, over all frames (crowds left out).
@@ -75,14 +90,6 @@ class IdentityCounts:
     def id_recall(self) -> float:
         """Identity matches / objects; -1 without objects."""
         return self.identity_matches / self.objects if self.objects else -1.0
-
-    def __add__(self, other: IdentityCounts) -> IdentityCounts:
-        return IdentityCounts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
-
-    def to_dict(self) -> dict[str, float]:
-        """Counts and ratios, ready for JSON."""
-        ratios = ("misses", "false_positives", "mota", "idf1", "id_precision", "id_recall")
-        return {**asdict(self), **{name: getattr(self, name) for name in ratios}}
 
 
 def evaluate(

@@ -13,11 +13,11 @@ key every object of every class is marked.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ..io.tables import text_table
-from .identity import masks_of, match_frames, shown_tracks
+from .identity import Counts, masks_of, match_frames, shown_tracks
 from .report import percent
 from .youtube_vis import grouped
 
@@ -26,7 +26,7 @@ DEFAULT_FPS = 30.0
 
 
 @dataclass(frozen=True)
-class TrackCounts:
+class TrackCounts(Counts):
     """Counts that add up over videos.
 
     objects: annotated ones that are seen.  followed: those of them that tracks follow.
@@ -54,14 +54,6 @@ class TrackCounts:
     def false_per_minute(self) -> float:
         """False tracks in a minute of video; -1 where tracks are judged in no video."""
         return (self.shown - self.true) / self.minutes if self.minutes else -1.0
-
-    def __add__(self, other: TrackCounts) -> TrackCounts:
-        return TrackCounts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
-
-    def to_dict(self) -> dict[str, float]:
-        """Counts and ratios, ready for JSON."""
-        ratios = ("precision", "recall", "false_per_minute")
-        return {**asdict(self), **{name: getattr(self, name) for name in ratios}}
 
 
 def evaluate(
