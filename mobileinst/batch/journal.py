@@ -56,12 +56,6 @@ class Journal:
         shutil.rmtree(self.attempts, ignore_errors=True)
         self._lock.close()
 
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
 
 def _locked(path: Path, output: Path) -> IO[str]:
     """The file, locked until it is closed or the process ends."""

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def run_batch(
         OSError: if `output` can't be written to.
     """
     _check_outputs(sources, output, options)
-    with Journal(output) as journal:
+    with closing(Journal(output)) as journal:
         batch = _Batch(journal, output, options, model_key(weights, size, precision))
         batch.plan(sources)
         try:

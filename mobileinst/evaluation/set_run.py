@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,7 +96,7 @@ class SetRun:
             check_writable(output)
         report = RunReport(mapping=mapping)
         key = fingerprint(self.segmenter, self.items, mapping, settings)
-        with Journal(None if output is None else Path(output), key) as journal:
+        with closing(Journal(None if output is None else Path(output), key)) as journal:
             todo = [item for item in self.items if item["id"] not in journal.done]
             report.resumed = len(self.items) - len(todo)
             progress = Progress(sum(len(_names(item)) for item in todo), quiet=quiet)
@@ -220,9 +221,3 @@ class Journal:
         """Close the file, which stays."""
         if self._file is not None:
             self._file.close()
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()

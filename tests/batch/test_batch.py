@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -249,7 +250,7 @@ def test_a_second_run_in_the_same_folder_is_refused(
 ) -> None:
     from mobileinst.batch.journal import Journal
 
-    with Journal(tmp_path / "out"):
+    with closing(Journal(tmp_path / "out")):
         run = batch(material / "clips")
         assert run.returncode == 2
         assert "another batch is at work in out" in run.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +232,7 @@ def test_does_not_mix_different_runs(
 def test_journal_of_something_else_is_no_obstacle(tmp_path: Path) -> None:
     for text in ("", "[]\n", "\0\0", '{"key": "k"}\n[1, 2, 3]\n'):
         (tmp_path / "r.json.partial.jsonl").write_text(text)
-        with Journal(tmp_path / "r.json", "k") as journal:
+        with closing(Journal(tmp_path / "r.json", "k")) as journal:
             assert journal.done == {}
 
 
