@@ -72,7 +72,7 @@ class Precision:
             float32, or float16, beside which only convolutions that it is slower for are worth integers.
         ranges: Least and largest value of nodes by name, for int8; ``<name>:sums`` is that of an activation's
             argument. A node without one stays in float32.
-        keep: Names of nodes that stay in float32 whatever their ranges.
+        keep: Names of nodes that stay in ``floats`` whatever their ranges.
     """
 
     dtype: DType = "float32"
@@ -118,7 +118,7 @@ def choose_precision(
     """The policy of that name, or of MOBILEINST_PRECISION, or else the default; for a tier or that in use.
 
     "auto" is fp16 where the processor has arithmetic of it, else int8 where the tier has kernels of it that
-    are faster than those of floats, and the weights ranges. In int8 the nodes in `keep` stay in float32.
+    are faster than those of floats, and the weights ranges. In int8 the nodes in `keep` stay in floats.
 
     Raises:
         ValueError: for an unknown name, and for a precision that the tier or the weights lack.
@@ -186,14 +186,15 @@ def assign_types(
     """
     if precision.dtype == "float32":
         return dict(outputs)
-    types = _Types(graph, precision, tier)
+    types = _Types(graph, outputs.values(), precision, tier)
     types.assign()
     return types.convert(outputs)
 
 
 class _Types:
-    def __init__(self, graph: Graph, precision: Precision, tier: str) -> None:
+    def __init__(self, graph: Graph, outputs: Collection[Node], precision: Precision, tier: str) -> None:
         self._graph = graph
+        self._outputs = set(outputs)
         self._precision = precision
         self._tier = tier
         #: The type that each node takes its inputs in.
@@ -260,7 +261,7 @@ class _Types:
             return "int8"
         if self._reads_image(node):
             return "int8"
-        if node.kind in ("input", "constant") or node.name in self._precision.keep:
+        if node.kind in ("input", "constant"):
             return "float32"
         return next((dtype for dtype in self._wanted(node) if self._can(node, dtype)), "float32")
 
@@ -268,14 +269,25 @@ class _Types:
         """Types that a node would compute in, the best first, whether or not it can."""
         wanted: list[DType] = [self._precision.dtype]
         if self._precision.dtype == "int8":
-            maximum = node.kind in _INT8_MAXIMA and any(self._reads[user] == "int8" for user in node.users)
             conv = node.kind == "conv" and self._precision.pays(node)
+            read = any(self._reads[user] == "int8" for user in node.users)
+            integers = conv or node.kind in _PASSING or (read and self._suits_integers(node))
             wanted = [self._precision.floats]
-            if maximum or conv or node.kind in _PASSING:
+            if integers and node.name not in self._precision.keep:
                 wanted.insert(0, "int8")
         if node.kind in _PASSING:
             return [dtype for dtype in wanted if any(self._reads[user] == dtype for user in node.users)]
         return wanted
+
+    def _suits_integers(self, node: Node) -> bool:
+        """Whether a node that is no convolution computes in integers where those that read it do.
+
+        A resize of halves is as fast, and what users read of it would be rounded for nothing.
+        """
+        if node.kind == "resize":
+            plain = len(node.inputs) < 3 and node.activation in (None, "relu", "relu6")
+            return plain and node not in self._outputs and self._precision.floats == "float32"
+        return node.kind in _INT8_MAXIMA
 
     def _reads_image(self, node: Node) -> bool:
         """Whether a node convolves the image's bytes, with the normalisation in its weights."""

@@ -198,6 +198,24 @@ def test_a_node_without_range_or_that_is_kept_stays_in_float32() -> None:
         assert "int8" in types.values()
 
 
+@needs_int8
+def test_resizes_are_of_integers_where_these_are_read_and_no_halves_beside_them() -> None:
+    weights = random_model(CONFIGS["topformer_t"])
+    ranges = ranges_of(weights)
+    inner, last = (f"mask_decoder.top_down{i}.add3" for i in (1, 2))
+    for precision, expected in (
+        (Precision("int8", ranges), "int8"),
+        (Precision("int8", ranges, keep=(inner,)), "float32"),
+        (Precision("int8", ranges, floats="float16"), "float16"),
+    ):
+        if not _native.has_kernels("resize", expected):
+            continue
+        session = NativeModel(weights, threads=1, precision=precision).session(*SIZE)
+        types = {node["name"]: node["dtype"] for node in session.profile(runs=1)}
+        assert types[inner] == expected
+        assert types[last] != "int8"  # the mask map, which users read
+
+
 def parts_program(tier: str) -> Program:
     """A 1x1 convolution that sees nothing but the second, thousand times smaller part of a concatenation."""
     random = np.random.default_rng(0)

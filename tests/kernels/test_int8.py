@@ -298,6 +298,65 @@ def test_maxima(tier: str, op: str) -> None:
         np.testing.assert_array_equal(plan.read(output), wanted if target == X else quantised(wanted, target))
 
 
+LOCAL, RESIZED = (0.07, 5), (0.09, -20)
+
+
+def resize(
+    tier: str,
+    x: NDArray[np.float32],
+    out: tuple[int, int],
+    local: NDArray[np.float32] | None = None,
+    activation: str | None = None,
+    *,
+    gap: int = 0,
+    threads: int = 1,
+) -> NDArray[np.float32]:
+    """A resize of integers, whose pixels lie `gap` bytes apart: float32 (C, h, w)."""
+    builder = _native.PlanBuilder(tier)
+    channels = x.shape[2]
+
+    def source(values: NDArray[np.float32], quantisation: tuple[float, int]) -> int:
+        rows = np.zeros((values.shape[0] * values.shape[1], channels + gap), np.float32)
+        rows[:, :channels] = values.reshape(-1, channels)
+        made = builder.reshape(builder.constant(rows, "int8", quantisation), *values.shape[:2])
+        return builder.slice(made, 0, channels)
+
+    inputs = [source(x, X), *([] if local is None else [source(local, LOCAL)])]
+    output = builder.tensor(*out, channels + gap, "int8", RESIZED)
+    builder.keep(output)
+    target = builder.slice(output, 0, channels)
+    builder.add("resize", "resize", inputs, target, activation)
+    plan = _native.Plan(builder, _native.ThreadPool(threads))
+    plan.run()
+    return plan.read(target)
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "relu6"])
+@pytest.mark.parametrize("with_local", [False, True])
+@pytest.mark.parametrize(
+    ("size", "out", "channels"),
+    [((1, 1), (3, 2), 5), ((4, 5), (8, 10), 32), ((9, 8), (4, 4), 67), ((3, 7), (5, 11), 130)],
+)
+def test_resizes(
+    size: tuple[int, int], out: tuple[int, int], channels: int, with_local: bool, activation: str | None
+) -> None:
+    x = 2 * random(*size, channels)
+    local = 3 * random(*out, channels, seed=1) if with_local else None
+    plain = resize("ref", x, out, local, activation)
+    exact = bilinear(quantised(x, X).astype(np.float64), *out)
+    if local is not None:
+        exact = exact + quantised(local, LOCAL)
+    exact = {"relu": np.maximum(exact, 0), "relu6": np.clip(exact, 0, 6)}.get(str(activation), exact)
+    limits = np.array([-128 + 20, 127 + 20]) * RESIZED[0]
+    # Half a step of the output; shares of corners are multiples of 1/128, which those of twice the size are.
+    step = RESIZED[0] / 2 + 1e-4 + (0 if out == (2 * size[0], 2 * size[1]) else np.abs(x).max() / 32)
+    np.testing.assert_allclose(plain, np.clip(exact, *limits).transpose(2, 0, 1), atol=step, rtol=0)
+    for tier in (tier for tier in TIERS if _native.has_kernels("resize", "int8", tier)):
+        for gap, threads in ((0, 1), (5, 3)):
+            found = resize(tier, x, out, local, activation, gap=gap, threads=threads)
+            np.testing.assert_array_equal(found, plain)
+
+
 def test_types_that_do_not_fit_are_refused() -> None:
     builder = _native.PlanBuilder("ref")
     x, y = builder.tensor(4, 4, 8, "int8", X), builder.tensor(4, 4, 8)
@@ -306,6 +365,9 @@ def test_types_that_do_not_fit_are_refused() -> None:
     weights = _native.ConvWeights(random(8, 8, 1, 1), tier="ref", dtype="int8")
     with pytest.raises(ValueError, match="a border of a number for each input channel"):
         builder.add("conv", "b", [x], builder.tensor(4, 4, 8), weights=weights, border=(0,) * 8)
+    for inputs, activation in (([x, x, x], None), ([x], "silu")):
+        with pytest.raises(ValueError, match="no shift, and limits at most, of integers"):
+            builder.add("resize", "r", inputs, x, activation)
     with pytest.raises(ValueError, match="a quantisation of its sums"):
         builder.add("conv", "c", [x], builder.tensor(4, 4, 8, "int8", X), "silu", weights=weights)
     with pytest.raises(ValueError, match="input, weights and output of one type"):

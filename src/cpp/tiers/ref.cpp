@@ -16,6 +16,7 @@
 #include "kernels/pooling/ref.h"
 #include "kernels/preprocess/int8.h"
 #include "kernels/preprocess/ref.h"
+#include "kernels/resize/int8.h"
 #include "kernels/resize/ref.h"
 #include "kernels/transpose/ref.h"
 #include "masks/overlap/ref.h"
@@ -58,6 +59,7 @@ constexpr KernelTable make_table() {
     table.gemm[s8] = &kGemmInt8Ref;
     table.pool[s8] = &kPoolInt8;
     table.preprocess[s8] = &kPreprocessInt8;
+    table.resize[s8] = &kResizeInt8Ref;
     return table;
 }
 

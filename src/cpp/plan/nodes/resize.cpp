@@ -23,6 +23,10 @@ class ResizeNode final : public Node {
             const Tensor& local = tensors[inputs()[1]];
             expect(same_shape(local, y), "a local map of the output's shape", {local, y});
         }
+        if (spec.dtype == DType::Int8) {
+            expect(!has_shift() && only_limits(spec.activation), "no shift, and limits at most, of integers",
+                   {x, y});
+        }
         if (has_shift()) {
             const Tensor& shift = tensors[inputs()[2]];
             expect(same_shape(shift, x), "a shift of the input's shape", {shift, x});
