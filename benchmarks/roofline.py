@@ -27,7 +27,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.shapes import layer_shapes
 from benchmarks.support.command import check_outputs, make_parser, positive, run
 from benchmarks.support.kernels import timing
 from benchmarks.support.network import write_ranges
@@ -35,7 +34,6 @@ from benchmarks.support.pictures import Pictures, add_options, chosen_pictures
 from benchmarks.support.results import make_result, markdown_table, origin_line, write_result
 from mobileinst import Segmenter, _native
 from mobileinst.engine import offered_precisions
-from mobileinst.network import ModelConfig
 from mobileinst.weights import available_weights, find_weights
 from weights_tools import create
 
@@ -70,7 +68,7 @@ def measure(weights: Path, size: int, rounds: int, precision: str = "fp32") -> d
         total[1] += _limit(node, peaks)
     saved = 0.0
     if floats := [node for node in nodes if node["op"] == "conv3x3" and node["dtype"] == "float32"]:
-        tiles = _milliseconds(winograd_products(segmenter.config, size), peaks["float32"])
+        tiles = _milliseconds(winograd_products(floats), peaks["float32"])
         saved = sum(_limit(node, peaks) for node in floats) - tiles
     return {
         "peak_gflops": peaks[segmenter._model.precision.dtype],
@@ -83,15 +81,15 @@ def measure(weights: Path, size: int, rounds: int, precision: str = "fp32") -> d
     }
 
 
-def winograd_products(config: ModelConfig, size: int) -> float:
-    """Products of all 3x3 convolutions at stride 1 with the tiles that their maps get."""
+def winograd_products(nodes: list[dict[str, Any]]) -> float:
+    """Products of 3x3 convolutions in float32, as Session.profile() lists them, with their maps' tiles."""
     products = 0.0
-    for shape in layer_shapes(config, size, size):
-        if shape.kernel == "conv3x3":
-            height, width, inputs, outputs = shape.extents
-            tile = _native.winograd_tile(height, width)
-            tiles = -(-height // tile) * -(-width // tile)
-            products += float(shape.count * tiles * (tile + 2) ** 2 * inputs * outputs)
+    for node in nodes:
+        height, width, outputs = node["shape"]
+        inputs = node["macs"] // (9 * height * width * outputs)
+        tile = _native.winograd_tile(height, width)
+        tiles = -(-height // tile) * -(-width // tile)
+        products += float(tiles * (tile + 2) ** 2 * inputs * outputs)
     return products
 
 
