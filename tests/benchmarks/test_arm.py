@@ -9,8 +9,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.arm import count, emulation
+from benchmarks.arm import count, count_layers, emulation
 from benchmarks.contestants.base import Case
+from benchmarks.shapes import LayerShape
 
 
 def test_the_last_two_marks_are_the_run(tmp_path: Path) -> None:
@@ -60,3 +61,34 @@ def test_a_precision_that_an_engine_lacks_is_refused() -> None:
     with pytest.raises(ValueError, match="expected precision fp32 or fp16, got int8"):
         case.expect_precision("fp32", "fp16")
     assert case.label.endswith(" 1t int8")
+
+
+def test_instructions_of_layers_are_what_lies_between_two_readings_of_the_clock() -> None:
+    shapes = [LayerShape("gemm", (1, 2, 3), 2, "a"), LayerShape("conv3x3", (4, 4, 1, 1), 1, "b")]
+    lines = ["clock 3 0"]
+    at = 10
+    for length in (5_000_000, 7_000_000, 6_000_000, None, 3_000_000, 9_000_000):
+        lines.append(f"mark {at} 0")
+        if length is not None:
+            lines += [f"clock {at + 1} 0", f"clock {at + 1 + length} 0"]
+            at += length + 2
+        lines += [f"mark {at} 0", f"clock {at + 1} 0"]
+        at += 5
+    lines.append(f"end {at} 0")
+    counts = count_layers.read_counts("\n".join(lines), shapes)
+    assert counts == [
+        {"int8": 5_000_000, "fp16": 7_000_000, "xnnpack int8": 6_000_000},
+        {"fp16": 3_000_000, "xnnpack int8": 9_000_000},
+    ]
+    table = count_layers.format_table(shapes, counts)
+    assert "| gemm 1 2 3 | 2 | 5.00 | 7.00 | 6.00 | 1.20 |" in table
+    assert "| conv3x3 4 4 1 1 | 1 | - | 3.00 | 9.00 | 3.00 |" in table
+    assert "the fewer, 13.0; XNNPACK 21.0; each by the fewest 13.0" in table
+    with pytest.raises(RuntimeError, match="expected counts of 1 layers"):
+        count_layers.read_counts("\n".join(lines), shapes[:1])
+
+
+def test_layers_of_few_multiply_adds_are_not_counted() -> None:
+    found = count_layers.counted_shapes("topformer_t-w16-128")
+    assert found
+    assert all(shape.macs >= 2_000_000 for shape in found)
