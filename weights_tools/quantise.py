@@ -2,11 +2,13 @@
 
     python -m weights_tools.quantise W.safetensors OUT.safetensors --annotations A.json --images D
     python -m weights_tools.quantise ... --test-annotations A.json --test-images D
+    python -m weights_tools.quantise ... --least-gain 0.01 --most-floats 0.05
 
 The network runs in float32 on some of the images, and each node's range is the one whose integers have
 the least squared error, after the activation where there is one. Nodes whose error is too large a part of
 their values get none and stay in float32, and so do maps finer than 1/8: what is lost there passes through
-all layers (measured: docs/engine.md). What rounding a layer's weights adds to its outputs on average is
+all layers (measured: docs/engine.md). Groups of nodes whose rounding moves what is found most stay in floats,
+too (weights_tools/sensitivity.py). What rounding a layer's weights adds to its outputs on average is
 kept, too, since int8 takes it away. AP in both precisions is measured on the test images, else on the first
 of the images that the ranges are from.
 """
@@ -37,6 +39,7 @@ from mobileinst.io.files import check_outputs, check_writable
 from mobileinst.segmenter import Segmenter, network_size
 from mobileinst.video import read_image
 from mobileinst.weights import Range, Weights, load_weights, read_safetensors, save_weights
+from weights_tools.sensitivity import LEAST_GAIN, MOST_SHARE, choose_floats
 
 Array = NDArray[np.float32]
 
@@ -241,8 +244,21 @@ def quantise(
     count: int = DEFAULT_COUNT,
     keep: Sequence[str] = (),
     finest: int = FINEST,
+    least_gain: float = LEAST_GAIN,
+    most_floats: float = MOST_SHARE,
 ) -> tuple[Weights, dict[str, Any], list[str]]:
     """Ranges for a weights file.
+
+    Args:
+        source: The file; ranges that it has are replaced.
+        annotations: COCO's JSON, which names the images.
+        images: Their folder.
+        count: How many of them ranges are from.
+        keep: Nodes or groups that stay in floats.
+        finest: The least stride of maps in integers.
+        least_gain: What a group of nodes in floats must add to the agreement with float32 to stay there.
+            Processors without int8 look for none.
+        most_floats: The most multiply-adds of such groups, as a part of all; 0 looks for none.
 
     Returns:
         The weights with ranges, their metadata, and lines about what was chosen.
@@ -255,9 +271,21 @@ def quantise(
     weights = Weights(plain, weights.metadata)
     found = observe(weights, (read_image(images / name) for name in chosen))
     choices, floats = choose_ranges(found, keep, finest)
-    metadata = with_ranges(weights.metadata, choices, kept_nodes(found, keep))
+    kept = kept_nodes(found, keep)
+    metadata = with_ranges(weights.metadata, choices, kept)
     tensors = plain | rounding_shifts(Weights(plain, metadata), found)
-    return Weights(tensors, metadata), metadata, list(report(choices, floats))
+    lines = list(report(choices, floats))
+    if choices and most_floats > 0 and "int8" in offered_precisions():
+        nodes, found_lines = choose_floats(
+            Weights(tensors, metadata),
+            [read_image(images / name) for name in chosen],
+            least_gain=least_gain,
+            most_share=most_floats,
+        )
+        lines += found_lines
+        metadata = with_ranges(metadata, choices, [*kept, *nodes])
+        tensors = plain | rounding_shifts(Weights(plain, metadata), found)
+    return Weights(tensors, metadata), metadata, lines
 
 
 def _first_images(annotations: Path, count: int) -> dict[str, Any]:
@@ -288,6 +316,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="S",
         help="maps of a smaller stride stay in float32 (%(default)s)",
     )
+    parser.add_argument(
+        "--least-gain",
+        type=float,
+        default=LEAST_GAIN,
+        metavar="G",
+        help="what a group in floats must add to the agreement with float32 to stay there (%(default)s)",
+    )
+    parser.add_argument(
+        "--most-floats",
+        type=float,
+        default=MOST_SHARE,
+        metavar="S",
+        help="most multiply-adds of such groups, of 1; 0: none is looked for (%(default)s)",
+    )
     parser.add_argument("--test-annotations", type=Path, metavar="A", help="images that AP is measured on")
     parser.add_argument("--test-images", type=Path, metavar="D", help="their folder")
     parser.add_argument("--no-ap", action="store_true", help="don't measure AP")
@@ -302,6 +344,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     if (options.test_annotations is None) != (options.test_images is None):
         raise ValueError("expected both of --test-annotations and --test-images, or none")
+    if not 0 <= options.most_floats <= 1:
+        raise ValueError(f"--most-floats: expected 0 to 1, got {options.most_floats}")
     if options.count < 1:
         raise ValueError(f"--count: expected at least 1, got {options.count}")
     check_outputs([options.output], [options.weights, options.annotations])
@@ -313,6 +357,8 @@ def _run(options: argparse.Namespace) -> int:
         count=options.count,
         keep=options.keep,
         finest=options.finest,
+        least_gain=options.least_gain,
+        most_floats=options.most_floats,
     )
     print("\n".join(lines))
     tensors, _ = read_safetensors(options.weights)

@@ -113,9 +113,8 @@ class Observers:
         return self._made[size]
 
 
-def int8_inputs(weights: Weights, precision: Precision) -> dict[str, Normalisation]:
-    """What int8 folds into weights, by the names of layers: of those that read the image's bytes, or a
-    concatenation whose parts have quantisations of their own."""
+def int8_graph(weights: Weights, precision: Precision) -> Graph:
+    """The network at the weights' own size with the types that its nodes have."""
     parameters = Parameters(weights.tensors, "ref")
     graph, outputs = record_network(weights, parameters, (weights.size, weights.size))
 
@@ -124,9 +123,15 @@ def int8_inputs(weights: Weights, precision: Precision) -> dict[str, Normalisati
 
     final = simplify(graph, set(outputs.values()), fuses=fuses)
     assign_types(graph, {name: final[node] for name, node in outputs.items()}, precision, parameters.tier)
+    return graph
+
+
+def int8_inputs(weights: Weights, precision: Precision) -> dict[str, Normalisation]:
+    """What int8 folds into weights, by the names of layers: of those that read the image's bytes, or a
+    concatenation whose parts have quantisations of their own."""
     return {
         node.attributes["weights"].name: node.attributes["normalisation"]
-        for node in graph.nodes
+        for node in int8_graph(weights, precision).nodes
         if "normalisation" in node.attributes
     }
 
