@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mobileinst import _native
 from tests.support.definitions import bilinear
+from tests.support.nodes import run_node
 
 TIERS = [tier for tier in _native.supported_tiers() if _native.has_kernels("gemm", "int8", tier)]
 #: Elsewhere 3x3 convolutions at stride 1 stay in float32.
@@ -278,24 +279,12 @@ def test_the_plain_kernel_against_numpy(activation: str | None, with_residual: b
 @pytest.mark.parametrize("op", ["max_pool", "window_max"])
 def test_maxima(tier: str, op: str) -> None:
     x = random(9, 11, 21)
+    shape, attributes = ((9, 11, 21), {"window": 5}) if op == "window_max" else ((4, 6, 21), {})
+    wanted = run_node(op, [quantised(x, X)], shape, tier="ref", **attributes)
     for target in (X, (0.37, 3)):
-        builder = _native.PlanBuilder(tier)
-        source = builder.reshape(builder.constant(x.reshape(-1, 21), "int8", X), 9, 11)
-        shape = (9, 11) if op == "window_max" else (4, 6)
-        output = builder.tensor(*shape, 21, "int8", target)
-        builder.keep(output)
-        builder.add(op, op, [source], output, **({"window": 5} if op == "window_max" else {}))
-        plan = _native.Plan(builder, _native.ThreadPool(2))
-        plan.run()
-        plain = _native.PlanBuilder("ref")
-        floats = plain.reshape(plain.constant(np.ascontiguousarray(quantised(x, X).reshape(-1, 21))), 9, 11)
-        expected = plain.tensor(*shape, 21)
-        plain.keep(expected)
-        plain.add(op, op, [floats], expected, **({"window": 5} if op == "window_max" else {}))
-        reference = _native.Plan(plain, _native.ThreadPool(1))
-        reference.run()
-        wanted = reference.read(expected)
-        np.testing.assert_array_equal(plan.read(output), wanted if target == X else quantised(wanted, target))
+        how: dict[str, Any] = {"dtype": "int8", "quantisations": (X, target), "gap": 3, "threads": 2}
+        found = run_node(op, [x], shape, tier=tier, **how, **attributes)
+        np.testing.assert_array_equal(found, wanted if target == X else quantised(wanted, target))
 
 
 LOCAL, RESIZED = (0.07, 5), (0.09, -20)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.support.definitions import (
-    CHANNELS,
-    TIERS,
-    WAYS,
-    make,
-)
+from mobileinst import _native
+from tests.support.definitions import CHANNELS, TIERS, WAYS, make
 from tests.support.kernel_bindings import kernels
+from tests.support.nodes import run_node
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -33,6 +30,27 @@ def test_pool(tier: str, average: bool, size: tuple[int, int], out: tuple[int, i
         for padding, parts in WAYS:
             got = kernels.pool(x, *out, average, tier=tier, padding=padding, parts=parts)
             np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("window", [1, 3, 5])
+def test_window_maxima(tier: str, window: int) -> None:
+    reach = window // 2
+    for shape in ((4, 7, 5), (9, 8, 17), (37, 41, 33)):
+        x = make(*shape).astype(np.float16).astype(np.float32)
+        padded = np.pad(x, ((reach, reach), (reach, reach), (0, 0)), constant_values=-np.inf)
+        expected = np.lib.stride_tricks.sliding_window_view(padded, (window, window), (0, 1)).max((3, 4))
+        for dtype in ("float32", "float16"):
+            if _native.has_kernels("pooling", dtype, tier):
+                got = run_node(
+                    "window_max", [x], shape, tier=tier, dtype=dtype, gap=3, threads=3, window=window
+                )
+                np.testing.assert_array_equal(got, expected, err_msg=dtype)
+
+
+def test_windows_are_odd() -> None:
+    with pytest.raises(ValueError, match="odd window"):
+        run_node("window_max", [make(4, 4, 1)], (4, 4, 1), tier="ref", window=2)
 
 
 def test_an_unknown_tier_is_named() -> None:

@@ -125,28 +125,6 @@ def test_the_builder_refuses_places_that_do_not_fit() -> None:
         builder.add("choose", "s", level, y)
 
 
-@pytest.mark.parametrize("tier", _native.supported_tiers())
-@pytest.mark.parametrize("window", [1, 3, 5])
-def test_window_maxima(tier: str, window: int) -> None:
-    x = np.random.default_rng(3).standard_normal((5, 4, 7)).astype(np.float32)
-    builder = _native.PlanBuilder(tier)
-    given, found = builder.tensor(4, 7, 5), builder.tensor(4, 7, 5)
-    builder.keep(given, True)
-    builder.keep(found)
-    builder.add("window_max", "p", [given], found, window=window)
-    plan = _native.Plan(builder, _native.ThreadPool(1))
-    plan.write(given, x)
-    plan.run(0)
-    reach = window // 2
-    padded = np.pad(x, ((0, 0), (reach, reach), (reach, reach)), constant_values=-np.inf)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (window, window), (1, 2))
-    np.testing.assert_array_equal(plan.read(found), windows.max((3, 4)))
-    builder = _native.PlanBuilder(tier)
-    given, found = builder.tensor(4, 4, 1), builder.tensor(4, 4, 1)
-    with pytest.raises(ValueError, match="odd window"):
-        builder.add("window_max", "p", [given], found, window=2)
-
-
 def test_configurations_name_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="needs the backbone yolox_nano"):
         ModelConfig("mobilenetv2", query_source="places")
