@@ -55,3 +55,20 @@ def test_conversions_of_halves(tier: str, gap: int) -> None:
         np.testing.assert_array_equal(found, ((integers - zero) * np.float32(scale)).astype(np.float32))
         halves = ((integers - zero) * np.float64(np.float16(scale))).astype(np.float16)
         np.testing.assert_array_equal(plan.read(again).transpose(1, 2, 0), halves.astype(np.float32))
+
+
+@pytest.mark.parametrize("tier", _native.supported_tiers())
+def test_every_half_has_its_float(tier: str) -> None:
+    """The subnormal ones, too, though threads may take denormal floats for 0."""
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)].reshape(-1, 32)
+    builder = _native.PlanBuilder(tier)
+    source = builder.constant(halves.astype(np.float32), "float16")
+    floats, again = builder.tensor(1, len(halves), 32), builder.tensor(1, len(halves), 32, "float16")
+    for name, a, b in (("widened", source, floats), ("narrowed", floats, again)):
+        builder.keep(b)
+        builder.add("convert", name, [a], b)
+    plan = _native.Plan(builder, _native.ThreadPool(2))
+    plan.run()
+    for found in (floats, again):
+        np.testing.assert_array_equal(plan.read_tokens(found), halves.astype(np.float32))

@@ -5,17 +5,16 @@
 
 namespace mobileinst {
 
-/// The value of an IEEE half. Always inline, as files of several instruction sets include it.
+/// The value of an IEEE half. Always inline, as files of several instruction sets include it. No step is a
+/// denormal float, which threads may take for 0 (core/denormals.h).
 static inline __attribute__((always_inline)) float float_of_half(uint16_t half) {
-    // The exponent is moved up by exact products, which also makes subnormal halves right.
     const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16, rest = half & 0x7fffu;
-    const uint32_t shifted = rest << 13;
+    const float subnormal = static_cast<float>(static_cast<int32_t>(rest)) * 5.9604644775390625e-8f;  // 2^-24
+    uint32_t small;
+    std::memcpy(&small, &subnormal, sizeof(small));
+    const uint32_t normal = (rest << 13) + (rest >= 0x7c00u ? 0x70000000u : 0x38000000u);  // infinity, NaN
+    const uint32_t bits = sign | (rest < 0x0400u ? small : normal);
     float value;
-    std::memcpy(&value, &shifted, sizeof(value));
-    value *= 5.192296858534828e33f;  // 2^112
-    uint32_t bits;
-    std::memcpy(&bits, &value, sizeof(bits));
-    bits |= sign | (rest >= 0x7c00u ? 0x7f800000u : 0u);  // infinity and NaN
     std::memcpy(&value, &bits, sizeof(value));
     return value;
 }
