@@ -28,27 +28,21 @@ DEFAULT_PRECISION: PrecisionName = "fp32"
 #: The type that most of a network computes in.
 _DTYPES: Mapping[str, DType] = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
 
-#: The folder of src/cpp/kernels that computes a kind of node; convolutions say their own.
+#: The folder of src/cpp/kernels that computes a kind of node, where it has another name; None: floats only.
 _KERNELS = {
     "add": "elementwise",
-    "attention": "attention",
     "average_pool": "pooling",
-    "axial_attention": "axial_attention",
     "copy": "elementwise",
-    "inverted_residual": "inverted_residual",
-    "layer_norm": "layer_norm",
     "max_pool": "pooling",
     "multiply": "elementwise",
     "multiply_add": "elementwise",
-    "resize": "resize",
+    "select": None,
     "window_max": "pooling",
 }
 #: The feature of a processor that computes in half precision, which other tiers only emulate.
 _HALF_ARITHMETIC = "asimdhp"
 #: Tiers whose kernels of integers are those of narrower vectors, slower than their own of floats.
 _SLOW_INTEGERS = ("avx512",)
-#: Convolutions that integers may compute, where the tier has kernels.
-_INT8_LAYERS = ("gemm", "conv3x3", "depthwise", "conv_direct")
 _INT8_MAXIMA = ("max_pool", "window_max")
 #: Nodes that a value passes unchanged: they take the type that their readers want.
 _PASSING = ("concat", *VIEWS)
@@ -304,17 +298,11 @@ class _Types:
 
     def _can(self, node: Node, dtype: DType) -> bool:
         """Whether the tier has the kernel and, for int8, everything that is rounded has a range."""
-        if node.kind == "conv":
-            layer: ConvLayer = node.attributes["weights"]
-            if dtype == "int8" and layer.kind not in _INT8_LAYERS:
+        if node.kind not in _PASSING:
+            conv = node.kind == "conv"
+            kernel = node.attributes["weights"].kind if conv else _KERNELS.get(node.kind, node.kind)
+            if kernel is None or not _native.has_kernels(kernel, dtype, self._tier):
                 return False
-            kernel: str | None = layer.kind
-        else:
-            kernel = _KERNELS.get(node.kind)
-        if kernel is None and node.kind not in _PASSING:
-            return False
-        if kernel is not None and not _native.has_kernels(kernel, dtype, self._tier):
-            return False
         return dtype != "int8" or self._has_ranges(node)
 
     def _has_ranges(self, node: Node) -> bool:

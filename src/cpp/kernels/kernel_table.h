@@ -66,6 +66,23 @@ struct KernelTable {
     ByDType<RunLengthKernels> run_length;
 };
 
+/// Calls f(name, member) for the operations of the network: the name of the folder, and the kernels' place.
+template <typename F>
+void for_each_operation(const F& f) {
+    f("attention", &KernelTable::attention);
+    f("axial_attention", &KernelTable::axial_attention);
+    f("conv3x3", &KernelTable::conv3x3);
+    f("conv_direct", &KernelTable::conv_direct);
+    f("depthwise", &KernelTable::depthwise);
+    f("elementwise", &KernelTable::elementwise);
+    f("gemm", &KernelTable::gemm);
+    f("inverted_residual", &KernelTable::inverted_residual);
+    f("layer_norm", &KernelTable::layer_norm);
+    f("pooling", &KernelTable::pool);
+    f("preprocess", &KernelTable::preprocess);
+    f("resize", &KernelTable::resize);
+}
+
 /// The tables of tiers/, of which a build has those of its architecture.
 extern const KernelTable ref_kernels, neon_armv7_kernels, neon_kernels, neon_fp16_kernels, neon_dot_kernels,
     neon_i8mm_kernels, sse_kernels, avx2_kernels, avx2_fp16_kernels, avx2_int8_kernels, avx2_vnni_kernels,

@@ -6,36 +6,6 @@
 #include "kernels/convert/convert.h"
 
 namespace mobileinst {
-namespace {
-
-template <typename Kernels>
-bool has(const KernelTable& table, DType dtype, ByDType<Kernels> KernelTable::* operation) {
-    return (table.*operation)[dtype] != nullptr;
-}
-
-struct Operation {
-    const char* name;
-    bool (*has)(const KernelTable& table, DType dtype);
-};
-
-constexpr Operation kOperations[] = {
-    {"attention", [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::attention); }},
-    {"axial_attention",
-     [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::axial_attention); }},
-    {"conv3x3", [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::conv3x3); }},
-    {"conv_direct", [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::conv_direct); }},
-    {"depthwise", [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::depthwise); }},
-    {"elementwise", [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::elementwise); }},
-    {"gemm", [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::gemm); }},
-    {"inverted_residual",
-     [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::inverted_residual); }},
-    {"layer_norm", [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::layer_norm); }},
-    {"pooling", [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::pool); }},
-    {"preprocess", [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::preprocess); }},
-    {"resize", [](const KernelTable& t, DType d) { return has(t, d, &KernelTable::resize); }},
-};
-
-}  // namespace
 
 const KernelTable* table_of(Tier tier) {
     switch (tier) {
@@ -79,16 +49,17 @@ void throw_no_kernels(Tier tier, DType dtype) {
 }
 
 bool has_kernels(Tier tier, DType dtype, const std::string& operation) {
-    for (const Operation& known : kOperations) {
-        if (operation == known.name) {
-            const KernelTable* table = table_of(tier);
-            while (table != nullptr && !known.has(*table, dtype)) {
-                table = table->base;
-            }
-            return table != nullptr;
+    bool known = false, found = false;
+    for_each_operation([&](const char* name, auto member) {
+        known = known || operation == name;
+        for (const KernelTable* table = table_of(tier); table != nullptr; table = table->base) {
+            found = found || (operation == name && (table->*member)[dtype] != nullptr);
         }
+    });
+    if (!known) {
+        throw std::invalid_argument("unknown operation '" + operation + "'");
     }
-    throw std::invalid_argument("unknown operation '" + operation + "'");
+    return found;
 }
 
 ConvertRun& convert_kernel(Tier tier, DType from, DType to) {
