@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/half.h"
+#include "kernels/convert/convert.h"
 
 namespace mobileinst {
 
@@ -15,11 +15,12 @@ ConvWeights::ConvWeights(const ConvSpec& spec, const float* weight, const float*
     kernels.pack(spec, dtype == DType::Int8 ? quantised(weight).data() : weight, packed_.data());
     if (bias != nullptr) {
         bias_ = AlignedBuffer::of_floats(spec.out_channels);
-        if (dtype == DType::Float16) {
-            std::transform(bias, bias + spec.out_channels, static_cast<Half*>(bias_.data()),
-                           [](float x) { return Half(x); });
-        } else {
+        if (dtype == DType::Float32 || dtype == DType::Int8) {
             std::copy_n(bias, spec.out_channels, bias_.floats());
+        } else {
+            const size_t n = spec.out_channels;
+            const Tensor converted = make_tensor(dtype, bias_.data(), 1, 1, n, n);
+            convert_kernel(tier, DType::Float32, dtype)({float_matrix(bias, 1, n), converted}, 0, 1);
         }
     }
 }
