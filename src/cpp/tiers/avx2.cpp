@@ -1,27 +1,9 @@
 // AVX2, FMA and F16C.
 
-#include "kernels/attention/vector.h"
-#include "kernels/peak/vector.h"
 #include "tiers/float_kernels.h"
-#include "tiers/map_kernels.h"
-#include "tiers/matrix_kernels.h"
 
 namespace mobileinst {
-namespace {
 
-constexpr KernelTable make_table() {
-    KernelTable table;
-    table.base = &avx2_fp16_kernels;
-    add_float_kernels(table);
-    add_map_kernels(table);
-    add_matrix_kernels(table);
-    table.attention[DType::Float32] = &kAttention;
-    table.peak[DType::Float32] = &kPeak;
-    return table;
-}
-
-}  // namespace
-
-constexpr KernelTable avx2_kernels = make_table();
+constexpr KernelTable avx2_kernels = float_kernels(&avx2_fp16_kernels);
 
 }  // namespace mobileinst

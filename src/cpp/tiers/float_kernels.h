@@ -1,9 +1,15 @@
 #pragma once
 
-// The kernels that there are for floats only: what comes before the network and after it, and attention.
+// All kernels of floats. Those that there are for no other type are listed here: what comes before the
+// network and after it, and attention.
 
+#include "kernels/attention/vector.h"
+#include "kernels/convert/loops.h"
 #include "kernels/kernel_table.h"
+#include "kernels/peak/vector.h"
 #include "masks/run_length/vector.h"
+#include "tiers/map_kernels.h"
+#include "tiers/matrix_kernels.h"
 #if defined(__ARM_NEON)
 #include "kernels/preprocess/neon.h"
 #include "kernels/transpose/neon.h"
@@ -21,12 +27,21 @@
 namespace mobileinst {
 namespace {
 
-constexpr void add_float_kernels(KernelTable& table) {
+/// The table of a tier that leaves nothing of floats to others. It converts as its base does, or by loops.
+constexpr KernelTable float_kernels(const KernelTable* base = nullptr) {
     constexpr DType f32 = DType::Float32;
+    KernelTable table;
+    table.base = base;
+    add_map_kernels(table);
+    add_matrix_kernels(table);
+    table.attention[f32] = &kAttention;
+    table.peak[f32] = &kPeak;
     table.preprocess[f32] = &kPreprocess;
     table.transpose[f32] = &kTranspose;
     table.overlap[f32] = &kOverlap;
     table.run_length[f32] = &kRunLength;
+    table.convert = base == nullptr ? &kConvert : nullptr;
+    return table;
 }
 
 }  // namespace

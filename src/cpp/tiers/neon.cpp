@@ -1,28 +1,9 @@
 // NEON of armv8-a.
 
-#include "kernels/attention/vector.h"
-#include "kernels/convert/loops.h"
-#include "kernels/peak/vector.h"
 #include "tiers/float_kernels.h"
-#include "tiers/map_kernels.h"
-#include "tiers/matrix_kernels.h"
 
 namespace mobileinst {
-namespace {
 
-constexpr KernelTable make_table() {
-    KernelTable table;
-    add_float_kernels(table);
-    add_map_kernels(table);
-    add_matrix_kernels(table);
-    table.attention[DType::Float32] = &kAttention;
-    table.peak[DType::Float32] = &kPeak;
-    table.convert = &kConvert;
-    return table;
-}
-
-}  // namespace
-
-constexpr KernelTable neon_kernels = make_table();
+constexpr KernelTable neon_kernels = float_kernels();
 
 }  // namespace mobileinst

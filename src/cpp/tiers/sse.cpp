@@ -1,28 +1,9 @@
 // SSE2, which every x86-64 has: for processors without AVX2.
 
-#include "kernels/attention/vector.h"
-#include "kernels/convert/loops.h"
-#include "kernels/peak/vector.h"
 #include "tiers/float_kernels.h"
-#include "tiers/map_kernels.h"
-#include "tiers/matrix_kernels.h"
 
 namespace mobileinst {
-namespace {
 
-constexpr KernelTable make_table() {
-    KernelTable table;
-    add_float_kernels(table);
-    add_map_kernels(table);
-    add_matrix_kernels(table);
-    table.attention[DType::Float32] = &kAttention;
-    table.peak[DType::Float32] = &kPeak;
-    table.convert = &kConvert;
-    return table;
-}
-
-}  // namespace
-
-constexpr KernelTable sse_kernels = make_table();
+constexpr KernelTable sse_kernels = float_kernels();
 
 }  // namespace mobileinst
