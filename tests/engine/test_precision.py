@@ -278,7 +278,7 @@ def test_a_precision_that_can_not_be_had_is_refused(monkeypatch: pytest.MonkeyPa
     assert choose_precision(None, "ref", {}).name == "fp32"
     assert choose_precision("auto", "ref", {}).dtype != "int8"
     assert choose_precision("auto", "ref", ranges).name == "int8"
-    with pytest.raises(ValueError, match="precision: expected fp32, fp16, int8 or auto, got 'int4'"):
+    with pytest.raises(ValueError, match=r"precision: expected fp32, .* or auto, got 'int4'"):
         choose_precision("int4", "ref", {})
     with pytest.raises(ValueError, match="these weights hold no ranges for int8"):
         choose_precision("int8", "ref", {})

@@ -363,5 +363,5 @@ def test_types_that_do_not_fit_are_refused() -> None:
         builder.add("conv", "c", [y], y, weights=weights)
     with pytest.raises(ValueError, match="expected a scale above 0"):
         builder.tensor(1, 1, 1, "int8", (0.0, 0))
-    with pytest.raises(ValueError, match="expected 'float32', 'float16' or 'int8', got 'int4'"):
+    with pytest.raises(ValueError, match=r"dtype: expected 'float32'.* got 'int4'"):
         builder.tensor(1, 1, 1, "int4")

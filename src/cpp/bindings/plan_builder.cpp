@@ -70,9 +70,8 @@ void add_node(PlanBuilder& builder, const std::string& op, const std::string& na
     builder.add(std::move(spec));
 }
 
-}  // namespace
-
-void register_plan_builder(py::module_& module) {
+/// Packed weights, and what is known of convolutions and kernels before there are any.
+void register_conv_weights(py::module_& module) {
     using py::arg;
     py::class_<ConvWeights, Weights>(module, "ConvWeights",
                                      "Packed weights of a convolution or linear layer.")
@@ -104,6 +103,13 @@ void register_plan_builder(py::module_& module) {
         },
         arg("height"), arg("width"), arg("dtype") = "float32",
         "Outputs on each side of the Winograd tiles that suit 3x3 convolutions of such maps.");
+}
+
+}  // namespace
+
+void register_plan_builder(py::module_& module) {
+    using py::arg;
+    register_conv_weights(module);
     py::class_<PlanBuilder>(module, "PlanBuilder", "Collects tensors, by number, and nodes of a plan.")
         .def(py::init([](const py::object& tier) { return PlanBuilder(tier_argument(tier)); }),
              arg("tier") = py::none())
@@ -140,9 +146,8 @@ void register_plan_builder(py::module_& module) {
              "Keeps the values until the plan runs again; `from_start`: the memory is never shared.")
         .def("add", &add_node, arg("op"), arg("name"), arg("inputs"), arg("output"),
              arg("activation") = py::none(),
-             "Adds the node of an operation (src/cpp/plan/nodes), which runs after those before. Attributes "
-             "by\n"
-             "keyword: numbers, float32 arrays, ConvWeights, or None for those that are absent.")
+             "Adds the node of an operation (src/cpp/plan/nodes), which runs after those before. Attributes\n"
+             "by keyword: numbers, float32 arrays, ConvWeights, or None for those that are absent.")
         .def("next_section", &PlanBuilder::next_section, "Nodes from here on are run by themselves.");
 }
 
