@@ -113,6 +113,11 @@ def test_runtime_needs_neither_torch_nor_its_tools(path: Path) -> None:
     assert found == []
 
 
+@pytest.mark.parametrize("path", PYTHON, ids=_name)
+def test_what_ships_knows_neither_tests_nor_benchmarks(path: Path) -> None:
+    assert [m for m in _imports(path) if _within(m, "benchmarks", "tests", "tools")] == []
+
+
 def test_training_is_imported_when_it_begins() -> None:
     body = ast.parse((ROOT / TRAIN).read_text(encoding="utf-8")).body
     above = [node for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
