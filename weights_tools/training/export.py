@@ -80,6 +80,10 @@ def card(
     sets: dict[str, Any] = {}
     for part in config.train:
         sets |= json.loads(expand(part.annotations).read_text()).get("info", {}).get("sets", {})
+    if config.temporal.share > 0 and config.temporal.annotations:
+        videos = expand(config.temporal.annotations)
+        info = json.loads(videos.read_text()).get("info", {})
+        sets |= info.get("sets") or {videos.parent.name: info}
     sizes = sorted({size for phase in config.phases for size in phase.sizes})
     return {
         "images_seen": int(state["images"]),

@@ -289,7 +289,11 @@ def test_measurements_without_a_gain_end_a_run(tmp_path):
 def test_export_makes_a_weights_file(tmp_path):
     path, images = write_set(tmp_path / "set")
     validation = {"annotations": str(path), "images": str(images), "size": 64}
-    config = parse_config(settings(path, images, images=8, validation=validation))
+    videos, frames = write_videos(tmp_path / "videos")
+    described = {**json.loads(videos.read_text()), "info": {"source": "made there"}}
+    videos.write_text(json.dumps(described))
+    temporal = {"share": 0.5, "annotations": str(videos), "images": str(frames)}
+    config = parse_config(settings(path, images, images=8, validation=validation, temporal=temporal))
     run = tmp_path / "run"
     train(config, RunOptions(run), Group())
     measured = read_log(run / LOG)[-1]["val"]
@@ -300,7 +304,7 @@ def test_export_makes_a_weights_file(tmp_path):
     assert weights.classes == ("person", "vehicle", "animal")
     assert weights.score_threshold == (0.3, 0.4, 0.5)
     assert metadata["card"]["images_seen"] == 8
-    assert metadata["card"]["training_sets"] == {"a": "made here"}
+    assert metadata["card"]["training_sets"] == {"a": "made here", "videos": {"source": "made there"}}
     state = weights_of(run)["average"]
     for name, tensor in weights.tensors.items():
         np.testing.assert_allclose(tensor, state[name].numpy(), rtol=1e-3, atol=1e-4, err_msg=name)
