@@ -21,11 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arm.emulation import HERE, PACKAGES, count_run, install_peer
+from benchmarks.arm.emulation import HERE, PACKAGES, count_runs, install_peer
 from benchmarks.arm.fake_cpu import CORES
 from benchmarks.arm.quantised import add_ranges
 from benchmarks.contestants import CONTESTANTS, make_contestant
-from benchmarks.contestants.base import Case, Files
+from benchmarks.contestants.base import PRECISIONS, Case, Files
 from benchmarks.support.command import check_outputs, make_parser, positive, run
 from benchmarks.support.comparison import TOLERANCE, difference
 from benchmarks.support.machine import package_version
@@ -39,46 +39,53 @@ CPUS = ("cortex-a53", "cortex-a55", "cortex-a72", "cortex-a76", "neoverse-v1")
 BACKBONES = ("topformer_b", "mobilenetv2")
 #: What is installed or converted for one core serves the others.
 _PREPARING = threading.Lock()
-#: Cores without half-precision arithmetic, where engines compute in fp32 when told fp16.
+#: Cores without half-precision arithmetic, where engines compute in fp32 when told fp16, which isn't counted.
 WITHOUT_HALVES = [name for name, core in CORES.items() if "asimdhp" not in core.features.split()]
 
 
-def entries(engines: list[str], precisions: list[str]) -> list[tuple[str, str]]:
-    """Engines with what they are measured in, precision by precision.
+def entries(engines: list[str], precisions: list[str], cpu: str) -> dict[str, list[str]]:
+    """Engines with the precisions that they are measured in on a core, by name.
 
     The first one's outputs are what others are compared with.
     """
-    return [(name, one) for one in precisions for name in engines if one in CONTESTANTS[name].precisions]
+    there = [one for one in precisions if one != "fp16" or cpu not in WITHOUT_HALVES]
+    return {name: [one for one in there if one in CONTESTANTS[name].precisions] for name in engines}
 
 
 def measure(
-    folder: Path, wanted: list[tuple[str, str]], cpu: str, case: Case, files: Files
+    folder: Path, wanted: dict[str, list[str]], cpu: str, case: Case, files: Files
 ) -> Iterator[tuple[str, dict[str, Any] | str]]:
     """Counts of every engine and precision on one core and network, each compared with the first's outputs.
 
-    Yields each one's name with its counts or why there are none, as a run takes minutes.
+    Yields each one's name with its counts or why there are none, as an engine takes minutes.
     """
     reference: dict[str, Any] | None = None
-    for name, precision in wanted:
-        label = f"{name} {precision}"
-        print(f"{case.backbone}, {label} on {cpu}", file=sys.stderr, flush=True)
-        asked = replace(case, precision=precision)
-        try:
-            if precision == "fp16" and cpu in WITHOUT_HALVES:
-                raise ValueError("the core has no half-precision arithmetic")
-            with _PREPARING:
-                install_peer(folder, name)
-                if name != "mobileinst":
-                    make_contestant(name).convert(files, asked)
-            counts, outputs = count_run(folder, name, cpu, asked, files)
-            off = difference(outputs if reference is None else reference, outputs)
-            reference = outputs if reference is None else reference
-            if off > TOLERANCES.get(precision, float("inf")):
-                raise ValueError(f"its outputs differ by {off:.1e}")
-        except Exception as error:  # whatever an engine or its converter raises: the others are still counted
-            yield label, f"{type(error).__name__}: {error}".splitlines()[0]
-        else:
-            yield label, {**counts, "difference": off}
+    for name, precisions in wanted.items():
+        print(f"{case.backbone}, {name} on {cpu}", file=sys.stderr, flush=True)
+        cases = []
+        for one in (replace(case, precision=precision) for precision in precisions):
+            try:
+                with _PREPARING:
+                    install_peer(folder, name)
+                    if name != "mobileinst":
+                        make_contestant(name).convert(files, one)
+                cases.append(one)
+            except Exception as error:  # whatever a converter raises: the others are still counted
+                yield f"{name} {one.precision}", f"{type(error).__name__}: {error}".splitlines()[0]
+        for one, found in zip(cases, count_runs(folder, name, cpu, cases, files), strict=True):
+            label = f"{name} {one.precision}"
+            try:
+                if isinstance(found, str):
+                    raise ValueError(found)
+                counts, outputs = found
+                reference = outputs if reference is None else reference
+                off = difference(reference, outputs)
+                if off > TOLERANCES.get(one.precision, float("inf")):
+                    raise ValueError(f"its outputs differ by {off:.1e}")
+            except ValueError as error:
+                yield label, str(error).splitlines()[0]
+            else:
+                yield label, {**counts, "difference": off}
 
 
 def format_report(document: dict[str, Any]) -> str:
@@ -101,7 +108,7 @@ def format_report(document: dict[str, Any]) -> str:
 def _rows(core: dict[str, Any]) -> list[list[str]]:
     """Cells of what was counted on a core."""
     results, rows = core["results"], []
-    for entry, x in results.items():
+    for entry, x in sorted(results.items(), key=lambda item: PRECISIONS.index(item[0].split()[1])):
         millions = [f"{x[key] / 1e6:.0f}" for key in ("instructions", "multiply_adds")]
         cells = [f"{core['cpu']}, {entry}", *millions, f"{x['difference']:.1e}"]
         rows.append(cells + [_ratio(results, entry, all_=all_) for all_ in (False, True)])
@@ -145,7 +152,6 @@ def main() -> None:
     if not (folder / "root" / "usr" / "bin" / "python3.11").exists():
         sys.exit(f"{folder}: no target's Python there; run .ci/aarch64 with this folder first")
     subprocess.run([str(HERE / "build_plugin"), str(folder)], check=True)
-    wanted = entries(options.engines, options.precisions)
     document = make_result(
         "arm",
         versions={name: package_version(*packages) for name, packages in PACKAGES.items() if packages},
@@ -159,6 +165,7 @@ def main() -> None:
 
     def count_on(cpu: str) -> None:
         cores = [core for core in document["cores"] if core["cpu"] == cpu]
+        wanted = entries(options.engines, options.precisions, cpu)
         for core, (case, files) in zip(cores, networks, strict=True):
             for label, found in measure(folder, wanted, cpu, case, files):
                 with writing:

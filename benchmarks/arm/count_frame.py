@@ -36,7 +36,7 @@ def count(folder: Path, cpu: str, frame: Path, size: int, precision: str) -> dic
     counts.unlink(missing_ok=True)
     command = [*emulated(folder, cpu, counts), "-c", _CODE, str(frame), str(size), precision]
     subprocess.run(command, cwd=folder, env=environment(folder / "site", ROOT), check=True)
-    return read_counts(counts)
+    return read_counts(counts)[-1]
 
 
 def main() -> None:

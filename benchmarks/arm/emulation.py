@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -66,38 +67,43 @@ def environment(*paths: Path) -> dict[str, str]:
     return kept | ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
 
 
-def count_run(
-    folder: Path, name: str, cpu: str, case: Case, files: Files
-) -> tuple[dict[str, int], dict[str, Any]]:
-    """Counts of the network's second run, and the outputs.
+def count_runs(
+    folder: Path, name: str, cpu: str, cases: Sequence[Case], files: Files
+) -> Iterator[tuple[dict[str, int], dict[str, Any]] | str]:
+    """Counts of the network's second run in each case, and the outputs, or why there are none.
 
-    Raises:
-        RuntimeError: with the end of what it said, if the engine fails.
+    All cases run in one process, as to start it costs more than a frame. They differ in precision.
     """
     # not in the checkout, whose mobileinst is the host's
     paths = environment(install_peer(folder, name), folder / "site", ROOT)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        counts, outputs = Path(scratch) / "counts.txt", Path(scratch) / "outputs.npz"
-        command = [*emulated(folder, cpu, counts), "-m", "benchmarks.arm.run_network", name]
-        command += [json.dumps(asdict(case)), str(files.weights), str(files.onnx), str(outputs)]
+        path = Path(scratch) / "counts.txt"
+        command = [*emulated(folder, cpu, path), "-m", "benchmarks.arm.run_network", name]
+        command += [
+            json.dumps([asdict(case) for case in cases]),
+            str(files.weights),
+            str(files.onnx),
+            scratch,
+        ]
         done = subprocess.run(
             command, cwd=scratch, env=paths, capture_output=True, text=True, errors="replace"
         )
-        if done.returncode or not outputs.exists():
-            raise RuntimeError(f"{name} failed under emulation ({done.returncode}): {done.stderr[-600:]}")
-        with np.load(outputs) as archive:
-            return read_counts(counts), dict(archive)
+        end = f"{name} failed under emulation ({done.returncode}): {done.stderr[-600:]}"
+        counts = read_counts(path)
+        for number, case in enumerate(cases):
+            outputs, reason = (Path(scratch) / f"{case.precision}{suffix}" for suffix in (".npz", ".txt"))
+            if outputs.exists():
+                with np.load(outputs) as archive:
+                    yield counts[number], dict(archive)
+            else:
+                yield reason.read_text(encoding="utf-8") if reason.exists() else end
 
 
-def read_counts(path: Path) -> dict[str, int]:
-    """What the plugin counted from the last mark but one to the last.
-
-    Raises:
-        RuntimeError: if there are not two marks.
-    """
-    marks = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
-    marks = [words for words in marks if words[0] == "mark"]
-    if len(marks) < 2:
-        raise RuntimeError(f"{path}: expected two marks, found {len(marks)}")
-    before, after = ([int(word) for word in words[1:]] for words in marks[-2:])
-    return {"instructions": after[0] - before[0], "multiply_adds": after[1] - before[1]}
+def read_counts(path: Path) -> list[dict[str, int]]:
+    """What the plugin counted between each two marks; without marks, nothing."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    marks = [[int(word) for word in line.split()[1:]] for line in lines if line.startswith("mark ")]
+    return [
+        {"instructions": after[0] - before[0], "multiply_adds": after[1] - before[1]}
+        for before, after in zip(marks[::2], marks[1::2], strict=False)
+    ]

@@ -2,32 +2,93 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.arm import count, count_layers, emulation
-from benchmarks.contestants.base import Case
+from benchmarks.arm import count, count_layers, emulation, run_network
+from benchmarks.contestants.base import Case, Files
 from benchmarks.shapes import LayerShape
 
 
-def test_the_last_two_marks_are_the_run(tmp_path: Path) -> None:
+def test_each_two_marks_are_a_run(tmp_path: Path) -> None:
     path = tmp_path / "counts.txt"
-    path.write_text("mark 5 1\nmark 100 20\nmark 350 90\nend 999 95\n", encoding="utf-8")
-    assert emulation.read_counts(path) == {"instructions": 250, "multiply_adds": 70}
+    assert emulation.read_counts(path) == []
+    path.write_text(
+        "clock 4 1\nmark 5 1\nmark 100 20\nmark 350 90\nmark 360 91\nend 999 95\n", encoding="utf-8"
+    )
+    first, second = emulation.read_counts(path)
+    assert first == {"instructions": 95, "multiply_adds": 19}
+    assert second == {"instructions": 10, "multiply_adds": 1}
     path.write_text("mark 5 1\nend 999 95\n", encoding="utf-8")
-    with pytest.raises(RuntimeError, match="expected two marks, found 1"):
-        emulation.read_counts(path)
+    assert emulation.read_counts(path) == []
 
 
 def test_every_engine_runs_in_its_own_precisions() -> None:
-    found = count.entries(["mobileinst", "onnxruntime", "ncnn", "mnn"], ["fp32", "fp16", "int8"])
-    assert found[0] == ("mobileinst", "fp32")
-    assert {name for name, precision in found if precision == "fp16"} == {"mobileinst", "ncnn", "mnn"}
-    assert {name for name, precision in found if precision == "int8"} == {"mobileinst", "onnxruntime", "mnn"}
+    names, precisions = ["mobileinst", "onnxruntime", "ncnn", "mnn"], ["fp32", "fp16", "int8"]
+    assert count.entries(names, precisions, "cortex-a76") == {
+        "mobileinst": ["fp32", "fp16", "int8"],
+        "onnxruntime": ["fp32", "int8"],
+        "ncnn": ["fp32", "fp16"],
+        "mnn": ["fp32", "fp16", "int8"],
+    }
+    assert count.entries(["ncnn"], precisions, "cortex-a72") == {"ncnn": ["fp32"]}
+
+
+class Odd:
+    """A contestant that can't be loaded in fp16 and fails in its second run in int8."""
+
+    def load(self, files: Files, case: Case) -> None:
+        if case.precision == "fp16":
+            raise ValueError("no halves")
+        self.runs = 0 if case.precision == "int8" else -9
+
+    def run(self, image: Any) -> dict[str, Any]:
+        self.runs += 1
+        if self.runs > 1:
+            raise RuntimeError("worn out")
+        return {"x": image}
+
+
+def test_a_precision_that_fails_leaves_its_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two marks for each, so that those of the next one are told apart."""
+    made: list[int] = []
+    monkeypatch.setattr(run_network, "_made", 0)
+    monkeypatch.setattr(run_network, "make_contestant", lambda name: Odd())
+    monkeypatch.setattr("os.close", made.append)
+    cases = [Case("b", 8, 4, 4, "masks", 1, precision) for precision in ("fp16", "int8", "fp32")]
+    text = json.dumps([asdict(case) for case in cases])
+    monkeypatch.setattr(sys, "argv", ["run_network", "odd", text, "w", "o", str(tmp_path)])
+    run_network.main()
+    assert made == [run_network.MARK] * 6
+    assert (tmp_path / "fp16.txt").read_text() == "ValueError: no halves"
+    assert (tmp_path / "int8.txt").read_text() == "RuntimeError: worn out"
+    assert np.load(tmp_path / "fp32.npz")["x"].shape == (3, 4, 4)
+
+
+def test_what_failed_is_told_beside_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        ({"instructions": 5, "multiply_adds": 1}, {"x": np.ones(3)}),
+        "its wheel is broken",
+        ({"instructions": 4, "multiply_adds": 1}, {"x": np.full(3, 1.5)}),
+        ({"instructions": 3, "multiply_adds": 1}, {"x": np.full(3, 1.05)}),
+    ]
+    monkeypatch.setattr(count, "install_peer", lambda folder, name: folder)
+    monkeypatch.setattr(count, "count_runs", lambda *_: iter(found))
+    case, files = Case("b", 8, 4, 4, "masks", 1), Files(tmp_path, tmp_path)
+    wanted = {"mobileinst": ["fp32", "bf16", "fp16", "int8"]}
+    told = dict(count.measure(tmp_path, wanted, "cortex-a76", case, files))
+    assert told["mobileinst bf16"] == "its wheel is broken"
+    assert told["mobileinst fp16"] == "its outputs differ by 5.0e-01"
+    assert isinstance(told["mobileinst int8"], dict)
+    assert told["mobileinst int8"]["difference"] == pytest.approx(0.05)
 
 
 def test_ratios_are_to_the_best_other_of_the_precision_and_of_all() -> None:
