@@ -8,8 +8,9 @@
 namespace mobileinst {
 namespace {
 
-/// As those of floats: enough independent sums to hide the latency.
-constexpr size_t kPeakSumsInt8 = 12;
+/// As those of floats: enough independent sums to hide the latency. Of products of 16 bits it is an
+/// addition's, and each is in a register before it is added.
+constexpr size_t kPeakSumsInt8 = sizeof(CopiedByte) == 1 ? 12 : 6;
 
 void peak_run_int8(size_t steps, const float* seeds, float* sum) {
     int8_t factors[2][Bytes::kWidth];
