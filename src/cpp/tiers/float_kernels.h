@@ -27,11 +27,11 @@
 namespace mobileinst {
 namespace {
 
-/// The table of a tier that leaves nothing of floats to others. It converts as its base does, or by loops.
-constexpr KernelTable float_kernels(const KernelTable* base = nullptr) {
+/// The table of a tier that leaves nothing of floats to others, converting by loops.
+constexpr KernelTable float_kernels() {
     constexpr DType f32 = DType::Float32;
     KernelTable table;
-    table.base = base;
+    table.convert = &kConvert;
     add_map_kernels(table);
     add_matrix_kernels(table);
     table.attention[f32] = &kAttention;
@@ -40,7 +40,14 @@ constexpr KernelTable float_kernels(const KernelTable* base = nullptr) {
     table.transpose[f32] = &kTranspose;
     table.overlap[f32] = &kOverlap;
     table.run_length[f32] = &kRunLength;
-    table.convert = base == nullptr ? &kConvert : nullptr;
+    return table;
+}
+
+/// The same, converting as its base does.
+constexpr KernelTable float_kernels(const KernelTable* base) {
+    KernelTable table = float_kernels();
+    table.base = base;
+    table.convert = nullptr;
     return table;
 }
 

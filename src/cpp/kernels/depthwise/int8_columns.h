@@ -12,7 +12,9 @@
 #include <cstring>
 
 #include "kernels/convolution/int8_ref.h"
+#include "kernels/gemm/int8_mode.h"
 #include "simd/bytes.h"
+#include "simd/epilogue.h"
 
 namespace mobileinst {
 namespace {
@@ -179,14 +181,14 @@ inline __attribute__((always_inline)) void column_sums(
 struct ColumnTarget {
     const ConvArgs& args;
     const ByteTable& table;
-    bool direct;  // integers without residual
+    Int8Mode mode;
     size_t channel, count;
     Floats scale, shift;
 
-    ColumnTarget(const ConvArgs& args_, const ByteTable& table_, bool direct_, size_t channel_)
+    ColumnTarget(const ConvArgs& args_, const ByteTable& table_, Int8Mode mode_, size_t channel_)
         : args(args_),
           table(table_),
-          direct(direct_),
+          mode(mode_),
           channel(channel_),
           count(args_.output.channels - channel_ < kColumnChannels ? args_.output.channels - channel_
                                                                    : kColumnChannels),
@@ -196,7 +198,10 @@ struct ColumnTarget {
     /// The first `outputs` of them, from a pixel on.
     inline __attribute__((always_inline)) void store(const Sums (&sums)[kColumnOutputs], size_t pixel,
                                                      size_t outputs) const {
-        if (!direct) {
+        if (mode == Int8Mode::Floats || mode == Int8Mode::Activated) {
+            return store_floats(sums, pixel, outputs);
+        }
+        if (mode != Int8Mode::Plain && mode != Int8Mode::Table) {
             return store_one_by_one(sums, pixel, outputs);
         }
         Floats v[4];
@@ -214,6 +219,30 @@ struct ColumnTarget {
     }
 
   private:
+    void store_floats(const Sums (&sums)[kColumnOutputs], size_t pixel, size_t outputs) const {
+        const Tensor& residual = args.epilogue.residual;
+        Vec<float> v[kColumnOutputs];
+#pragma GCC unroll 4
+        for (int x = 0; x < kColumnOutputs; ++x) {
+            const Floats value = scaled(sums[x], scale, shift);
+            v[x] = {mode == Int8Mode::Activated
+                        ? value
+                        : limited(value, args.requantisation.low, args.requantisation.high)};
+        }
+        if (mode == Int8Mode::Activated) {
+            VecEpilogue(args.epilogue.activation).activate_all(v, kColumnOutputs);
+        }
+        const Map<float> output(args.output);
+        float* y = output.pixel(pixel) + channel;
+        for (size_t x = 0; x < outputs; ++x, y += output.ld) {
+            if (residual.data != nullptr) {
+                const float* r = Map<const float>(residual).pixel(pixel + x) + channel;
+                v[x] = v[x] + Vec<float>::load_up_to(r, count);
+            }
+            v[x].store_up_to(y, count);
+        }
+    }
+
     void store_one_by_one(const Sums (&sums)[kColumnOutputs], size_t pixel, size_t outputs) const {
         for (size_t x = 0; x < outputs; ++x) {
             alignas(64) int32_t values[kColumnChannels];
@@ -260,7 +289,7 @@ void depthwise_columns(const ConvArgs& args, size_t begin, size_t end, void* scr
     constexpr size_t kBlockBytes = static_cast<size_t>(Shape::kWeights) * Bytes::kWidth, kLine = 64;
     const ColumnMaker<KERNEL, STRIDE> maker(args);
     const ByteTable table(args.requantisation.table);
-    const bool direct = args.output.dtype == DType::Int8 && args.epilogue.residual.data == nullptr;
+    const Int8Mode mode = int8_mode(args);
     const size_t channels = args.output.channels, width = args.output.width;
     const auto* start = static_cast<const int32_t*>(args.packed);
     const auto* weights = reinterpret_cast<const uint8_t*>(start + column_blocks(channels) * kColumnChannels);
@@ -273,7 +302,7 @@ void depthwise_columns(const ConvArgs& args, size_t begin, size_t end, void* scr
                 const size_t whole = (outputs + kColumnOutputs - 1) / kColumnOutputs * kColumnOutputs;
                 for (size_t channel = line; channel < line + kLine && channel < channels;
                      channel += kColumnChannels) {
-                    const ColumnTarget target(args, table, direct, channel);
+                    const ColumnTarget target(args, table, mode, channel);
                     const Sums first =
                         Sums::load(start + channel) + Sums::load(args.requantisation.offset + channel);
                     maker.make(y, x, whole, channel, columns);
