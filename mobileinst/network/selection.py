@@ -123,16 +123,21 @@ def add_windows(product: Array, boxes: Array, margin: float = 0.0) -> Array:
     :func:`grown` box where its pixels are found; here more than a cell further, which no pixel in it sees.
     """
     half, centre = (boxes[:, 2:] - boxes[:, :2]) / 2, (boxes[:, 2:] + boxes[:, :2]) / 2
-    parts, near = [], []
+    parts, firsts, ends = [], [], []
     for axis, count in ((0, product.shape[2]), (1, product.shape[1])):
         middles = (np.arange(count, dtype=np.float32) + 0.5) / count
         distance = np.abs(middles - centre[:, axis : axis + 1])
         extent = half[:, axis : axis + 1]
         parts.append(np.square(distance / np.maximum(extent, LEAST_CELLS / count)))
-        near.append(distance <= extent * (1.0 + 2.0 * margin) + 1.0 / count)
-    window = WINDOW_LOGIT * (1.0 - parts[1][:, :, None] - parts[0][:, None, :])
-    kept = near[1][:, :, None] & near[0][:, None, :]
-    return np.asarray(np.where(kept, product + window, OUTSIDE_LOGIT), np.float32)
+        near = distance <= extent * (1.0 + 2.0 * margin) + 1.0 / count
+        firsts.append(near.argmax(1))
+        ends.append(firsts[-1] + near.sum(1))
+    out = np.full(product.shape, OUTSIDE_LOGIT, np.float32)
+    # Most boxes are much smaller than the map.
+    for n, (x0, x1, y0, y1) in enumerate(zip(firsts[0], ends[0], firsts[1], ends[1], strict=True)):
+        window = WINDOW_LOGIT * (1.0 - parts[1][n, y0:y1, None] - parts[0][n, None, x0:x1])
+        np.add(product[n, y0:y1, x0:x1], window, out=out[n, y0:y1, x0:x1], casting="same_kind")
+    return out
 
 
 def windowed_logits(kernels: Array, mask_features: Array, margin: float = 0.0) -> Array:
