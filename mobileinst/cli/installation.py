@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import sys
+import warnings
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -91,7 +92,9 @@ def extra(name: str, package: str, module: str, purpose: str, termux: str, syste
             if importlib.util.find_spec(module) is None:
                 raise ImportError(f"no module named {module}")
         else:
-            importlib.import_module(module)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what a package would like to have beside it
+                importlib.import_module(module)
     except metadata.PackageNotFoundError:
         return f"{package}: not installed ({purpose}); {command}"
     except Exception as error:  # whatever a broken installation raises is the finding

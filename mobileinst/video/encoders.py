@@ -194,7 +194,7 @@ class FfmpegEncoder(Encoder):
         quality = ["-crf", str(self._quality), "-preset", "veryfast"] if encoder == "libx264" else []
         aspect = f"{pixel_aspect.numerator}/{pixel_aspect.denominator}"
         scale = f"scale={width}:{height}:out_color_matrix=bt709:out_range=tv"
-        colours = [
+        colors = [
             part for name in ("colorspace", "color_primaries", "color_trc") for part in (f"-{name}", "bt709")
         ]
         flags = self._muxer_flags()
@@ -202,7 +202,7 @@ class FfmpegEncoder(Encoder):
         command = ["ffmpeg", "-v", "error", "-f", "image2pipe", "-c:v", "ppm"]
         command += ["-framerate", f"{self._rate.numerator}/{self._rate.denominator}", "-i", "pipe:0"]
         command += ["-vf", f"{scale},setsar={aspect},format=yuv420p", "-c:v", encoder, *quality]
-        command += [*colours, "-color_range", "tv", *(["-movflags", flags] if flags else [])]
+        command += [*colors, "-color_range", "tv", *(["-movflags", flags] if flags else [])]
         # /dev/stdout would be the program's own
         direct = self._output.direct
         target = "pipe:1" if direct else f"file:{self._output.temporary}"

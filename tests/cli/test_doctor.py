@@ -7,6 +7,7 @@ import hashlib
 import random
 import shutil
 import sys
+import warnings
 from importlib import metadata
 from pathlib import Path
 
@@ -229,6 +230,16 @@ def test_a_broken_extra_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numpy_that_is_broken", None)
     line = installation.extra("x", "numpy", "numpy_that_is_broken", "y", "", installation.System(""))
     assert "can't be imported (y): ModuleNotFoundError" in line
+
+
+def test_an_extra_that_warns_is_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wants_more.py").write_text("import warnings\nwarnings.warn('something is missing')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        line = installation.extra("x", "numpy", "wants_more", "y", "", installation.System(""))
+    assert line.endswith("(y)")
+    assert not caught
 
 
 class _Installed(metadata.Distribution):
