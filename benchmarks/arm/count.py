@@ -32,9 +32,9 @@ from benchmarks.support.machine import package_version
 from benchmarks.support.network import prepare
 from benchmarks.support.results import make_result, markdown_table, write_result
 
-#: By how much outputs may differ in each precision, as a share of the largest value. In int8 it is only
+#: By how much outputs may differ in each precision, as a share of the largest value. In others it is only
 #: told: nothing made random weights robust against rounding.
-TOLERANCES = {"fp32": TOLERANCE, "fp16": 0.1}
+TOLERANCES = {"fp32": TOLERANCE}
 CPUS = ("cortex-a53", "cortex-a55", "cortex-a72", "cortex-a76", "neoverse-v1")
 BACKBONES = ("topformer_b", "mobilenetv2")
 #: What is installed or converted for one core serves the others.
