@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from benchmarks.support.command import run
-from benchmarks.support.results import markdown_table, origin_line, write_json
-from benchmarks.support.videos import Video, annotated_videos, make_report, parse_options
+from benchmarks.support.results import markdown_table, origin_line
+from benchmarks.support.videos import Video, annotated_videos, make_report, parse_options, write_report
 from mobileinst import Instances, Segmenter
 from mobileinst.evaluation.files import CategoryMap
 
@@ -109,10 +109,7 @@ def main() -> None:
             {"weights": name, "size": segmenter.size, "precision": segmenter.precision, "objects": objects}
         )
     report = make_report("followed", options, runs)
-    write_json(report, options.output.with_suffix(".json"))
-    text = markdown(report)
-    options.output.with_suffix(".md").write_text(text, encoding="utf-8")
-    print(text)
+    write_report(report, markdown(report), options)
 
 
 if __name__ == "__main__":

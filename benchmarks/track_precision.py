@@ -17,8 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.support.command import run
-from benchmarks.support.results import markdown_table, origin_line, write_json
-from benchmarks.support.videos import Video, all_videos, annotated_videos, make_report, parse_options
+from benchmarks.support.results import markdown_table, origin_line
+from benchmarks.support.videos import (
+    Video,
+    all_videos,
+    annotated_videos,
+    make_report,
+    parse_options,
+    write_report,
+)
 from mobileinst import Segmenter
 from mobileinst.evaluation import tracks
 from mobileinst.evaluation.files import CategoryMap
@@ -80,10 +87,7 @@ def main() -> None:
         )
         runs.append(measure(weights, videos, options.size))
     report = make_report("track_precision", options, runs)
-    write_json(report, options.output.with_suffix(".json"))
-    text = markdown(report)
-    options.output.with_suffix(".md").write_text(text, encoding="utf-8")
-    print(text)
+    write_report(report, markdown(report), options)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.support.command import make_parser
 from benchmarks.support.made_clips import make_clips
-from benchmarks.support.results import make_result
+from benchmarks.support.results import make_result, write_json
 from mobileinst import __version__
 from mobileinst.video import read_image
 
@@ -63,3 +63,10 @@ def parse_options(description: str | None) -> argparse.Namespace:
 def make_report(kind: str, options: argparse.Namespace, runs: list[dict[str, Any]]) -> dict[str, Any]:
     """The runs with what they belong to."""
     return make_result(kind, version=__version__, seed=options.seed, clips=options.clips, runs=runs)
+
+
+def write_report(report: dict[str, Any], text: str, options: argparse.Namespace) -> None:
+    """Write OUTPUT.json and the table OUTPUT.md, and print the table."""
+    write_json(report, options.output.with_suffix(".json"))
+    options.output.with_suffix(".md").write_text(text, encoding="utf-8")
+    print(text)
